@@ -1,0 +1,23 @@
+"""optlib: every algorithm of the course Downhill · 下山, exact and small.
+
+>>> from optlib import Optimizer, descend, rules, surfaces
+>>> f = surfaces.rosenbrock
+>>> path = descend(Optimizer(rules.adam, lr=0.1), f.grad, [-1.5, 2.0], steps=300)
+>>> path.shape
+(301, 2)
+>>> bool(f(path[-1]) < 0.05 * f(path[0]))
+True
+
+Importing the package needs NumPy alone. The rooms that need more (`optlib.view` knows
+Matplotlib, `optlib.widget` knows ipywidgets) are imported by name when they are wanted.
+"""
+
+from . import data, models, oracles, rules, schedules, surfaces
+from .optimizer import NotFinite, Optimizer, descend, iterates, run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "NotFinite", "Optimizer", "data", "descend", "iterates", "models", "oracles", "rules", "run",
+    "schedules", "surfaces",
+]

@@ -1,0 +1,366 @@
+"""The one class, and the three ways to let it walk: `run`, `iterates` and `descend`."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import rules
+
+State = dict[str, NDArray]
+Oracle = Callable[..., ArrayLike]
+
+
+class NotFinite(FloatingPointError):
+    """A gradient or a point became infinite or not a number. `step` is the update at which it appeared, from 1."""
+
+    def __init__(self, what: str, step: int, where: str):
+        self.step = step
+        super().__init__(
+            f"the {what} is not finite at step {step} ({where}). The run has diverged or the oracle is wrong there: "
+            "try a smaller lr, clip the gradient, or check the oracle with optlib.oracles.check_gradient"
+        )
+
+
+class Optimizer:
+    """An update rule with its hyper-parameters: immutable, and without memory of its own.
+
+    The memory of a run lives in a *state*, a dict of arrays, so ``np.savez(path, theta=theta, **state)`` is a
+    checkpoint, and a run resumed from it equals an uninterrupted one bit for bit.
+
+    Parameters
+    ----------
+    rule : a function of :mod:`optlib.rules`, or your own of the same form
+    **hyper : its hyper-parameters; what is left out has the paper's default. A value may be a number, an array that
+        broadcasts against theta, or a schedule: a callable of the number of updates already made (0, 1, 2, ...).
+
+    Raises
+    ------
+    TypeError : an unknown name, or a value that is no number; ValueError : a value out of range.
+
+    >>> from optlib.rules import momentum
+    >>> optimizer = Optimizer(momentum, lr=0.1)
+    >>> optimizer
+    Optimizer(momentum, lr=0.1, gamma=0.9)
+    >>> theta = np.array([1.0, 2.0])
+    >>> state = optimizer.init(theta)
+    >>> theta, state = optimizer.tell(theta, np.array([1.0, 0.0]), state)
+    >>> theta, state["u"], int(state["t"])
+    (array([0.9, 2. ]), array([0.1, 0. ]), 1)
+    """
+
+    __slots__ = ("_asks_for", "_given", "_look_ahead", "_scheduled", "hyper", "memory", "rule")
+
+    rule: Callable
+    hyper: Mapping[str, Any]
+    memory: tuple[str, ...]
+    _given: tuple[str, ...]
+    _scheduled: tuple[str, ...]
+    _look_ahead: Callable | None
+    _asks_for: tuple[str, ...]
+
+    def __init__(self, rule: Callable, **hyper: Any):
+        memory, given, defaults = specification(rule)
+        for name in hyper:
+            if name not in defaults:
+                raise TypeError(_unknown(rule, name, defaults))
+        values = {name: hyper.get(name, default) for name, default in defaults.items()}
+        missing = [name for name, value in values.items() if value is inspect.Parameter.empty]
+        if missing:
+            raise TypeError(f"{_name(rule)} needs a value for {', '.join(missing)}: it has no default")
+        values = {name: value if callable(value) else _checked(rule, name, value) for name, value in values.items()}
+        put = object.__setattr__
+        put(self, "rule", rule)
+        put(self, "hyper", values)
+        put(self, "memory", memory)
+        put(self, "_given", given)
+        put(self, "_scheduled", tuple(name for name, value in values.items() if callable(value)))
+        look_ahead = rules.LOOK_AHEAD.get(rule)
+        put(self, "_look_ahead", look_ahead)
+        put(self, "_asks_for", () if look_ahead is None else tuple(inspect.signature(look_ahead).parameters)[1:])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"an Optimizer is immutable: make a new one, Optimizer({_name(self.rule)}, {name}=...)")
+
+    def __repr__(self) -> str:
+        hyper = ", ".join(f"{k}={_name(v) if callable(v) else v}" for k, v in self.hyper.items())
+        return f"Optimizer({_name(self.rule)}{', ' if hyper else ''}{hyper})"
+
+    def init(self, theta: ArrayLike) -> State:
+        """The state before the first step: one array like theta for each memory, and the step count ``t`` = 0."""
+        theta = _point(theta)
+        start = rules.START.get(self.rule, {})
+        return {**{name: self._begin(name, start.get(name, 0.0), theta) for name in self.memory}, "t": np.asarray(0)}
+
+    def _begin(self, name: str, value: float | str, theta: NDArray) -> NDArray:
+        """A memory at the start: a number, theta itself, or the value of a hyper-parameter."""
+        shape = self._shape(name, theta)
+        if value == "theta":
+            return theta.copy()
+        if isinstance(value, str):
+            if value in self._scheduled:
+                raise TypeError(f"{_name(self.rule)} starts its {name} at {value}, so {value} must be a number, no schedule")
+            value = self.hyper[value]
+        return np.broadcast_to(np.asarray(value, dtype=theta.dtype), shape).copy()
+
+    def _shape(self, name: str, theta: NDArray) -> tuple[int, ...]:
+        """The shape of a memory: theta's, or (..., d, d) for the matrices of a rule that sees whole vectors."""
+        if name not in rules.WHOLE.get(self.rule, ()):
+            return theta.shape
+        if not theta.ndim:
+            raise ValueError(f"{_name(self.rule)} sees whole vectors: theta must have shape (..., d), not ()")
+        return (*theta.shape, theta.shape[-1])
+
+    def ask(self, theta: ArrayLike, state: State) -> NDArray:
+        """The point whose gradient `tell` wants next: theta itself, or where the rule looks ahead. Shape of theta."""
+        theta = _point(theta)
+        self._check_state(state, theta)
+        return self._ask(theta, state, self._values(int(state["t"])))
+
+    def tell(
+        self, theta: ArrayLike, g: ArrayLike, state: State, loss: ArrayLike | None = None
+    ) -> tuple[NDArray, State]:
+        """One update with the gradient g (of theta's shape): the new point and the new state. Nothing is changed in place.
+
+        `loss`, the function's value at theta, of shape (...), is needed by the rules that name it (`irprop_plus`).
+
+        Raises
+        ------
+        NotFinite : g or the new point holds NaN or infinity, with the step; ValueError : shapes that do not fit, or a
+        state that belongs to another optimizer; TypeError : whole numbers where floats are needed.
+        """
+        theta = _point(theta)
+        self._check_state(state, theta)
+        t = int(state["t"])
+        g = _gradient(g, theta, t + 1)
+        with np.errstate(all="ignore"):  # what overflows is reported below, with its step
+            theta, state = self._tell(theta, g, state, t, self._values(t), loss)
+        _finite(theta, "new point", t + 1)
+        return theta, state
+
+    # The same without checks, for loops that have checked once.
+
+    def _values(self, t: int) -> Mapping[str, Any]:
+        if not self._scheduled:
+            return self.hyper
+        now = {name: _checked(self.rule, name, self.hyper[name](t), f" at t={t}") for name in self._scheduled}
+        return {**self.hyper, **now}
+
+    def _ask(self, theta: NDArray, state: State, values: Mapping[str, Any]) -> NDArray:
+        if self._look_ahead is None:
+            return theta
+        named = {**values, **state}
+        return self._look_ahead(theta, **{name: named[name] for name in self._asks_for})
+
+    def _tell(
+        self, theta: NDArray, g: NDArray, state: State, t: int, values: Mapping[str, Any], loss: ArrayLike | None
+    ) -> tuple[NDArray, State]:
+        arguments: list[Any] = [state[name] for name in self.memory]
+        if "loss" in self._given:
+            arguments.append(self._loss(theta, loss))
+        if "t" in self._given:
+            arguments.append(t + 1)
+        theta, new = self.rule(theta, g, *arguments, **values)
+        return theta, {**dict(zip(self.memory, new, strict=True)), "t": np.asarray(t + 1)}
+
+    def _loss(self, theta: NDArray, loss: ArrayLike | None) -> NDArray:
+        if loss is None:
+            raise TypeError(f"{_name(self.rule)} compares losses: give tell(..., loss=...), or run and descend a loss=f")
+        value = np.asarray(loss, dtype=theta.dtype)
+        return np.broadcast_to(value[..., None] if theta.ndim else value, theta.shape)
+
+    def _check_state(self, state: State, theta: NDArray) -> None:
+        names = {*self.memory, "t"}
+        if state.keys() != names:
+            raise ValueError(
+                f"this state holds {_listed(state)}, but {_name(self.rule)} keeps {_listed(names)}: "
+                "it comes from another optimizer. Start with optimizer.init(theta)"
+            )
+        for name in self.memory:
+            shape = self._shape(name, theta)
+            if np.shape(state[name]) != shape:
+                raise ValueError(
+                    f"memory {name!r} has shape {np.shape(state[name])}, but {shape} belongs to theta's {theta.shape}: "
+                    "the state belongs to another problem. Start with optimizer.init(theta)"
+                )
+
+
+def run(
+    optimizer: Optimizer, oracle: Oracle, theta: ArrayLike, state: State | None = None, *,
+    loss: Oracle | None = None, strict: bool = True,
+) -> Iterator[tuple[NDArray, State]]:  # fmt: skip
+    """Walk without end, yielding `(theta, state)` after each update.
+
+    Parameters
+    ----------
+    oracle : gradient at a point, ``theta -> g`` of the same shape; one that also names a parameter ``t`` is given the
+        number of updates already made (so a stochastic oracle needs no memory, and a resumed run sees the same batches)
+    theta : start, floats of shape (..., d); leading axes are independent runs
+    state : where to resume from; by default the beginning
+    loss : the function itself, theta -> value of shape (...), for the rules that compare losses
+    strict : raise :class:`NotFinite` at the first NaN or infinity (True), or walk on through it (False), which many
+        starts at once may want
+
+    >>> from optlib import rules, surfaces
+    >>> for theta, state in islice(run(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0]), 3):
+    ...     print(theta)
+    [ 2. -1.]
+    [ 1.  -0.5]
+    [ 0.5  -0.25]
+    """
+    theta = _point(theta)
+    state = optimizer.init(theta) if state is None else state
+    optimizer._check_state(state, theta)
+    timed = _takes_step(oracle)
+    while True:
+        t = int(state["t"])
+        values = optimizer._values(t)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported below, with its step
+            point = optimizer._ask(theta, state, values)
+            g = _gradient(oracle(point, t=t) if timed else oracle(point), theta, t + 1, strict)
+            value = loss(point) if loss is not None and "loss" in optimizer._given else None
+            theta, state = optimizer._tell(theta, g, state, t, values, value)
+        if strict:
+            _finite(theta, "new point", t + 1)
+        yield theta, state
+
+
+def iterates(
+    optimizer: Optimizer, oracle: Oracle, theta: ArrayLike, *, loss: Oracle | None = None, strict: bool = True
+) -> Iterator[NDArray]:
+    """The points of a walk, the start first, without end.
+
+    >>> from optlib import rules, surfaces
+    >>> walk = iterates(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0])
+    >>> next(walk), next(walk)
+    (array([ 4., -2.]), array([ 2., -1.]))
+    """
+    yield _point(theta)
+    for point, _ in run(optimizer, oracle, theta, loss=loss, strict=strict):
+        yield point
+
+
+def descend(
+    optimizer: Optimizer, oracle: Oracle, theta: ArrayLike, steps: int, *,
+    loss: Oracle | None = None, strict: bool = True,
+) -> NDArray:  # fmt: skip
+    """The whole path of a walk: the start and `steps` points after it, stacked, of shape (steps + 1, ..., d).
+
+    >>> from optlib import rules, surfaces
+    >>> descend(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0], steps=2)
+    array([[ 4. , -2. ],
+           [ 2. , -1. ],
+           [ 1. , -0.5]])
+    """
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
+        raise ValueError(f"steps is {steps!r}: it must be a whole number, 0 or more")
+    theta = _point(theta)
+    path = np.empty((steps + 1, *theta.shape), theta.dtype)
+    for i, point in enumerate(islice(iterates(optimizer, oracle, theta, loss=loss, strict=strict), steps + 1)):
+        path[i] = point
+    return path
+
+
+# --- reading a rule's signature -----------------------------------------------------------------
+
+
+#: Positional names that are handed over behind the memory, if a rule has them, in this order.
+GIVEN = ("loss", "t")
+
+
+@cache
+def specification(rule: Callable) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any]]:
+    """What a rule's signature says: the names of its memory, which of `GIVEN` it takes, its hyper-parameters' defaults.
+
+    >>> specification(rules.adam)[:2]
+    (('m', 'v'), ('t',))
+    """
+    if not callable(rule):
+        raise TypeError(f"{rule!r} is no rule: give a function such as optlib.rules.adam")
+    parameters = inspect.signature(rule).parameters.values()
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    memory = [name for name in positional[2:] if name not in GIVEN]
+    given = [name for name in GIVEN if name in positional]
+    if positional != ["theta", "g", *memory, *given]:
+        raise TypeError(
+            f"{_name(rule)}({', '.join(positional)}) is no rule: its positional names must be theta, g, then its "
+            "memory, then loss and t if it needs them; hyper-parameters stand behind a *"
+        )
+    return tuple(memory), tuple(given), {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _name(f: Any) -> str:
+    return getattr(f, "__name__", None) or repr(f)
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(map(str, names))) or "nothing"
+
+
+def _unknown(rule: Callable, name: str, defaults: dict[str, Any]) -> str:
+    near = difflib.get_close_matches(name, defaults, n=1, cutoff=0.4)
+    has = ", ".join(f"{k}={v}" for k, v in defaults.items()) or "none"
+    return f"{_name(rule)} has no hyper-parameter {name!r}; it has {has}." + (
+        f" Did you mean {near[0]!r}?" if near else ""
+    )
+
+
+def _checked(rule: Callable, name: str, value: Any, when: str = "") -> Any:
+    """The value as a float (or an array of floats) if it lies in the name's range."""
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(f"{_name(rule)}: {name}={value!r}{when} is no number") from None
+    low, high, closed = rules.RANGES.get(name, (-np.inf, np.inf, False))
+    inside = (array >= low) & ((array <= high) if closed else (array < high))
+    if not inside.all():
+        allowed = f"[{low:g}, {high:g}{']' if closed else ')'}"
+        raise ValueError(f"{_name(rule)}: {name}={value!r}{when} is out of range; allowed is {allowed}")
+    return float(array) if array.ndim == 0 else array
+
+
+# --- points and gradients -----------------------------------------------------------------------
+
+
+def _takes_step(oracle: Oracle) -> bool:
+    try:
+        return "t" in inspect.signature(oracle).parameters
+    except (TypeError, ValueError):  # some built-in callables have no signature
+        return False
+
+
+def _point(theta: ArrayLike) -> NDArray:
+    array = np.asarray(theta)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise TypeError(
+            f"theta holds {array.dtype} values ({np.array2string(array, threshold=4)}): a point must be floats, "
+            "as in [1.0, 2.0], or its steps would be cut to whole numbers"
+        )
+    return array
+
+
+def _gradient(g: ArrayLike, theta: NDArray, step: int, strict: bool = True) -> NDArray:
+    g = np.asarray(g, dtype=theta.dtype)
+    if g.shape != theta.shape:
+        raise ValueError(
+            f"the gradient has shape {g.shape}, but theta has shape {theta.shape} (at step {step}): "
+            "an oracle returns one number for every number of theta"
+        )
+    if strict:
+        _finite(g, "gradient", step)
+    return g
+
+
+def _finite(array: NDArray, what: str, step: int) -> None:
+    # The sum is finite for almost every good array and costs one cheap pass; only a bad sum is looked into.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(array.sum()) or np.isfinite(array).all():
+            return
+    bad = np.argwhere(~np.isfinite(np.atleast_1d(array)))
+    first = tuple(int(i) for i in bad[0])
+    raise NotFinite(what, step, f"{len(bad)} of {array.size} numbers, the first at index {first}")

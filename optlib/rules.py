@@ -1,0 +1,909 @@
+r"""The update rules, in order of difficulty. Each is its paper's formula and nothing else.
+
+*A rule is a plain function, and its signature is its specification.*
+
+- ``theta`` is the point and ``g`` the gradient: floats, or arrays of shape (..., d), updated coordinate by coordinate.
+- ``t``, where a rule has it, is the number of this update, 1 for the first; ``loss`` is the function's value at theta.
+- Every other positional name is memory: an array like theta, zero at the start unless :data:`START` says otherwise.
+- Keyword-only names are hyper-parameters, with the paper's defaults; :data:`RANGES` says which values make sense.
+- It returns the new point and the tuple of new memory. It raises nothing: :class:`optlib.Optimizer` checks what goes in.
+- An ``eps`` keeps 0/0 away where a coordinate had no gradient yet; set to 0 it lets that happen, and the Optimizer says so.
+
+The gradient is taken at theta unless :data:`LOOK_AHEAD` names another point. Letters are those of the course: learning
+rate ``lr`` (:math:`\eta`), velocity ``u``, moments ``m`` and ``v``; so are the names under which the same number goes in
+different papers. Only arithmetic and a handful of ufuncs are used, so the same source runs on floats and arrays, and compiles.
+
+A rule of your own needs no registration: any function of this form works with :class:`optlib.Optimizer`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import abs, maximum, minimum, sign, sqrt, where
+
+Array = Any  #: a float, or an array of shape (..., d); rules do not care which
+Step = tuple[Array, tuple]  #: the new point, and the new memory
+
+
+def ratio(a: Array, b: Array) -> Array:
+    """a / b for b >= 0, and 0 for 0/0: for rules without an epsilon, where a coordinate had no gradient yet.
+
+    >>> ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0]))
+    array([0.25, 0.  ])
+    """
+    return a / (b + (b == 0))
+
+
+# --- one rate for all coordinates ---------------------------------------------------------------
+
+
+def sgd(theta: Array, g: Array, *, lr: float = 0.01) -> Step:
+    r"""Gradient descent: a step against the gradient. Batch, stochastic or mini-batch is the oracle's affair.
+
+    .. math:: \theta_t = \theta_{t-1} - \eta\, g_t
+
+    lr : learning rate :math:`\eta \ge 0`. On a function of smoothness L it converges below 2/L.
+
+    Source: Cauchy (1847); with a random gradient Robbins & Monro (1951).
+
+    >>> sgd(1.0, 4.0, lr=0.1)
+    (0.6, ())
+    """
+    theta = theta - lr * g
+    return theta, ()
+
+
+def momentum(theta: Array, g: Array, u: Array, *, lr: float = 0.01, gamma: float = 0.9) -> Step:
+    r"""Momentum: the step is a velocity that remembers earlier gradients. The rate stands inside the velocity.
+
+    .. math:: u_t = \gamma u_{t-1} + \eta\, g_t, \qquad \theta_t = \theta_{t-1} - u_t
+
+    u : velocity. lr : learning rate :math:`\eta \ge 0`.
+    gamma : share of the velocity that is kept, :math:`0 \le \gamma \le 1`; 0 is :func:`sgd`.
+
+    Source: Polyak (1964); in neural networks Rumelhart, Hinton & Williams (1986).
+
+    >>> momentum(1.0, 4.0, 0.5, lr=0.1, gamma=0.5)
+    (0.35, (0.65,))
+    """
+    u = gamma * u + lr * g
+    theta = theta - u
+    return theta, (u,)
+
+
+def momentum_ema(theta: Array, g: Array, m: Array, *, lr: float = 0.1, beta: float = 0.9) -> Step:
+    r"""Momentum as a moving average of gradients: :func:`momentum` with a rate of :math:`\eta(1-\beta)`.
+
+    .. math:: m_t = \beta m_{t-1} + (1-\beta)\, g_t, \qquad \theta_t = \theta_{t-1} - \eta\, m_t
+
+    m : moving average. lr : :math:`\eta \ge 0`, 1/(1 - beta) times that of :func:`momentum` for the same path.
+    beta : :math:`0 \le \beta \le 1`.
+
+    Source: the form taught with exponentially weighted averages; Ng (2017), lecture notes.
+
+    >>> momentum_ema(1.0, 4.0, 0.0, lr=1.0, beta=0.75)
+    (0.0, (1.0,))
+    """
+    m = beta * m + (1 - beta) * g
+    theta = theta - lr * m
+    return theta, (m,)
+
+
+def momentum_torch(
+    theta: Array, g: Array, u: Array, t: float, *, lr: float = 0.001, gamma: float = 0.9, dampening: float = 0.0
+) -> Step:
+    r"""Momentum as PyTorch has it: the rate outside the velocity, whose first value is the undamped gradient.
+
+    .. math:: u_t = \gamma u_{t-1} + (1-\tau)\, g_t \quad (u_1 = g_1), \qquad \theta_t = \theta_{t-1} - \eta\, u_t
+
+    u : velocity. lr : :math:`\eta \ge 0`; with a constant rate and no dampening the path is that of :func:`momentum`,
+    with a schedule it is not. gamma : :math:`0 \le \gamma \le 1`. dampening : :math:`0 \le \tau \le 1`.
+
+    Source: torch.optim.SGD.
+
+    >>> momentum_torch(1.0, 4.0, 0.0, 1, lr=0.1, dampening=0.9)
+    (0.6, (4.0,))
+    """
+    u = gamma * u + (1 - dampening * (t > 1)) * g
+    theta = theta - lr * u
+    return theta, (u,)
+
+
+def heavy_ball(theta: Array, g: Array, previous: Array, *, lr: float = 0.01, beta: float = 0.9) -> Step:
+    r"""Polyak's heavy ball, written with two points and no velocity: the same path as :func:`momentum`.
+
+    .. math:: \theta_{t+1} = \theta_t - \eta\, g + \beta\,(\theta_t - \theta_{t-1})
+
+    previous : the point before, theta at the start. lr : :math:`\eta \ge 0`. beta : :math:`0 \le \beta \le 1`.
+    On a quadratic with curvatures in [mu, L] it is stable iff :math:`\eta L < 2(1+\beta)`.
+
+    Source: Polyak (1964), equation 9.
+
+    >>> heavy_ball(1.0, 4.0, 1.5, lr=0.1, beta=0.5)
+    (0.35, (1.0,))
+    """
+    new = theta - lr * g + beta * (theta - previous)
+    return new, (theta,)
+
+
+def nag(theta: Array, g: Array, u: Array, *, lr: float = 0.01, gamma: float = 0.9) -> Step:
+    r"""Nesterov's accelerated gradient with constant momentum: first jump, then measure, then correct.
+
+    .. math:: u_t = \gamma u_{t-1} + \eta\, \nabla f(\theta_{t-1} - \gamma u_{t-1}), \qquad \theta_t = \theta_{t-1} - u_t
+
+    The formula is that of :func:`momentum`; what differs is where the gradient g comes from (:func:`nag_look_ahead`).
+
+    u : velocity. lr : :math:`\eta \ge 0`. gamma : :math:`0 \le \gamma \le 1`; 0 is :func:`sgd`.
+
+    Source: Sutskever, Martens, Dahl & Hinton (2013), after Nesterov (1983).
+
+    >>> nag(1.0, 4.0, 0.5, lr=0.1, gamma=0.5)
+    (0.35, (0.65,))
+    """
+    u = gamma * u + lr * g
+    theta = theta - u
+    return theta, (u,)
+
+
+def nag_look_ahead(theta: Array, u: Array, *, gamma: float) -> Array:
+    r"""Where :func:`nag` measures the gradient: :math:`\theta_{t-1} - \gamma u_{t-1}`.
+
+    >>> nag_look_ahead(1.0, 0.5, gamma=0.5)
+    0.75
+    """
+    return theta - gamma * u
+
+
+def nag_shifted(theta: Array, g: Array, u: Array, *, lr: float = 0.01, gamma: float = 0.9) -> Step:
+    r"""Nesterov's momentum in the libraries' form: theta *is* the look-ahead point of :func:`nag`.
+
+    .. math:: u_t = \gamma u_{t-1} + g_t, \qquad \theta_t = \theta_{t-1} - \eta\,(g_t + \gamma u_t)
+
+    u : velocity without the rate. lr : :math:`\eta \ge 0`. gamma : :math:`0 \le \gamma \le 1`.
+
+    Source: Bengio, Boulanger-Lewandowski & Pascanu (2013); torch, optax and keras (nesterov=True).
+
+    >>> nag_shifted(1.0, 4.0, 0.0, lr=0.125, gamma=0.5)
+    (0.25, (4.0,))
+    """
+    u = gamma * u + g
+    theta = theta - lr * (g + gamma * u)
+    return theta, (u,)
+
+
+def nesterov_1983(theta: Array, g: Array, y: Array, a: Array, *, lr: float = 0.01) -> Step:
+    r"""Nesterov's method of 1983, with momentum that grows by its own sequence.
+
+    .. math::
+
+        \theta_k &= y_k - \eta\, \nabla f(y_k), \qquad a_{k+1} = \tfrac12 \bigl(1 + \sqrt{4 a_k^2 + 1}\bigr) \\
+        y_{k+1} &= \theta_k + \frac{a_k - 1}{a_{k+1}}\, (\theta_k - \theta_{k-1})
+
+    y : the point whose gradient is wanted, theta at the start. a : the sequence, 1 at the start.
+    lr : :math:`\eta = 1/L` gives :math:`f(\theta_k) - f^\star \le 2L\lVert\theta_0-\theta^\star\rVert^2/(k+1)^2` for convex f.
+
+    Source: Nesterov (1983).
+
+    >>> theta, (y, a) = nesterov_1983(1.0, 4.0, 1.0, 1.0, lr=0.1)
+    >>> theta, round(float(a), 6)
+    (0.6, 1.618034)
+    """
+    new = y - lr * g
+    a_next = (1 + sqrt(4 * a**2 + 1)) / 2
+    y = new + (a - 1) / a_next * (new - theta)
+    return new, (y, a_next)
+
+
+def nesterov_1983_look_ahead(theta: Array, y: Array) -> Array:
+    """Where :func:`nesterov_1983` measures the gradient: y.
+
+    >>> nesterov_1983_look_ahead(1.0, 0.5)
+    0.5
+    """
+    return y
+
+
+def averaged_sgd(theta: Array, g: Array, z: Array, t: float, *, lr: float = 0.01) -> Step:
+    r"""Polyak-Ruppert averaging: SGD walks, the mean of its points is reported.
+
+    .. math:: z_t = z_{t-1} - \eta\, \nabla f(z_{t-1}), \qquad \theta_t = \theta_{t-1} + \tfrac1t (z_t - \theta_{t-1})
+
+    z : the walking point, theta at the start. lr : :math:`\eta \ge 0`; a decay of :math:`t^{-a}`, 1/2 < a < 1, is optimal.
+
+    Source: Ruppert (1988); Polyak & Juditsky (1992).
+
+    >>> averaged_sgd(1.0, 4.0, 1.0, 1, lr=0.1)
+    (0.6, (0.6,))
+    """
+    z = z - lr * g
+    theta = theta + (z - theta) / t
+    return theta, (z,)
+
+
+def averaged_sgd_look_ahead(theta: Array, z: Array) -> Array:
+    """Where :func:`averaged_sgd` measures the gradient: at the walking point, not at the mean.
+
+    >>> averaged_sgd_look_ahead(1.0, 0.5)
+    0.5
+    """
+    return z
+
+
+# --- a rate for every coordinate, from the sign of the gradient -----------------------------------
+
+
+def local_gains(
+    theta: Array, g: Array, gain: Array, previous: Array, *,
+    lr: float = 0.01, delta: float = 0.05, low: float = 0.1, high: float = 10.0,
+) -> Step:  # fmt: skip
+    r"""Hinton's local gains: small additive increases while the sign stays, multiplicative decreases when it changes.
+
+    .. math::
+
+        \mathrm{gain}_t = \begin{cases} \mathrm{gain}_{t-1} + \delta & g_t g_{t-1} > 0 \\
+        \mathrm{gain}_{t-1} (1-\delta) & g_t g_{t-1} < 0 \end{cases}, \qquad
+        \theta_t = \theta_{t-1} - \eta\, \mathrm{gain}_t\, g_t
+
+    gain : starts at 1. previous : gradient before. lr : :math:`\eta \ge 0`. delta : in [0, 1].
+    low, high : limits of the gain, such as [0.1, 10] or [0.01, 100]. For full batches or big mini-batches.
+
+    Source: Hinton, Srivastava & Swersky (2012), lecture 6d.
+
+    >>> theta, (gain, _) = local_gains(1.0, 2.0, 1.0, 3.0, lr=0.1)
+    >>> round(float(theta), 6), round(float(gain), 6)
+    (0.79, 1.05)
+    """
+    agree = g * previous
+    gain = where(agree > 0, gain + delta, where(agree < 0, gain * (1 - delta), gain))
+    gain = minimum(maximum(gain, low), high)
+    theta = theta - lr * gain * g
+    return theta, (gain, g)
+
+
+def delta_bar_delta(
+    theta: Array, g: Array, rate: Array, g_bar: Array, *,
+    lr: float = 0.01, kappa: float = 0.001, phi: float = 0.2, beta: float = 0.7,
+) -> Step:  # fmt: skip
+    r"""Delta-bar-delta: each coordinate's rate grows while the gradient agrees with its own past average.
+
+    .. math::
+
+        \Delta\lambda_t = \begin{cases} \kappa & \bar g_{t-1} g_t > 0 \\ -\phi\lambda_{t-1} & \bar g_{t-1} g_t < 0 \\
+        0 & \text{else} \end{cases}, \qquad
+        \bar g_t = (1-\beta) g_t + \beta \bar g_{t-1}, \qquad \theta_t = \theta_{t-1} - \lambda_t g_t
+
+    rate : :math:`\lambda`, which starts at lr. g_bar : average of past gradients.
+    lr : start of the rates, a constant. kappa : :math:`\ge 0`. phi : in [0, 1]. beta : in [0, 1], the paper's :math:`\theta`.
+
+    Source: Jacobs (1988).
+
+    >>> theta, (rate, _) = delta_bar_delta(1.0, 2.0, 0.1, 3.0, kappa=0.05)
+    >>> round(float(theta), 6), round(float(rate), 6)
+    (0.7, 0.15)
+    """
+    agree = g_bar * g
+    rate = rate + where(agree > 0, kappa, where(agree < 0, -phi * rate, 0.0))
+    g_bar = (1 - beta) * g + beta * g_bar
+    theta = theta - rate * g
+    return theta, (rate, g_bar)
+
+
+def rprop_step(agree: Array, step: Array, *, eta_plus: float, eta_minus: float, low: float, high: float) -> Array:
+    r"""What the Rprop family shares: the step grows while the gradient keeps its sign and shrinks when it changes.
+
+    .. math:: \Delta_t = \begin{cases} \min(\eta^+ \Delta_{t-1}, \Delta_{\max}) & g_t g_{t-1} > 0 \\
+        \max(\eta^- \Delta_{t-1}, \Delta_{\min}) & g_t g_{t-1} < 0 \end{cases}
+
+    >>> print(rprop_step(-1.0, 0.1, eta_plus=1.2, eta_minus=0.5, low=1e-6, high=50.0))
+    0.05
+    """
+    grown = minimum(eta_plus * step, high)
+    shrunk = maximum(eta_minus * step, low)
+    return where(agree > 0, grown, where(agree < 0, shrunk, step))
+
+
+def rprop_minus(
+    theta: Array, g: Array, step: Array, previous: Array, *,
+    lr: float = 0.1, eta_plus: float = 1.2, eta_minus: float = 0.5, low: float = 1e-6, high: float = 50.0,
+) -> Step:  # fmt: skip
+    r"""Rprop-: only the sign of the gradient counts; no step is taken back. For full batches.
+
+    .. math:: \theta_t = \theta_{t-1} - \operatorname{sgn}(g_t)\, \Delta_t \qquad (\Delta_t: \text{see rprop\_step})
+
+    step : :math:`\Delta`, which starts at lr. previous : gradient before. lr : :math:`\Delta_0 \ge 0`, a constant.
+    eta_plus : :math:`\ge 1`. eta_minus : in [0, 1]. low, high : limits of the step.
+
+    Source: Riedmiller (1994).
+
+    >>> theta, (step, _) = rprop_minus(1.0, 2.0, 0.1, 3.0)
+    >>> round(float(theta), 6), round(float(step), 6)
+    (0.88, 0.12)
+    """
+    step = rprop_step(g * previous, step, eta_plus=eta_plus, eta_minus=eta_minus, low=low, high=high)
+    theta = theta - sign(g) * step
+    return theta, (step, g)
+
+
+def rprop_plus(
+    theta: Array, g: Array, step: Array, previous: Array, move: Array, *,
+    lr: float = 0.1, eta_plus: float = 1.2, eta_minus: float = 0.5, low: float = 1e-6, high: float = 50.0,
+) -> Step:  # fmt: skip
+    r"""Rprop+: where the gradient changes its sign, the last move is taken back.
+
+    .. math:: \theta_t = \theta_{t-1} + \begin{cases} -\text{last move}, \text{ then } g_t := 0 & g_t g_{t-1} < 0 \\
+        -\operatorname{sgn}(g_t)\, \Delta_t & \text{else} \end{cases}
+
+    step : :math:`\Delta`, which starts at lr. previous : gradient before. move : last move. The rest as in :func:`rprop_minus`.
+
+    Source: Riedmiller & Braun (1993).
+
+    >>> theta, memory = rprop_plus(1.0, -2.0, 0.1, 3.0, 0.25)
+    >>> print(theta)
+    0.75
+    """
+    agree = g * previous
+    step = rprop_step(agree, step, eta_plus=eta_plus, eta_minus=eta_minus, low=low, high=high)
+    move = where(agree < 0, -move, -sign(g) * step)
+    theta = theta + move
+    return theta, (step, where(agree < 0, 0.0, g), move)
+
+
+def irprop_minus(
+    theta: Array, g: Array, step: Array, previous: Array, *,
+    lr: float = 0.1, eta_plus: float = 1.2, eta_minus: float = 0.5, low: float = 1e-6, high: float = 50.0,
+) -> Step:  # fmt: skip
+    r"""iRprop-: where the gradient changes its sign, stand still once. The form of torch.optim.Rprop.
+
+    .. math:: g_t := 0 \text{ where } g_t g_{t-1} < 0, \qquad \theta_t = \theta_{t-1} - \operatorname{sgn}(g_t)\, \Delta_t
+
+    Memory and hyper-parameters as in :func:`rprop_minus`; torch starts at lr = 0.01.
+
+    Source: Igel & Hüsken (2000).
+
+    >>> theta, memory = irprop_minus(1.0, -2.0, 0.1, 3.0)
+    >>> print(theta)
+    1.0
+    """
+    agree = g * previous
+    step = rprop_step(agree, step, eta_plus=eta_plus, eta_minus=eta_minus, low=low, high=high)
+    g = where(agree < 0, 0.0, g)
+    theta = theta - sign(g) * step
+    return theta, (step, g)
+
+
+def irprop_plus(
+    theta: Array, g: Array, step: Array, previous: Array, move: Array, last: Array, loss: Array, *,
+    lr: float = 0.1, eta_plus: float = 1.2, eta_minus: float = 0.5, low: float = 1e-6, high: float = 50.0,
+) -> Step:  # fmt: skip
+    r"""iRprop+: a move is taken back only where the sign changed *and* the loss rose.
+
+    .. math:: \theta_t = \theta_{t-1} + \begin{cases} -\text{last move if } E_t > E_{t-1} \text{ else } 0,
+        \text{ then } g_t := 0 & g_t g_{t-1} < 0 \\ -\operatorname{sgn}(g_t)\, \Delta_t & \text{else} \end{cases}
+
+    last : loss before. loss : the function's value at theta, the same for every coordinate. The rest as in :func:`rprop_plus`.
+
+    Source: Igel & Hüsken (2000).
+
+    >>> theta, memory = irprop_plus(1.0, -2.0, 0.1, 3.0, 0.25, 5.0, 4.0)
+    >>> print(theta)
+    1.0
+    """
+    agree = g * previous
+    step = rprop_step(agree, step, eta_plus=eta_plus, eta_minus=eta_minus, low=low, high=high)
+    back = where(loss > last, -move, 0.0)
+    move = where(agree < 0, back, -sign(g) * step)
+    theta = theta + move
+    return theta, (step, where(agree < 0, 0.0, g), move, loss)
+
+
+# --- a rate for every coordinate, from the size of the gradient -----------------------------------
+
+
+def adagrad(theta: Array, g: Array, G: Array, *, lr: float = 0.01, eps: float = 1e-8, eps_root: float = 0.0) -> Step:
+    r"""Adagrad: each coordinate's rate shrinks with all the gradient it has seen.
+
+    .. math:: G_t = G_{t-1} + g_t^2, \qquad \theta_t = \theta_{t-1} - \frac{\eta}{\sqrt{G_t + \epsilon'} + \epsilon}\, g_t
+
+    G : sum of the squared gradients, the present one included. lr : :math:`\eta \ge 0`, the length of the first step.
+    eps : :math:`\epsilon \ge 0` outside the root, the paper's :math:`\delta`. eps_root : :math:`\epsilon' \ge 0` inside it.
+
+    Source: Duchi, Hazan & Singer (2011), the diagonal form.
+
+    >>> theta, (G,) = adagrad(1.0, 4.0, 9.0, lr=0.5, eps=0.0)
+    >>> round(float(theta), 6), G
+    (0.6, 25.0)
+    """
+    G = G + g**2
+    theta = theta - lr * g / (sqrt(G + eps_root) + eps)
+    return theta, (G,)
+
+
+def adagrad_sigma(theta: Array, g: Array, G: Array, t: float, *, lr: float = 0.01) -> Step:
+    r"""Adagrad in the form of the root mean square: a decaying rate over sigma. The same path; the roots of t cancel.
+
+    .. math:: \sigma_t = \sqrt{\tfrac1t \textstyle\sum_{s\le t} g_s^2}, \qquad
+        \theta_t = \theta_{t-1} - \frac{\eta/\sqrt t}{\sigma_t}\, g_t
+
+    G : sum of the squared gradients. lr : :math:`\eta \ge 0`.
+
+    Source: Lee (2017), lecture "Tips for deep learning".
+
+    >>> theta, memory = adagrad_sigma(1.0, 4.0, 9.0, 2, lr=0.5)
+    >>> round(float(theta), 6)
+    0.6
+    """
+    G = G + g**2
+    sigma = sqrt(G / t)
+    theta = theta - lr / sqrt(t) * ratio(g, sigma)
+    return theta, (G,)
+
+
+def adagrad_full(theta: Array, g: Array, G: Array, *, lr: float = 0.01, eps: float = 1e-8) -> Step:
+    r"""Adagrad with the full matrix: it sees rotated curvature, and pays for it with :math:`O(d^3)` a step.
+
+    .. math:: G_t = G_{t-1} + g_t g_t^\top, \qquad \theta_t = \theta_{t-1} - \eta\,(\epsilon I + G_t^{1/2})^{-1} g_t
+
+    G : sum of outer products, of shape (..., d, d). lr : :math:`\eta \ge 0`. eps : :math:`\epsilon \ge 0`;
+    at 0 the inverse is taken where the matrix has one. Sees whole vectors, so theta must be an array of shape (..., d).
+
+    Source: Duchi, Hazan & Singer (2011), the full form.
+
+    >>> theta, memory = adagrad_full(np.zeros(2), np.array([3.0, 4.0]), np.zeros((2, 2)), lr=0.1, eps=0.0)
+    >>> theta.round(6)
+    array([-0.06, -0.08])
+    """
+    G = G + g[..., :, None] * g[..., None, :]
+    values, vectors = np.linalg.eigh(G)
+    scale = sqrt(maximum(values, 0.0))
+    scale = where(scale > 1e-7 * scale[..., -1:], scale, 0.0)  # below lies rounding, not curvature
+    along = (vectors * g[..., :, None]).sum(axis=-2)
+    theta = theta - lr * (vectors * ratio(along, scale + eps)[..., None, :]).sum(axis=-1)
+    return theta, (G,)
+
+
+def adadelta(
+    theta: Array, g: Array, Eg2: Array, Ed2: Array, *, lr: float = 1.0, rho: float = 0.95, eps: float = 1e-6
+) -> Step:
+    r"""Adadelta: a step in the units of the parameter, from the running size of its own steps.
+
+    .. math::
+
+        E[g^2]_t &= \rho E[g^2]_{t-1} + (1-\rho)\, g_t^2 \\
+        \Delta_t &= \frac{\sqrt{E[\Delta^2]_{t-1} + \epsilon}}{\sqrt{E[g^2]_t + \epsilon}}\, g_t \\
+        E[\Delta^2]_t &= \rho E[\Delta^2]_{t-1} + (1-\rho)\, \Delta_t^2, \qquad \theta_t = \theta_{t-1} - \eta \Delta_t
+
+    Eg2, Ed2 : running means of the squared gradient and of the squared step. lr : :math:`\eta \ge 0`; the paper has none,
+    which is 1. rho : in [0, 1). eps : inside both roots, > 0 or nothing moves; the hidden learning rate, since the first
+    step is about :math:`\sqrt{\epsilon/(1-\rho)}`.
+
+    Source: Zeiler (2012), Algorithm 1.
+
+    >>> theta, memory = adadelta(1.0, 4.0, 0.0, 0.0)
+    >>> round(1.0 - float(theta), 6)
+    0.004472
+    """
+    Eg2 = rho * Eg2 + (1 - rho) * g**2
+    delta = sqrt(Ed2 + eps) / sqrt(Eg2 + eps) * g
+    Ed2 = rho * Ed2 + (1 - rho) * delta**2
+    theta = theta - lr * delta
+    return theta, (Eg2, Ed2)
+
+
+def rmsprop(
+    theta: Array, g: Array, v: Array, *, lr: float = 0.001, rho: float = 0.9, eps: float = 1e-8, eps_root: float = 0.0
+) -> Step:
+    r"""RMSprop: divide the gradient by the running root mean square of its own coordinate.
+
+    .. math:: v_t = \rho v_{t-1} + (1-\rho)\, g_t^2, \qquad
+        \theta_t = \theta_{t-1} - \frac{\eta}{\sqrt{v_t + \epsilon'} + \epsilon}\, g_t
+
+    v : running mean of the squared gradient. lr : :math:`\eta \ge 0`; the lecture gives none, 0.001 is the libraries' habit.
+    rho : in [0, 1). eps, eps_root : outside the root as in PyTorch, inside as in optax; the lecture has neither.
+
+    Source: Hinton, Srivastava & Swersky (2012), lecture 6e.
+
+    >>> theta, memory = rmsprop(1.0, 4.0, 0.0, lr=0.1)
+    >>> round(1.0 - float(theta), 6)
+    0.316228
+    """
+    v = rho * v + (1 - rho) * g**2
+    theta = theta - lr * g / (sqrt(v + eps_root) + eps)
+    return theta, (v,)
+
+
+def rmsprop_centred(
+    theta: Array, g: Array, v: Array, m: Array, *,
+    lr: float = 0.001, rho: float = 0.9, eps: float = 1e-8, eps_root: float = 0.0,
+) -> Step:  # fmt: skip
+    r"""RMSprop with the variance in place of the mean square.
+
+    .. math:: m_t = \rho m_{t-1} + (1-\rho)\, g_t, \qquad
+        \theta_t = \theta_{t-1} - \frac{\eta}{\sqrt{v_t - m_t^2 + \epsilon'} + \epsilon}\, g_t
+
+    v, m : running means of the squared gradient and of the gradient. Hyper-parameters as in :func:`rmsprop`.
+
+    Source: Graves (2013), equations 38 to 45, which add momentum.
+
+    >>> theta, memory = rmsprop_centred(1.0, 4.0, 0.0, 0.0, lr=0.3)
+    >>> round(float(theta), 6)
+    0.0
+    """
+    v = rho * v + (1 - rho) * g**2
+    m = rho * m + (1 - rho) * g
+    theta = theta - lr * g / (sqrt(maximum(v - m**2, 0.0) + eps_root) + eps)
+    return theta, (v, m)
+
+
+def rmsprop_momentum(
+    theta: Array, g: Array, v: Array, u: Array, *,
+    lr: float = 0.001, rho: float = 0.9, gamma: float = 0.9, eps: float = 1e-8, eps_root: float = 0.0,
+) -> Step:  # fmt: skip
+    r"""RMSprop whose scaled gradient feeds a velocity, as in PyTorch and TensorFlow.
+
+    .. math:: u_t = \gamma u_{t-1} + \frac{g_t}{\sqrt{v_t + \epsilon'} + \epsilon}, \qquad \theta_t = \theta_{t-1} - \eta\, u_t
+
+    v : running mean of the squared gradient. u : velocity. gamma : in [0, 1]. The rest as in :func:`rmsprop`.
+
+    Source: torch.optim.RMSprop.
+
+    >>> theta, memory = rmsprop_momentum(1.0, 4.0, 0.0, 0.0, lr=0.1)
+    >>> round(1.0 - float(theta), 6)
+    0.316228
+    """
+    v = rho * v + (1 - rho) * g**2
+    u = gamma * u + g / (sqrt(v + eps_root) + eps)
+    theta = theta - lr * u
+    return theta, (v, u)
+
+
+# --- Adam and its family ------------------------------------------------------------------------
+
+
+def adam(
+    theta: Array, g: Array, m: Array, v: Array, t: float, *,
+    lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, eps_root: float = 0.0,
+) -> Step:  # fmt: skip
+    r"""Adam: a running mean of the gradient, divided by the root of a running mean of its square.
+
+    .. math::
+
+        m_t &= \beta_1 m_{t-1} + (1-\beta_1)\, g_t, & \hat m_t &= m_t / (1-\beta_1^t) \\
+        v_t &= \beta_2 v_{t-1} + (1-\beta_2)\, g_t^2, & \hat v_t &= v_t / (1-\beta_2^t) \\
+        \theta_t &= \theta_{t-1} - \eta\, \hat m_t / (\sqrt{\hat v_t + \epsilon'} + \epsilon)
+
+    m, v : first moment and uncentred second moment. lr : :math:`\eta \ge 0`, the paper's :math:`\alpha`.
+    beta1, beta2 : in [0, 1). eps, eps_root : outside the root as in the paper; inside it as some slides have it.
+
+    Source: Kingma & Ba (2015), Algorithm 1.
+
+    >>> theta, memory = adam(1.0, 4.0, 0.0, 0.0, 1, lr=0.1)
+    >>> round(1.0 - float(theta), 6)
+    0.1
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    theta = theta - lr * m_hat / (sqrt(v_hat + eps_root) + eps)
+    return theta, (m, v)
+
+
+def adam_uncorrected(
+    theta: Array, g: Array, m: Array, v: Array, *,
+    lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+) -> Step:  # fmt: skip
+    r"""Adam without bias correction, to see what the correction does.
+
+    .. math:: \theta_t = \theta_{t-1} - \eta\, m_t / (\sqrt{v_t} + \epsilon)
+
+    Memory and hyper-parameters as in :func:`adam`. Its first steps are :math:`(1-\beta_1)/\sqrt{1-\beta_2}` times Adam's.
+
+    Source: Kingma & Ba (2015), section 6.4.
+
+    >>> theta, memory = adam_uncorrected(1.0, 4.0, 0.0, 0.0, lr=0.1)
+    >>> round(1.0 - float(theta), 6)
+    0.316228
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    theta = theta - lr * m / (sqrt(v) + eps)
+    return theta, (m, v)
+
+
+def adam_eps_hat(
+    theta: Array, g: Array, m: Array, v: Array, t: float, *,
+    lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-7,
+) -> Step:  # fmt: skip
+    r"""Adam with both corrections moved into the rate, the form of keras: epsilon then weighs less as time goes on.
+
+    .. math:: \eta_t = \eta \sqrt{1-\beta_2^t} / (1-\beta_1^t), \qquad
+        \theta_t = \theta_{t-1} - \eta_t\, m_t / (\sqrt{v_t} + \hat\epsilon)
+
+    Memory and hyper-parameters as in :func:`adam`; eps is :math:`\hat\epsilon`, which is
+    :math:`\epsilon_t = \hat\epsilon/\sqrt{1-\beta_2^t}` of :func:`adam`.
+
+    Source: Kingma & Ba (2015), end of section 2.
+
+    >>> theta, memory = adam_eps_hat(1.0, 4.0, 0.0, 0.0, 1, lr=0.1)
+    >>> round(1.0 - float(theta), 6)
+    0.1
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    lr_t = lr * sqrt(1 - beta2**t) / (1 - beta1**t)
+    theta = theta - lr_t * m / (sqrt(v) + eps)
+    return theta, (m, v)
+
+
+def adamw(
+    theta: Array, g: Array, m: Array, v: Array, t: float, *,
+    lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, weight_decay: float = 0.01,
+) -> Step:  # fmt: skip
+    r"""AdamW: Adam whose weight decay does not pass through the moments.
+
+    .. math:: \theta_t = \theta_{t-1} - \eta\, \bigl( \hat m_t / (\sqrt{\hat v_t} + \epsilon) + \lambda\, \theta_{t-1} \bigr)
+
+    Memory as in :func:`adam`. weight_decay : :math:`\lambda \ge 0` in the libraries' sense, multiplied by the rate; the
+    paper's own is :math:`\eta\lambda`.
+
+    Source: Loshchilov & Hutter (2019), Algorithm 2.
+
+    >>> theta, memory = adamw(1.0, 4.0, 0.0, 0.0, 1, lr=0.1, weight_decay=0.5)
+    >>> round(1.0 - float(theta), 6)
+    0.15
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    theta = theta - lr * (m_hat / (sqrt(v_hat) + eps) + weight_decay * theta)
+    return theta, (m, v)
+
+
+def sgdw(
+    theta: Array, g: Array, u: Array, *, lr: float = 0.01, gamma: float = 0.9, weight_decay: float = 0.01
+) -> Step:
+    r"""SGD with momentum and decoupled weight decay.
+
+    .. math:: u_t = \gamma u_{t-1} + \eta\, g_t, \qquad \theta_t = \theta_{t-1} - u_t - \eta\lambda\, \theta_{t-1}
+
+    u : velocity. Hyper-parameters as in :func:`momentum`; weight_decay : :math:`\lambda \ge 0`, multiplied by the rate.
+
+    Source: Loshchilov & Hutter (2019), Algorithm 1.
+
+    >>> sgdw(1.0, 4.0, 0.0, lr=0.125, gamma=0.5, weight_decay=2.0)
+    (0.25, (0.5,))
+    """
+    u = gamma * u + lr * g
+    theta = theta - u - lr * weight_decay * theta
+    return theta, (u,)
+
+
+def adamax(
+    theta: Array, g: Array, m: Array, u: Array, t: float, *,
+    lr: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, eps: float = 0.0,
+) -> Step:  # fmt: skip
+    r"""AdaMax: Adam with the maximum norm in place of the root mean square.
+
+    .. math:: u_t = \max(\beta_2 u_{t-1},\, |g_t| + \epsilon), \qquad
+        \theta_t = \theta_{t-1} - \frac{\eta}{1-\beta_1^t} \cdot \frac{m_t}{u_t}
+
+    m : first moment. u : decaying maximum, which needs no correction. lr : :math:`\eta \ge 0`, a bound on each step.
+    beta1, beta2 : in [0, 1). eps : none in the paper (0/0 counts as 0); 1e-8 in PyTorch and optax.
+
+    Source: Kingma & Ba (2015), Algorithm 2.
+
+    >>> theta, memory = adamax(1.0, 4.0, 0.0, 0.0, 1, lr=0.1)
+    >>> round(1.0 - float(theta), 6)
+    0.1
+    """
+    m = beta1 * m + (1 - beta1) * g
+    u = maximum(beta2 * u, abs(g) + eps)
+    theta = theta - lr / (1 - beta1**t) * ratio(m, u)
+    return theta, (m, u)
+
+
+def nadam(
+    theta: Array, g: Array, m: Array, v: Array, product: Array, t: float, *,
+    lr: float = 0.002, beta1: float = 0.975, beta2: float = 0.999, eps: float = 1e-8, decay: float = 0.004,
+) -> Step:  # fmt: skip
+    r"""Nadam: Adam with Nesterov's look-ahead, and momentum that grows by a schedule.
+
+    .. math::
+
+        \mu_t &= \beta_1 (1 - \tfrac12\, 0.96^{t\,\text{decay}}), \qquad m_t = \mu_t m_{t-1} + (1-\mu_t)\, g_t \\
+        \hat m_t &= \frac{\mu_{t+1}\, m_t}{1 - \prod_{i\le t+1} \mu_i} + \frac{(1-\mu_t)\, g_t}{1 - \prod_{i\le t} \mu_i}, \qquad
+        \theta_t = \theta_{t-1} - \eta\, \frac{\hat m_t}{\sqrt{\hat v_t} + \epsilon}
+
+    m, v : moments as in :func:`adam`. product : of the :math:`\mu_i` so far, 1 at the start. decay : :math:`\ge 0`, 1/250.
+
+    Source: Dozat (2016).
+
+    >>> theta, memory = nadam(1.0, 4.0, 0.0, 0.0, 1.0, 1, lr=0.1, beta1=0.0)
+    >>> round(1.0 - float(theta), 6)
+    0.1
+    """
+    mu = beta1 * (1 - 0.5 * 0.96 ** (t * decay))
+    mu_next = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * decay))
+    product = product * mu
+    m = mu * m + (1 - mu) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    m_hat = mu_next * m / (1 - product * mu_next) + (1 - mu) * g / (1 - product)
+    v_hat = v / (1 - beta2**t)
+    theta = theta - lr * m_hat / (sqrt(v_hat) + eps)
+    return theta, (m, v, product)
+
+
+def nadam_torch(
+    theta: Array, g: Array, m: Array, v: Array, product: Array, t: float, *,
+    lr: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, decay: float = 0.004,
+) -> Step:  # fmt: skip
+    r"""Nadam as PyTorch and keras have it: the moment decays by a constant, only the look-ahead follows the schedule.
+
+    .. math:: m_t = \beta_1 m_{t-1} + (1-\beta_1)\, g_t \qquad (\text{the rest as in nadam})
+
+    Memory and hyper-parameters as in :func:`nadam`; decay is torch's momentum_decay, and keras behaves like 1.0.
+
+    Source: torch.optim.NAdam.
+
+    >>> theta, memory = nadam_torch(1.0, 4.0, 0.0, 0.0, 1.0, 1, lr=0.1, beta1=0.0)
+    >>> round(1.0 - float(theta), 6)
+    0.1
+    """
+    mu = beta1 * (1 - 0.5 * 0.96 ** (t * decay))
+    mu_next = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * decay))
+    product = product * mu
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    m_hat = mu_next * m / (1 - product * mu_next) + (1 - mu) * g / (1 - product)
+    v_hat = v / (1 - beta2**t)
+    theta = theta - lr * m_hat / (sqrt(v_hat) + eps)
+    return theta, (m, v, product)
+
+
+def nadam_constant(
+    theta: Array, g: Array, m: Array, v: Array, t: float, *,
+    lr: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+) -> Step:  # fmt: skip
+    r"""Nadam with constant momentum, the form of optax.
+
+    .. math:: \hat m_t = \frac{\beta_1 m_t}{1-\beta_1^{t+1}} + \frac{(1-\beta_1)\, g_t}{1-\beta_1^t}, \qquad
+        \theta_t = \theta_{t-1} - \eta\, \frac{\hat m_t}{\sqrt{\hat v_t} + \epsilon}
+
+    Memory and hyper-parameters as in :func:`adam`.
+
+    Source: Dozat (2016), without the schedule; optax.nadam.
+
+    >>> theta, memory = nadam_constant(1.0, 4.0, 0.0, 0.0, 1, lr=0.1, beta1=0.0)
+    >>> round(1.0 - float(theta), 6)
+    0.1
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    m_hat = beta1 * m / (1 - beta1 ** (t + 1)) + (1 - beta1) * g / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    theta = theta - lr * m_hat / (sqrt(v_hat) + eps)
+    return theta, (m, v)
+
+
+def amsgrad(
+    theta: Array, g: Array, m: Array, v: Array, v_max: Array, *,
+    lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+) -> Step:  # fmt: skip
+    r"""AMSGrad: the second moment may only grow. Without bias correction, as in the paper.
+
+    .. math:: \hat v_t = \max(\hat v_{t-1}, v_t), \qquad \theta_t = \theta_{t-1} - \eta\, m_t / (\sqrt{\hat v_t} + \epsilon)
+
+    m, v : moments as in :func:`adam`. v_max : greatest second moment so far. The paper has eps = 0, and its proof a rate
+    that falls with the root of t.
+
+    Source: Reddi, Kale & Kumar (2018), Algorithm 2.
+
+    >>> theta, memory = amsgrad(1.0, 4.0, 0.0, 0.0, 0.0, lr=0.1)
+    >>> round(1.0 - float(theta), 6)
+    0.316228
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    v_max = maximum(v_max, v)
+    theta = theta - lr * m / (sqrt(v_max) + eps)
+    return theta, (m, v, v_max)
+
+
+def amsgrad_torch(
+    theta: Array, g: Array, m: Array, v: Array, v_max: Array, t: float, *,
+    lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+) -> Step:  # fmt: skip
+    r"""AMSGrad as PyTorch and keras have it: the maximum is taken first, then corrected.
+
+    .. math:: \theta_t = \theta_{t-1} - \eta\, \hat m_t \Big/ \Bigl( \sqrt{\max_{s\le t} v_s / (1-\beta_2^t)} + \epsilon \Bigr)
+
+    Memory and hyper-parameters as in :func:`amsgrad`.
+
+    Source: torch.optim.Adam(amsgrad=True).
+
+    >>> theta, memory = amsgrad_torch(1.0, 4.0, 0.0, 0.0, 0.0, 1, lr=0.1)
+    >>> round(1.0 - float(theta), 6)
+    0.1
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    v_max = maximum(v_max, v)
+    m_hat = m / (1 - beta1**t)
+    v_hat = v_max / (1 - beta2**t)
+    theta = theta - lr * m_hat / (sqrt(v_hat) + eps)
+    return theta, (m, v, v_max)
+
+
+def amsgrad_optax(
+    theta: Array, g: Array, m: Array, v: Array, v_max: Array, t: float, *,
+    lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+) -> Step:  # fmt: skip
+    r"""AMSGrad as optax has it: the moment is corrected first, then the maximum is taken.
+
+    .. math:: \theta_t = \theta_{t-1} - \eta\, \hat m_t \Big/ \Bigl( \sqrt{\max_{s\le t} v_s/(1-\beta_2^s)} + \epsilon \Bigr)
+
+    Memory and hyper-parameters as in :func:`amsgrad`.
+
+    Source: optax.amsgrad.
+
+    >>> theta, memory = amsgrad_optax(1.0, 4.0, 0.0, 0.0, 0.0, 1, lr=0.1)
+    >>> round(1.0 - float(theta), 6)
+    0.1
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    m_hat = m / (1 - beta1**t)
+    v_max = maximum(v_max, v / (1 - beta2**t))
+    theta = theta - lr * m_hat / (sqrt(v_max) + eps)
+    return theta, (m, v, v_max)
+
+
+# --- what a signature cannot say ----------------------------------------------------------------
+
+#: Every rule of the course, in order of difficulty, by name.
+TABLE: dict[str, Callable] = {
+    rule.__name__: rule
+    for rule in (
+        sgd, momentum, momentum_ema, momentum_torch, heavy_ball, nag, nag_shifted, nesterov_1983, averaged_sgd,
+        local_gains, delta_bar_delta, rprop_minus, rprop_plus, irprop_minus, irprop_plus,
+        adagrad, adagrad_sigma, adagrad_full, adadelta, rmsprop, rmsprop_centred, rmsprop_momentum,
+        adam, adam_uncorrected, adam_eps_hat, adamw, sgdw, adamax, nadam, nadam_torch, nadam_constant,
+        amsgrad, amsgrad_torch, amsgrad_optax,
+    )
+}  # fmt: skip
+
+#: Where a rule wants its gradient, if not at theta: a function of theta and of memory and hyper-parameters by name.
+LOOK_AHEAD: dict[Callable, Callable] = {
+    nag: nag_look_ahead,
+    nesterov_1983: nesterov_1983_look_ahead,
+    averaged_sgd: averaged_sgd_look_ahead,
+}
+
+#: Memory that does not start at zero: rule -> {name: a number, "theta", or the name of a hyper-parameter}.
+START: dict[Callable, dict[str, float | str]] = {
+    heavy_ball: {"previous": "theta"},
+    nesterov_1983: {"y": "theta", "a": 1.0},
+    averaged_sgd: {"z": "theta"},
+    local_gains: {"gain": 1.0},
+    delta_bar_delta: {"rate": "lr"},
+    rprop_minus: {"step": "lr"},
+    rprop_plus: {"step": "lr"},
+    irprop_minus: {"step": "lr"},
+    irprop_plus: {"step": "lr"},
+    nadam: {"product": 1.0},
+    nadam_torch: {"product": 1.0},
+}
+
+#: Rules that see whole vectors, with the memory that is a matrix (..., d, d): they are not compiled coordinate by coordinate.
+WHOLE: dict[Callable, tuple[str, ...]] = {adagrad_full: ("G",)}
+
+#: What a hyper-parameter may be, by name: lower end, upper end, and whether the upper end itself is allowed.
+_ANY, _SHARE, _BELOW_ONE = (0.0, float("inf"), False), (0.0, 1.0, True), (0.0, 1.0, False)
+RANGES: dict[str, tuple[float, float, bool]] = {
+    "lr": _ANY, "eps": _ANY, "eps_root": _ANY, "weight_decay": _ANY, "kappa": _ANY, "decay": _ANY, "low": _ANY, "high": _ANY,
+    "gamma": _SHARE, "beta": _SHARE, "dampening": _SHARE, "delta": _SHARE, "phi": _SHARE, "eta_minus": _SHARE,
+    "rho": _BELOW_ONE, "beta1": _BELOW_ONE, "beta2": _BELOW_ONE,
+    "eta_plus": (1.0, float("inf"), False),
+}  # fmt: skip
