@@ -1,16 +1,20 @@
 """The one class, and the three ways to let it walk: `run`, `iterates` and `descend`."""
 
 import difflib
+import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import rules
+from .surfaces import Surface
 
 State = dict[str, NDArray]
 Oracle = Callable[..., ArrayLike]
@@ -120,7 +124,7 @@ class Optimizer:
         """The point whose gradient `tell` wants next: theta itself, or where the rule looks ahead. Shape of theta."""
         theta = _point(theta)
         self._check_state(state, theta)
-        return self._ask(theta, state, self._values(int(state["t"])))
+        return self._ask(theta, self._memory(state), self._values(int(state["t"])))
 
     def tell(
         self, theta: ArrayLike, g: ArrayLike, state: State, loss: ArrayLike | None = None
@@ -137,11 +141,17 @@ class Optimizer:
         theta = _point(theta)
         self._check_state(state, theta)
         t = int(state["t"])
-        g = _gradient(g, theta, t + 1)
-        with np.errstate(all="ignore"):  # what overflows is reported below, with its step
-            theta, state = self._tell(theta, g, state, t, self._values(t), loss)
-        _finite(theta, "new point", t + 1)
-        return theta, state
+        with np.errstate(all="ignore"):  # what overflows is reported, with its step
+            g = _gradient(g, theta, t + 1)
+            theta, memory = self._tell(theta, g, self._memory(state), t, self._values(t), loss)
+            _finite(theta, "new point", t + 1)
+        return theta, self._state(memory, t + 1)
+
+    def _memory(self, state: State) -> list[NDArray]:
+        return [state[name] for name in self.memory]
+
+    def _state(self, memory: Iterable[NDArray], t: int) -> State:
+        return {**{name: np.asarray(m) for name, m in zip(self.memory, memory, strict=True)}, "t": np.asarray(t)}
 
     # The same without checks, for loops that have checked once.
 
@@ -151,22 +161,20 @@ class Optimizer:
         now = {name: _checked(self.rule, name, self.hyper[name](t), f" at t={t}") for name in self._scheduled}
         return {**self.hyper, **now}
 
-    def _ask(self, theta: NDArray, state: State, values: Mapping[str, Any]) -> NDArray:
+    def _ask(self, theta: NDArray, memory: Iterable[NDArray], values: Mapping[str, Any]) -> NDArray:
         if self._look_ahead is None:
             return theta
-        named = {**values, **state}
+        named = {**values, **dict(zip(self.memory, memory, strict=True))}
         return self._look_ahead(theta, **{name: named[name] for name in self._asks_for})
 
     def _tell(
-        self, theta: NDArray, g: NDArray, state: State, t: int, values: Mapping[str, Any], loss: ArrayLike | None
-    ) -> tuple[NDArray, State]:
-        arguments: list[Any] = [state[name] for name in self.memory]
-        if "loss" in self._given:
-            arguments.append(self._loss(theta, loss))
-        if "t" in self._given:
-            arguments.append(t + 1)
-        theta, new = self.rule(theta, g, *arguments, **values)
-        return theta, {**dict(zip(self.memory, new, strict=True)), "t": np.asarray(t + 1)}
+        self, theta: NDArray, g: NDArray, memory: Iterable[NDArray], t: int, values: Mapping[str, Any], loss: Any
+    ) -> tuple[NDArray, Iterable[NDArray]]:
+        given: list[Any] = []
+        if self._given:
+            given = [self._loss(theta, loss)] if "loss" in self._given else []
+            given += [t + 1] if "t" in self._given else []
+        return self.rule(theta, g, *memory, *given, **values)
 
     def _loss(self, theta: NDArray, loss: ArrayLike | None) -> NDArray:
         if loss is None:
@@ -216,18 +224,27 @@ def run(
     theta = _point(theta)
     state = optimizer.init(theta) if state is None else state
     optimizer._check_state(state, theta)
+    for point, memory, t in _steps(optimizer, oracle, theta, state, loss, strict):
+        yield point, optimizer._state(memory, t)
+
+
+def _steps(
+    optimizer: Optimizer, oracle: Oracle, theta: NDArray, state: State, loss: Oracle | None, strict: bool
+) -> Iterator[tuple[NDArray, Iterable[NDArray], int]]:
+    """The loop itself: point, memory and count after each update."""
+    memory: Iterable[NDArray] = optimizer._memory(state)
     timed = _takes_step(oracle)
-    while True:
-        t = int(state["t"])
+    wants_loss = "loss" in optimizer._given
+    for t in itertools.count(int(state["t"])):
         values = optimizer._values(t)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported below, with its step
-            point = optimizer._ask(theta, state, values)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported, with its step
+            point = optimizer._ask(theta, memory, values)
             g = _gradient(oracle(point, t=t) if timed else oracle(point), theta, t + 1, strict)
-            value = loss(point) if loss is not None and "loss" in optimizer._given else None
-            theta, state = optimizer._tell(theta, g, state, t, values, value)
-        if strict:
-            _finite(theta, "new point", t + 1)
-        yield theta, state
+            value = loss(point) if wants_loss and loss is not None else None
+            theta, memory = optimizer._tell(theta, g, memory, t, values, value)
+            if strict:
+                _finite(theta, "new point", t + 1)
+        yield theta, memory, t + 1
 
 
 def iterates(
@@ -240,16 +257,20 @@ def iterates(
     >>> next(walk), next(walk)
     (array([ 4., -2.]), array([ 2., -1.]))
     """
-    yield _point(theta)
-    for point, _ in run(optimizer, oracle, theta, loss=loss, strict=strict):
+    theta = _point(theta)
+    yield theta
+    for point, _, _ in _steps(optimizer, oracle, theta, optimizer.init(theta), loss, strict):
         yield point
 
 
 def descend(
     optimizer: Optimizer, oracle: Oracle, theta: ArrayLike, steps: int, *,
-    loss: Oracle | None = None, strict: bool = True,
+    loss: Oracle | None = None, strict: bool = True, engine: Literal["numpy", "numba"] = "numpy",
 ) -> NDArray:  # fmt: skip
     """The whole path of a walk: the start and `steps` points after it, stacked, of shape (steps + 1, ..., d).
+
+    Parameters are those of `run`, and `engine`: "numba" compiles rule and surface together into one loop, where the oracle
+    is the gradient of an `optlib.surfaces.Surface`; the path is the same to about 1e-12.
 
     >>> from optlib import rules, surfaces
     >>> descend(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0], steps=2)
@@ -260,10 +281,25 @@ def descend(
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
         raise ValueError(f"steps is {steps!r}: it must be a whole number, 0 or more")
     theta = _point(theta)
+    if engine != "numpy":
+        return _compiled(engine, optimizer, oracle, theta, steps, strict)
     path = np.empty((steps + 1, *theta.shape), theta.dtype)
     for i, point in enumerate(islice(iterates(optimizer, oracle, theta, loss=loss, strict=strict), steps + 1)):
         path[i] = point
     return path
+
+
+def _compiled(engine: str, optimizer: Optimizer, oracle: Oracle, theta: NDArray, steps: int, strict: bool) -> NDArray:
+    if engine != "numba":
+        raise ValueError(f"engine={engine!r} is unknown; allowed are 'numpy' and 'numba'")
+    surface = getattr(oracle, "__self__", None)
+    if not isinstance(surface, Surface) or getattr(oracle, "__name__", "") != "grad":
+        raise TypeError(
+            "engine='numba' compiles a rule together with a surface, so the oracle must be the grad of an "
+            f"optlib.surfaces.Surface, not {oracle!r}; use engine='numpy'"
+        )
+    # by name, since the compiler's room stands above this one and is wanted only here
+    return importlib.import_module(".compile", __package__).walk(optimizer, surface, theta, steps, strict=strict)
 
 
 # --- reading a rule's signature -----------------------------------------------------------------
@@ -357,10 +393,9 @@ def _gradient(g: ArrayLike, theta: NDArray, step: int, strict: bool = True) -> N
 
 
 def _finite(array: NDArray, what: str, step: int) -> None:
-    # The sum is finite for almost every good array and costs one cheap pass; only a bad sum is looked into.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(array.sum()) or np.isfinite(array).all():
-            return
+    # The sum of squares is finite for almost every good array and one cheap pass; only a bad sum is looked into.
+    if math.isfinite(np.vdot(array, array)) or np.isfinite(array).all():
+        return
     bad = np.argwhere(~np.isfinite(np.atleast_1d(array)))
     first = tuple(int(i) for i in bad[0])
-    raise NotFinite(what, step, f"{len(bad)} of {array.size} numbers, the first at index {first}")
+    raise NotFinite(what, step, f"{len(bad)} of {np.size(array)} numbers, the first at index {first}")

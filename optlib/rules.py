@@ -435,7 +435,7 @@ def adagrad_sigma(theta: Array, g: Array, G: Array, t: float, *, lr: float = 0.0
     """
     G = G + g**2
     sigma = sqrt(G / t)
-    theta = theta - lr / sqrt(t) * ratio(g, sigma)
+    theta = theta - lr / t**0.5 * ratio(g, sigma)
     return theta, (G,)
 
 
@@ -631,7 +631,7 @@ def adam_eps_hat(
     """
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
-    lr_t = lr * sqrt(1 - beta2**t) / (1 - beta1**t)
+    lr_t = lr * (1 - beta2**t) ** 0.5 / (1 - beta1**t)
     theta = theta - lr_t * m / (sqrt(v) + eps)
     return theta, (m, v)
 

@@ -54,12 +54,17 @@ class Surface:
         return len(self.domain)
 
     def __call__(self, theta: ArrayLike) -> Any:
-        return self.value(*self._coordinates(theta), **self.constants)
+        return self.value(*np.moveaxis(self._points(theta), -1, 0), **self.constants)
 
     def grad(self, theta: ArrayLike) -> NDArray:
         """Gradient at points of shape (..., d), of the same shape."""
-        x = self._coordinates(theta)
-        return np.stack(np.broadcast_arrays(*self.gradient(*x, **self.constants)), axis=-1)
+        theta = self._points(theta)
+        if theta.ndim == 1:  # one point: numbers are faster than arrays of none
+            return np.array(self.gradient(*theta, **self.constants), dtype=theta.dtype)
+        g = np.empty_like(theta)
+        for i, partial in enumerate(self.gradient(*np.moveaxis(theta, -1, 0), **self.constants)):
+            g[..., i] = partial
+        return g
 
     def but(self, **changes: Any) -> "Surface":
         """The same surface with other constants, or another start or domain.
@@ -76,14 +81,14 @@ class Surface:
             )
         return replace(self, constants=MappingProxyType({**self.constants, **changes}), **fields)
 
-    def _coordinates(self, theta: ArrayLike) -> list[NDArray]:
+    def _points(self, theta: ArrayLike) -> NDArray:
         theta = np.asarray(theta, dtype=None if isinstance(theta, np.ndarray) else float)
         if theta.ndim == 0 or theta.shape[-1] != self.dim:
             raise ValueError(
                 f"surface {self.name!r} has {self.dim} coordinate{'s' * (self.dim > 1)}, so points have shape "
                 f"(..., {self.dim}); given was shape {theta.shape}"
             )
-        return [theta[..., i] for i in range(self.dim)]
+        return theta
 
 
 # Products instead of powers: one point and many points then round alike, to the last bit.

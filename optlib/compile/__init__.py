@@ -1,0 +1,19 @@
+"""One rule, compiled: the source of `optlib.rules` and `optlib.surfaces`, turned into fast machine code and into JavaScript.
+
+Nothing is written twice. `source` reads a rule's syntax tree; `native` makes Numba kernels of it (Numba is imported on
+first use, and everything else works without it); `js` makes ECMAScript.
+
+>>> from optlib import rules
+>>> from optlib.compile import javascript
+>>> print(javascript(rules.sgd))
+function sgd(theta, g, { lr }) {
+  theta = theta - lr * g;
+  return [theta, []];
+}
+"""
+
+from .js import javascript, javascript_module
+from .native import available, basin_map, kernel, walk
+from .source import CannotCompile
+
+__all__ = ["CannotCompile", "available", "basin_map", "javascript", "javascript_module", "kernel", "walk"]
