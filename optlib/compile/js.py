@@ -19,6 +19,10 @@ _CALLS = {
     "abs": "Math.abs", "sign": "Math.sign", "maximum": "Math.max", "minimum": "Math.min",
 }  # fmt: skip
 _ATOM = 20
+_RESERVED = {  # names that are free in Python only
+    "new", "this", "var", "let", "const", "function", "delete", "typeof", "void", "switch", "case", "default", "do", "throw",
+    "catch", "enum", "export", "extends", "super", "interface", "package", "private", "protected", "public", "static",
+}  # fmt: skip
 
 
 def javascript(target: Callable | Surface) -> str:
@@ -101,6 +105,8 @@ class _Writer:
         self.declared = set(code.parameters)
 
     def function(self) -> str:
+        for name in {*self.code.parameters} & _RESERVED:
+            raise CannotCompile(f"{self.code.name}: the argument {name!r} is a reserved word in JavaScript; rename it")
         constants = [f"{{ {', '.join(self.code.constants)} }}"] if self.code.constants else []
         head = f"function {self.code.name}({', '.join([*self.code.arguments, *constants])}) {{"
         return "\n".join([head, *self.lines(self.code.body, 1), "}"])
@@ -132,7 +138,7 @@ class _Writer:
         new = [n.id for n in ast.walk(target) if isinstance(n, ast.Name) and n.id not in self.declared]
         left = self.pattern(target)
         if isinstance(target, ast.Tuple) and new and len(new) < len(target.elts):
-            return f"let {', '.join(new)}; {left} = {value};"
+            return f"let {', '.join(self.write(ast.Name(n)) for n in new)}; {left} = {value};"
         return f"{'let ' if new else ''}{left} = {value};"
 
     def write(self, node: ast.AST, above: int = 0) -> str:
@@ -145,7 +151,7 @@ class _Writer:
             case ast.Constant(value=value) if isinstance(value, (int, float)):
                 return repr(value), _ATOM
             case ast.Name(id=name):
-                return name, _ATOM
+                return f"{name}_" if name in _RESERVED else name, _ATOM
             case ast.Tuple(elts=elements):
                 return f"[{', '.join(self.write(e) for e in elements)}]", _ATOM
             case ast.UnaryOp(op=ast.USub(), operand=operand):

@@ -1,0 +1,222 @@
+"""Compiled rules give NumPy's numbers: kernels to the last bit, descents to 1e-12, on every rule and surface."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from optlib import NotFinite, Optimizer, compile, descend, rules, schedules, surfaces
+from optlib.compile import CannotCompile
+from optlib.surfaces import Quadratic, Surface
+
+pytest.importorskip("numba", reason="the compiled engine needs Numba: pip install 'optlib[fast]'")
+
+ELEMENTWISE = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
+WITHOUT_LOSS = [rule for rule in ELEMENTWISE if rule is not rules.irprop_plus]
+PLANES = list(surfaces.TABLE.values())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory):
+    """Compiled code of this run, apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPTLIB_CACHE", str(tmp_path_factory.mktemp("compiled")))
+        patch.setattr(compile.native, "_MODULES", {})
+        patch.setattr(compile.native, "_COMPILED", {})
+        compile.native._kernel.cache_clear()
+        yield
+        compile.native._kernel.cache_clear()
+
+
+def gentle(rule) -> Optimizer:
+    """A rule at a rate at which no surface of the book makes it diverge."""
+    opt = Optimizer(rule)
+    return Optimizer(rule, lr=min(1e-3, opt.hyper["lr"])) if "lr" in opt.hyper else opt
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("rule", WITHOUT_LOSS, ids=lambda r: r.__name__)
+def test_kernel_is_numpy_to_the_last_bit(rule, dtype):
+    rng = np.random.default_rng(0)
+    optimizer = Optimizer(rule)
+    theta = rng.standard_normal(403).astype(dtype)
+    state = optimizer.init(theta)
+    ours, mine = theta.copy(), {name: array.copy() for name, array in state.items()}
+    step = compile.kernel(optimizer, dtype=dtype)
+    for _ in range(4):
+        g = rng.standard_normal(403).astype(dtype)
+        g[:100] = 0
+        theta, state = optimizer.tell(theta, g, state)
+        step(ours, g, mine)
+    assert theta.dtype == dtype
+    np.testing.assert_array_equal(ours, theta)
+    assert mine.keys() == state.keys()
+    for name in state:
+        np.testing.assert_array_equal(mine[name], state[name], err_msg=name)
+
+
+def test_kernel_in_two_threads_and_with_a_schedule():
+    optimizer = Optimizer(rules.adam, lr=schedules.cosine(0.1, 10))
+    g = np.linspace(-1, 1, 10_001)
+    one, two = np.ones(10_001), np.ones(10_001)
+    first, second = optimizer.init(one), optimizer.init(two)
+    for _ in range(3):
+        compile.kernel(optimizer)(one, g, first)
+        compile.kernel(optimizer, threads=2)(two, g, second)
+    np.testing.assert_array_equal(one, two)
+    assert int(second["t"]) == 3
+
+
+def test_kernel_refuses_what_does_not_fit():
+    optimizer = Optimizer(rules.sgd)
+    step = compile.kernel(optimizer)
+    state = optimizer.init(np.zeros(4))
+    theta = np.ones(4)
+    with pytest.raises(ValueError, match="g is a float32 array"):
+        step(theta, np.ones(4, np.float32), state)
+    with pytest.raises(ValueError, match=r"g is a float64 array of shape \(3,\)"):
+        step(theta, np.ones(3), state)
+    np.testing.assert_array_equal(theta, 1.0)
+    assert int(state["t"]) == 0
+    with pytest.raises(TypeError, match="float64 and float32"):
+        compile.kernel(optimizer, dtype=np.int64)
+    with pytest.raises(CannotCompile, match="sees whole vectors"):
+        compile.kernel(Optimizer(rules.adagrad_full))
+
+
+@pytest.mark.parametrize("rule", ELEMENTWISE, ids=lambda r: r.__name__)
+def test_compiled_descent_is_the_same_path(rule):
+    """Each rule on three surfaces that together hold every kind of operation; the next test takes all surfaces."""
+    for surface in (surfaces.beale, surfaces.three_lowlands, surfaces.waves):
+        optimizer = gentle(rule)
+        path = descend(optimizer, surface.grad, surface.start, steps=200, loss=surface)
+        compiled = descend(optimizer, surface.grad, surface.start, steps=200, engine="numba")
+        np.testing.assert_allclose(compiled, path, rtol=1e-12, atol=1e-12, err_msg=surface.name)
+
+
+@pytest.mark.parametrize("surface", PLANES, ids=lambda s: s.name)
+def test_compiled_descent_on_every_surface_from_many_starts(surface):
+    starts = np.random.default_rng(1).uniform(-1, 1, (2, 3, surface.dim))
+    for rule in (rules.nag, rules.adam):
+        path = descend(gentle(rule), surface.grad, starts, steps=50)
+        compiled = descend(gentle(rule), surface.grad, starts, steps=50, engine="numba")
+        assert compiled.shape == (51, 2, 3, surface.dim)
+        np.testing.assert_allclose(compiled, path, rtol=1e-12, atol=1e-12)
+
+
+def test_constants_of_a_surface_are_arguments():
+    for b in (1.0, 20.0):
+        f = surfaces.ravine.but(b=b)
+        opt = Optimizer(rules.momentum, lr=0.01)
+        np.testing.assert_allclose(
+            descend(opt, f.grad, f.start, 30, engine="numba"), descend(opt, f.grad, f.start, 30), rtol=1e-12
+        )
+
+
+def test_schedule_noise_and_clipping_in_the_compiled_loop():
+    f = surfaces.rosenbrock
+    optimizer = Optimizer(rules.momentum, lr=schedules.warm_restarts(1e-3, 20))
+    noise = np.random.default_rng(2).normal(0, 0.1, (60, 2))
+
+    def oracle(theta, t):
+        g = f.grad(theta)
+        return g * min(1.0, 5.0 / np.linalg.norm(g)) + noise[t]
+
+    expected = descend(optimizer, oracle, f.start, steps=60)
+    np.testing.assert_allclose(compile.walk(optimizer, f, f.start, 60, noise=noise, clip=5.0), expected, rtol=1e-11)
+    with pytest.raises(ValueError, match=r"noise has shape \(3, 2\)"):
+        compile.walk(optimizer, f, f.start, 60, noise=noise[:3])
+
+
+def test_divergence_is_reported_with_its_step_or_let_through():
+    f = surfaces.bowl
+    optimizer = Optimizer(rules.sgd, lr=1e60)
+    with pytest.raises(NotFinite) as numpy_says:
+        descend(optimizer, f.grad, f.start, steps=50)
+    with pytest.raises(NotFinite) as numba_says:
+        descend(optimizer, f.grad, f.start, steps=50, engine="numba")
+    assert numba_says.value.step == numpy_says.value.step
+    assert not np.isfinite(descend(optimizer, f.grad, f.start, steps=50, engine="numba", strict=False)[-1]).any()
+
+
+def test_basin_map_is_the_end_of_the_paths():
+    f = surfaces.himmelblau
+    starts = np.stack(np.meshgrid(np.linspace(-5, 5, 11), np.linspace(-5, 5, 13)), axis=-1)
+    optimizer = Optimizer(rules.adam, lr=0.2)
+    ends, which, arrived = compile.basin_map(optimizer, f, starts, 300, tolerance=1e-3)
+    path = descend(optimizer, f.grad, starts, steps=300)
+    np.testing.assert_allclose(ends, path[-1], rtol=1e-9, atol=1e-9)
+    for (i, j), k in np.ndenumerate(which):
+        distance = [np.hypot(*(ends[i, j] - m)) for m in f.minima]
+        assert k == (np.argmin(distance) if min(distance) < 0.1 else -1)
+    steep = np.abs(f.grad(path[:-1])).max(axis=-1) <= 1e-3
+    expected = np.where(steep.any(axis=0), steep.argmax(axis=0), -1)
+    assert (arrived == expected).mean() > 0.99  # a last bit may move an arrival by a step
+    assert set(np.unique(which)) >= {0, 1, 2, 3}
+
+
+def _halving(theta, g, *, lr=0.1):
+    theta = theta - lr * g * 0.5
+    return theta, ()
+
+
+def test_a_rule_and_a_surface_of_the_users_own():
+    f = Surface("own", lambda x: x * x, lambda x: (2 * x,), ((-1.0, 1.0),), (1.0,))
+    with pytest.raises(CannotCompile, match="write it with def"):
+        descend(Optimizer(_halving), f.grad, [1.0], steps=2, engine="numba")
+    assert descend(Optimizer(_halving), surfaces.bowl.grad, [1.0, 2.0], 2, engine="numba")[1].tolist() == [0.95, 1.9]
+
+
+def _loops(theta, g, *, lr=0.1):
+    while lr > 1:
+        lr = lr / 2
+    return theta - lr * g, ()
+
+
+def _calls(theta, g, *, lr=0.1):
+    theta = theta - lr * np.tan(g)
+    return theta, ()
+
+
+@pytest.mark.parametrize(("rule", "named"), [(_loops, "while lr > 1"), (_calls, "np.tan")])
+def test_what_cannot_be_compiled_is_named_with_its_place(rule, named):
+    for attempt in (lambda: compile.javascript(rule), lambda: compile.kernel(Optimizer(rule))):
+        with pytest.raises(CannotCompile, match=f"{rule.__name__}, line 2.*{named}"):
+            attempt()
+
+
+def test_engine_and_oracle_are_checked():
+    opt = Optimizer(rules.sgd)
+    with pytest.raises(ValueError, match="allowed are 'numpy' and 'numba'"):
+        descend(opt, surfaces.bowl.grad, [1.0, 1.0], 2, engine="fortran")
+    with pytest.raises(TypeError, match="must be the grad of an optlib.surfaces.Surface"):
+        descend(opt, Quadratic([1.0, 2.0]).grad, [1.0, 1.0], 2, engine="numba")
+
+
+def test_machine_code_is_kept_between_processes(tmp_path):
+    """The second process finds both the source and Numba's own cache, and adds nothing."""
+    program = (
+        "from optlib import *; f = surfaces.bowl; "
+        "print(descend(Optimizer(rules.sgd), f.grad, f.start, steps=3, engine='numba')[-1])"
+    )
+
+    def run():
+        done = subprocess.run(
+            [sys.executable, "-c", program], env={"OPTLIB_CACHE": str(tmp_path), "PATH": ""}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout, {p.name: p.stat().st_mtime_ns for p in tmp_path.rglob("*.*") if p.suffix in (".py", ".nbc")}
+
+    first, files = run()
+    again, same = run()
+    assert first == again
+    assert any(name.endswith(".nbc") for name in files)
+    assert files == same
+
+
+def test_without_numba_the_message_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(compile.native, "available", lambda: False)
+    monkeypatch.setattr(compile.native, "_COMPILED", {})
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'optlib\[fast\]', or use engine='numpy'"):
+        descend(Optimizer(rules.sgd), surfaces.bowl.grad, [1.0, 1.0], 2, engine="numba")

