@@ -48,7 +48,11 @@ def checked_data(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
     return X, y
 
 
-def _parameters(theta: ArrayLike, X: NDArray) -> NDArray:
+def _parameters(theta: ArrayLike, X: NDArray, y: NDArray | None = None) -> NDArray:
+    if not len(X):
+        raise ValueError(f"the data set is empty: X has shape {X.shape}, and at least one row is needed")
+    if y is not None and np.shape(y) != X.shape[:1]:  # (n, 1) would broadcast to a table of n x n residuals
+        raise ValueError(f"y has shape {np.shape(y)}, but X has {len(X)} rows: y must have shape ({len(X)},)")
     theta = np.asarray(theta, dtype=None if isinstance(theta, np.ndarray) else float)
     if theta.ndim == 0 or theta.shape[-1] != X.shape[-1]:
         raise ValueError(
@@ -67,19 +71,19 @@ class LinearRegression:
 
     def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
         """Half the mean squared residual, of shape (...)."""
-        residual = _parameters(theta, X) @ X.T - y
+        residual = _parameters(theta, X, y) @ X.T - y
         return 0.5 * (residual**2).mean(axis=-1)
 
     def grad(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         r"""Gradient :math:`\frac1n X^\top(X\theta - y)`, of shape (..., d)."""
-        return (_parameters(theta, X) @ X.T - y) @ X / len(X)
+        return (_parameters(theta, X, y) @ X.T - y) @ X / len(X)
 
     def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:
         """Predictions, of shape (..., n)."""
         return _parameters(theta, X) @ X.T
 
     def smoothness(self, X: NDArray) -> float:
-        r"""L, the largest eigenvalue of the Hessian :math:`X^\top X/n`: gradient descent converges for rates below 2/L."""
+        r"""L, the largest eigenvalue of the Hessian :math:`X^\top X/n`: rates below 2/L converge."""
         return float(np.linalg.eigvalsh(X.T @ X / len(X))[-1])
 
     def minimum(self, X: NDArray, y: NDArray) -> NDArray:
@@ -88,7 +92,10 @@ class LinearRegression:
 
 
 class LogisticRegression:
-    r"""Two classes, labels 0 and 1: mean cross-entropy of :math:`p_i = \sigma(x_i^\top\theta)`, plus :math:`\frac{l_2}2\lVert\theta\rVert^2`.
+    r"""Two classes, labels 0 and 1: mean cross-entropy of :math:`p_i = \sigma(x_i^\top\theta)`, and a penalty.
+
+    .. math:: \frac1n \sum_i \bigl( \log(1 + e^{x_i^\top\theta}) - y_i x_i^\top\theta \bigr)
+        + \frac{l_2}2 \lVert\theta\rVert^2
 
     Parameters
     ----------
@@ -105,15 +112,15 @@ class LogisticRegression:
 
     def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
         """Mean cross-entropy, of shape (...)."""
-        theta = _parameters(theta, X)
+        theta = _parameters(theta, X, y)
         z = theta @ X.T
         # log(1 + exp(z)) - y z, without overflow
         cross_entropy = (np.logaddexp(0.0, z) - y * z).mean(axis=-1)
-        return cross_entropy + 0.5 * self.l2 * (theta**2).sum(axis=-1)
+        return cross_entropy + 0.5 * self.l2 * (theta**2).sum(axis=-1) if self.l2 else cross_entropy
 
     def grad(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         r"""Gradient :math:`\frac1n X^\top(p - y) + l_2\theta`, of shape (..., d)."""
-        theta = _parameters(theta, X)
+        theta = _parameters(theta, X, y)
         return (self.predict(theta, X) - y) @ X / len(X) + self.l2 * theta
 
     def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:

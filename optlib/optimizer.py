@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -58,12 +59,14 @@ class Optimizer:
     (array([0.9, 2. ]), array([0.1, 0. ]), 1)
     """
 
-    __slots__ = ("_asks_for", "_given", "_look_ahead", "_scheduled", "hyper", "memory", "rule")
+    __slots__ = ("_asks_for", "_given", "_look_ahead", "_numbers", "_scheduled", "_settled", "hyper", "memory", "rule")
 
     rule: Callable
     hyper: Mapping[str, Any]
     memory: tuple[str, ...]
     _given: tuple[str, ...]
+    _numbers: dict[str, Any]  #: what `hyper` shows
+    _settled: bool  #: whether these are the same numbers at every step, for every theta
     _scheduled: tuple[str, ...]
     _look_ahead: Callable | None
     _asks_for: tuple[str, ...]
@@ -80,7 +83,9 @@ class Optimizer:
         values = {name: value if callable(value) else _checked(rule, name, value) for name, value in values.items()}
         put = object.__setattr__
         put(self, "rule", rule)
-        put(self, "hyper", values)
+        put(self, "_numbers", values)
+        put(self, "_settled", all(isinstance(value, float) for value in values.values()))
+        put(self, "hyper", MappingProxyType(values))
         put(self, "memory", memory)
         put(self, "_given", given)
         put(self, "_scheduled", tuple(name for name, value in values.items() if callable(value)))
@@ -90,6 +95,9 @@ class Optimizer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"an Optimizer is immutable: make a new one, Optimizer({_name(self.rule)}, {name}=...)")
+
+    def __reduce__(self) -> tuple:
+        return _made, (self.rule, self._numbers)  # so that one can be copied, and sent to a worker
 
     def __repr__(self) -> str:
         hyper = ", ".join(f"{k}={_name(v) if callable(v) else v}" for k, v in self.hyper.items())
@@ -108,8 +116,10 @@ class Optimizer:
             return theta.copy()
         if isinstance(value, str):
             if value in self._scheduled:
-                raise TypeError(f"{_name(self.rule)} starts its {name} at {value}, so {value} must be a number, no schedule")
-            value = self.hyper[value]
+                raise TypeError(
+                    f"{_name(self.rule)} starts its {name} at {value}, so {value} must be a number, no schedule"
+                )
+            value = _fitted(self.rule, value, self._numbers[value], theta)
         return np.broadcast_to(np.asarray(value, dtype=theta.dtype), shape).copy()
 
     def _shape(self, name: str, theta: NDArray) -> tuple[int, ...]:
@@ -124,12 +134,12 @@ class Optimizer:
         """The point whose gradient `tell` wants next: theta itself, or where the rule looks ahead. Shape of theta."""
         theta = _point(theta)
         self._check_state(state, theta)
-        return self._ask(theta, self._memory(state), self._values(int(state["t"])))
+        return self._ask(theta, self._memory(state), self._values(int(state["t"]), theta))
 
     def tell(
         self, theta: ArrayLike, g: ArrayLike, state: State, loss: ArrayLike | None = None
     ) -> tuple[NDArray, State]:
-        """One update with the gradient g (of theta's shape): the new point and the new state. Nothing is changed in place.
+        """One update with the gradient g, of theta's shape: the new point and the new state. Changes nothing in place.
 
         `loss`, the function's value at theta, of shape (...), is needed by the rules that name it (`irprop_plus`).
 
@@ -143,7 +153,7 @@ class Optimizer:
         t = int(state["t"])
         with np.errstate(all="ignore"):  # what overflows is reported, with its step
             g = _gradient(g, theta, t + 1)
-            theta, memory = self._tell(theta, g, self._memory(state), t, self._values(t), loss)
+            theta, memory = self._tell(theta, g, self._memory(state), t, self._values(t, theta), loss)
             _finite(theta, "new point", t + 1)
         return theta, self._state(memory, t + 1)
 
@@ -155,11 +165,12 @@ class Optimizer:
 
     # The same without checks, for loops that have checked once.
 
-    def _values(self, t: int) -> Mapping[str, Any]:
-        if not self._scheduled:
-            return self.hyper
-        now = {name: _checked(self.rule, name, self.hyper[name](t), f" at t={t}") for name in self._scheduled}
-        return {**self.hyper, **now}
+    def _values(self, t: int, theta: NDArray | None = None) -> dict[str, Any]:
+        if self._settled:
+            return self._numbers
+        now = {name: _checked(self.rule, name, self._numbers[name](t), f" at t={t}") for name in self._scheduled}
+        now = {**self._numbers, **now}
+        return now if theta is None else {name: _fitted(self.rule, name, v, theta) for name, v in now.items()}
 
     def _ask(self, theta: NDArray, memory: Iterable[NDArray], values: Mapping[str, Any]) -> NDArray:
         if self._look_ahead is None:
@@ -174,11 +185,20 @@ class Optimizer:
         if self._given:
             given = [self._loss(theta, loss)] if "loss" in self._given else []
             given += [t + 1] if "t" in self._given else []
-        return self.rule(theta, g, *memory, *given, **values)
+        new, kept = self.rule(theta, g, *memory, *given, **values)
+        if np.shape(new) != theta.shape or len(kept) != len(self.memory):
+            raise ValueError(
+                f"{_name(self.rule)} returned a point of shape {np.shape(new)} and {len(kept)} memories; "
+                f"theta has shape {theta.shape}, and the rule's signature names {len(self.memory)}"
+            )
+        # the caller may fill these two arrays anew, as an oracle with a buffer of its own does
+        return new, [m.copy() if m is g or m is theta else m for m in kept]
 
     def _loss(self, theta: NDArray, loss: ArrayLike | None) -> NDArray:
         if loss is None:
-            raise TypeError(f"{_name(self.rule)} compares losses: give tell(..., loss=...), or run and descend a loss=f")
+            raise TypeError(
+                f"{_name(self.rule)} compares losses: give tell(..., loss=...), or run and descend a loss=f"
+            )
         value = np.asarray(loss, dtype=theta.dtype)
         return np.broadcast_to(value[..., None] if theta.ndim else value, theta.shape)
 
@@ -236,8 +256,8 @@ def _steps(
     timed = _takes_step(oracle)
     wants_loss = "loss" in optimizer._given
     for t in itertools.count(int(state["t"])):
-        values = optimizer._values(t)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported, with its step
+        values = optimizer._values(t, theta)
+        with np.errstate(all="ignore"):  # what overflows is reported, with its step
             point = optimizer._ask(theta, memory, values)
             g = _gradient(oracle(point, t=t) if timed else oracle(point), theta, t + 1, strict)
             value = loss(point) if wants_loss and loss is not None else None
@@ -269,8 +289,8 @@ def descend(
 ) -> NDArray:  # fmt: skip
     """The whole path of a walk: the start and `steps` points after it, stacked, of shape (steps + 1, ..., d).
 
-    Parameters are those of `run`, and `engine`: "numba" compiles rule and surface together into one loop, where the oracle
-    is the gradient of an `optlib.surfaces.Surface`; the path is the same to about 1e-12.
+    Parameters are those of `run`, and `engine`: "numba" compiles rule and surface together into one loop, where the
+    oracle is the gradient of an `optlib.surfaces.Surface`; the path is the same to about 1e-12.
 
     >>> from optlib import rules, surfaces
     >>> descend(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0], steps=2)
@@ -330,6 +350,10 @@ def specification(rule: Callable) -> tuple[tuple[str, ...], tuple[str, ...], dic
     return tuple(memory), tuple(given), {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
+def _made(rule: Callable, hyper: dict[str, Any]) -> Optimizer:
+    return Optimizer(rule, **hyper)
+
+
 def _name(f: Any) -> str:
     return getattr(f, "__name__", None) or repr(f)
 
@@ -349,7 +373,7 @@ def _unknown(rule: Callable, name: str, defaults: dict[str, Any]) -> str:
 def _checked(rule: Callable, name: str, value: Any, when: str = "") -> Any:
     """The value as a float (or an array of floats) if it lies in the name's range."""
     try:
-        array = np.asarray(value, dtype=float)
+        array = _floats(value)
     except (TypeError, ValueError):
         raise TypeError(f"{_name(rule)}: {name}={value!r}{when} is no number") from None
     low, high, closed = rules.RANGES.get(name, (-np.inf, np.inf, False))
@@ -358,6 +382,32 @@ def _checked(rule: Callable, name: str, value: Any, when: str = "") -> Any:
         allowed = f"[{low:g}, {high:g}{']' if closed else ')'}"
         raise ValueError(f"{_name(rule)}: {name}={value!r}{when} is out of range; allowed is {allowed}")
     return float(array) if array.ndim == 0 else array
+
+
+def _floats(value: Any) -> NDArray:
+    """A copy of the value as floats; what only looks like a number ("0.1", True, None) is refused."""
+    array = np.asarray(value)
+    if array.dtype.kind == "O":  # fractions, decimals
+        return np.array([float(x) for x in array.ravel()]).reshape(array.shape)
+    if array.dtype.kind not in "iuf":
+        raise TypeError
+    return np.array(array, dtype=float)
+
+
+def _fitted(rule: Callable, name: str, value: Any, theta: NDArray) -> Any:
+    """A hyper-parameter that is an array, in theta's precision, if it broadcasts against theta."""
+    if not isinstance(value, np.ndarray):
+        return value
+    try:
+        fits = np.broadcast_shapes(value.shape, theta.shape) == theta.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{_name(rule)}: {name} is an array of shape {value.shape}, "
+            f"which does not broadcast to theta's {theta.shape}"
+        )
+    return value.astype(theta.dtype, copy=False)
 
 
 # --- points and gradients -----------------------------------------------------------------------

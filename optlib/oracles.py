@@ -153,7 +153,7 @@ def online(model: Model, example: Callable[[int], tuple[ArrayLike, ArrayLike]]) 
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The outcome of `check_gradient`: `ok`, and for every checked coordinate what was claimed and what was measured."""
+    """The outcome of `check_gradient`: `ok`, and for every coordinate what was claimed and what was measured."""
 
     coordinates: NDArray
     claimed: NDArray
@@ -255,6 +255,7 @@ def check_gradient(
     rounding = 1e3 * np.finfo(float).eps * max(1.0, abs(float(f(theta)))) / step
     size = np.maximum(np.maximum(np.abs(claimed), np.abs(measured)), rounding)
     error = np.abs(claimed - measured) / size
+    error = np.where(np.isnan(error), np.inf, error)  # a NaN agrees with nothing
     return GradientCheck(
         np.arange(theta.size), claimed.ravel(), measured.ravel(), error.ravel(), step.ravel(), tolerance
     )

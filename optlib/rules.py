@@ -6,12 +6,13 @@ r"""The update rules, in order of difficulty. Each is its paper's formula and no
 - ``t``, where a rule has it, is the number of this update, 1 for the first; ``loss`` is the function's value at theta.
 - Every other positional name is memory: an array like theta, zero at the start unless :data:`START` says otherwise.
 - Keyword-only names are hyper-parameters, with the paper's defaults; :data:`RANGES` says which values make sense.
-- It returns the new point and the tuple of new memory. It raises nothing: :class:`optlib.Optimizer` checks what goes in.
-- An ``eps`` keeps 0/0 away where a coordinate had no gradient yet; set to 0 it lets that happen, and the Optimizer says so.
+- It returns the new point and the tuple of new memory. It raises nothing: :class:`optlib.Optimizer` checks.
+- An ``eps`` keeps 0/0 away where a coordinate had no gradient yet; at 0 that happens, and the Optimizer says so.
 
 The gradient is taken at theta unless :data:`LOOK_AHEAD` names another point. Letters are those of the course: learning
-rate ``lr`` (:math:`\eta`), velocity ``u``, moments ``m`` and ``v``; so are the names under which the same number goes in
-different papers. Only arithmetic and a handful of ufuncs are used, so the same source runs on floats and arrays, and compiles.
+rate ``lr`` (:math:`\eta`), velocity ``u``, moments ``m`` and ``v``; so are the names under which the same number goes
+in different papers. Only arithmetic and a handful of ufuncs are used, so the same source runs on floats and arrays, and
+compiles.
 
 A rule of your own needs no registration: any function of this form works with :class:`optlib.Optimizer`.
 """
@@ -130,7 +131,8 @@ def heavy_ball(theta: Array, g: Array, previous: Array, *, lr: float = 0.01, bet
 def nag(theta: Array, g: Array, u: Array, *, lr: float = 0.01, gamma: float = 0.9) -> Step:
     r"""Nesterov's accelerated gradient with constant momentum: first jump, then measure, then correct.
 
-    .. math:: u_t = \gamma u_{t-1} + \eta\, \nabla f(\theta_{t-1} - \gamma u_{t-1}), \qquad \theta_t = \theta_{t-1} - u_t
+    .. math:: u_t = \gamma u_{t-1} + \eta\, \nabla f(\theta_{t-1} - \gamma u_{t-1}), \qquad
+        \theta_t = \theta_{t-1} - u_t
 
     The formula is that of :func:`momentum`; what differs is where the gradient g comes from (:func:`nag_look_ahead`).
 
@@ -181,7 +183,8 @@ def nesterov_1983(theta: Array, g: Array, y: Array, a: Array, *, lr: float = 0.0
         y_{k+1} &= \theta_k + \frac{a_k - 1}{a_{k+1}}\, (\theta_k - \theta_{k-1})
 
     y : the point whose gradient is wanted, theta at the start. a : the sequence, 1 at the start.
-    lr : :math:`\eta = 1/L` gives :math:`f(\theta_k) - f^\star \le 2L\lVert\theta_0-\theta^\star\rVert^2/(k+1)^2` for convex f.
+    lr : :math:`\eta = 1/L` gives, for convex f,
+    :math:`f(\theta_k) - f^\star \le 2L\lVert\theta_0-\theta^\star\rVert^2/(k+1)^2`.
 
     Source: Nesterov (1983).
 
@@ -209,7 +212,8 @@ def averaged_sgd(theta: Array, g: Array, z: Array, t: float, *, lr: float = 0.01
 
     .. math:: z_t = z_{t-1} - \eta\, \nabla f(z_{t-1}), \qquad \theta_t = \theta_{t-1} + \tfrac1t (z_t - \theta_{t-1})
 
-    z : the walking point, theta at the start. lr : :math:`\eta \ge 0`; a decay of :math:`t^{-a}`, 1/2 < a < 1, is optimal.
+    z : the walking point, theta at the start.
+    lr : :math:`\eta \ge 0`; a decay of :math:`t^{-a}`, 1/2 < a < 1, is optimal.
 
     Source: Ruppert (1988); Polyak & Juditsky (1992).
 
@@ -274,7 +278,8 @@ def delta_bar_delta(
         \bar g_t = (1-\beta) g_t + \beta \bar g_{t-1}, \qquad \theta_t = \theta_{t-1} - \lambda_t g_t
 
     rate : :math:`\lambda`, which starts at lr. g_bar : average of past gradients.
-    lr : start of the rates, a constant. kappa : :math:`\ge 0`. phi : in [0, 1]. beta : in [0, 1], the paper's :math:`\theta`.
+    lr : start of the rates, a constant. kappa : :math:`\ge 0`. phi : in [0, 1].
+    beta : in [0, 1], the paper's :math:`\theta`.
 
     Source: Jacobs (1988).
 
@@ -334,7 +339,8 @@ def rprop_plus(
     .. math:: \theta_t = \theta_{t-1} + \begin{cases} -\text{last move}, \text{ then } g_t := 0 & g_t g_{t-1} < 0 \\
         -\operatorname{sgn}(g_t)\, \Delta_t & \text{else} \end{cases}
 
-    step : :math:`\Delta`, which starts at lr. previous : gradient before. move : last move. The rest as in :func:`rprop_minus`.
+    step : :math:`\Delta`, which starts at lr. previous : gradient before. move : last move.
+    The rest as in :func:`rprop_minus`.
 
     Source: Riedmiller & Braun (1993).
 
@@ -355,7 +361,8 @@ def irprop_minus(
 ) -> Step:  # fmt: skip
     r"""iRprop-: where the gradient changes its sign, stand still once. The form of torch.optim.Rprop.
 
-    .. math:: g_t := 0 \text{ where } g_t g_{t-1} < 0, \qquad \theta_t = \theta_{t-1} - \operatorname{sgn}(g_t)\, \Delta_t
+    .. math:: g_t := 0 \text{ where } g_t g_{t-1} < 0, \qquad
+        \theta_t = \theta_{t-1} - \operatorname{sgn}(g_t)\, \Delta_t
 
     Memory and hyper-parameters as in :func:`rprop_minus`; torch starts at lr = 0.01.
 
@@ -381,7 +388,8 @@ def irprop_plus(
     .. math:: \theta_t = \theta_{t-1} + \begin{cases} -\text{last move if } E_t > E_{t-1} \text{ else } 0,
         \text{ then } g_t := 0 & g_t g_{t-1} < 0 \\ -\operatorname{sgn}(g_t)\, \Delta_t & \text{else} \end{cases}
 
-    last : loss before. loss : the function's value at theta, the same for every coordinate. The rest as in :func:`rprop_plus`.
+    last : loss before. loss : the function's value at theta, the same for every coordinate.
+    The rest as in :func:`rprop_plus`.
 
     Source: Igel & Hüsken (2000).
 
@@ -403,10 +411,12 @@ def irprop_plus(
 def adagrad(theta: Array, g: Array, G: Array, *, lr: float = 0.01, eps: float = 1e-8, eps_root: float = 0.0) -> Step:
     r"""Adagrad: each coordinate's rate shrinks with all the gradient it has seen.
 
-    .. math:: G_t = G_{t-1} + g_t^2, \qquad \theta_t = \theta_{t-1} - \frac{\eta}{\sqrt{G_t + \epsilon'} + \epsilon}\, g_t
+    .. math:: G_t = G_{t-1} + g_t^2, \qquad
+        \theta_t = \theta_{t-1} - \frac{\eta}{\sqrt{G_t + \epsilon'} + \epsilon}\, g_t
 
     G : sum of the squared gradients, the present one included. lr : :math:`\eta \ge 0`, the length of the first step.
-    eps : :math:`\epsilon \ge 0` outside the root, the paper's :math:`\delta`. eps_root : :math:`\epsilon' \ge 0` inside it.
+    eps : :math:`\epsilon \ge 0` outside the root, the paper's :math:`\delta`.
+    eps_root : :math:`\epsilon' \ge 0` inside it.
 
     Source: Duchi, Hazan & Singer (2011), the diagonal form.
 
@@ -473,9 +483,10 @@ def adadelta(
         \Delta_t &= \frac{\sqrt{E[\Delta^2]_{t-1} + \epsilon}}{\sqrt{E[g^2]_t + \epsilon}}\, g_t \\
         E[\Delta^2]_t &= \rho E[\Delta^2]_{t-1} + (1-\rho)\, \Delta_t^2, \qquad \theta_t = \theta_{t-1} - \eta \Delta_t
 
-    Eg2, Ed2 : running means of the squared gradient and of the squared step. lr : :math:`\eta \ge 0`; the paper has none,
-    which is 1. rho : in [0, 1). eps : inside both roots, > 0 or nothing moves; the hidden learning rate, since the first
-    step is about :math:`\sqrt{\epsilon/(1-\rho)}`.
+    Eg2, Ed2 : running means of the squared gradient and of the squared step.
+    lr : :math:`\eta \ge 0`; the paper has none, which is 1. rho : in [0, 1).
+    eps : inside both roots, > 0 or nothing moves; the hidden learning rate, since the first step is
+    about :math:`\sqrt{\epsilon/(1-\rho)}`.
 
     Source: Zeiler (2012), Algorithm 1.
 
@@ -498,7 +509,8 @@ def rmsprop(
     .. math:: v_t = \rho v_{t-1} + (1-\rho)\, g_t^2, \qquad
         \theta_t = \theta_{t-1} - \frac{\eta}{\sqrt{v_t + \epsilon'} + \epsilon}\, g_t
 
-    v : running mean of the squared gradient. lr : :math:`\eta \ge 0`; the lecture gives none, 0.001 is the libraries' habit.
+    v : running mean of the squared gradient.
+    lr : :math:`\eta \ge 0`; the lecture gives none, 0.001 is the libraries' habit.
     rho : in [0, 1). eps, eps_root : outside the root as in PyTorch, inside as in optax; the lecture has neither.
 
     Source: Hinton, Srivastava & Swersky (2012), lecture 6e.
@@ -541,7 +553,8 @@ def rmsprop_momentum(
 ) -> Step:  # fmt: skip
     r"""RMSprop whose scaled gradient feeds a velocity, as in PyTorch and TensorFlow.
 
-    .. math:: u_t = \gamma u_{t-1} + \frac{g_t}{\sqrt{v_t + \epsilon'} + \epsilon}, \qquad \theta_t = \theta_{t-1} - \eta\, u_t
+    .. math:: u_t = \gamma u_{t-1} + \frac{g_t}{\sqrt{v_t + \epsilon'} + \epsilon}, \qquad
+        \theta_t = \theta_{t-1} - \eta\, u_t
 
     v : running mean of the squared gradient. u : velocity. gamma : in [0, 1]. The rest as in :func:`rmsprop`.
 
@@ -597,7 +610,8 @@ def adam_uncorrected(
 
     .. math:: \theta_t = \theta_{t-1} - \eta\, m_t / (\sqrt{v_t} + \epsilon)
 
-    Memory and hyper-parameters as in :func:`adam`. Its first steps are :math:`(1-\beta_1)/\sqrt{1-\beta_2}` times Adam's.
+    Memory and hyper-parameters as in :func:`adam`.
+    Its first steps are :math:`(1-\beta_1)/\sqrt{1-\beta_2}` times Adam's.
 
     Source: Kingma & Ba (2015), section 6.4.
 
@@ -642,7 +656,8 @@ def adamw(
 ) -> Step:  # fmt: skip
     r"""AdamW: Adam whose weight decay does not pass through the moments.
 
-    .. math:: \theta_t = \theta_{t-1} - \eta\, \bigl( \hat m_t / (\sqrt{\hat v_t} + \epsilon) + \lambda\, \theta_{t-1} \bigr)
+    .. math:: \theta_t = \theta_{t-1}
+        - \eta\, \bigl( \hat m_t / (\sqrt{\hat v_t} + \epsilon) + \lambda\, \theta_{t-1} \bigr)
 
     Memory as in :func:`adam`. weight_decay : :math:`\lambda \ge 0` in the libraries' sense, multiplied by the rate; the
     paper's own is :math:`\eta\lambda`.
@@ -661,9 +676,7 @@ def adamw(
     return theta, (m, v)
 
 
-def sgdw(
-    theta: Array, g: Array, u: Array, *, lr: float = 0.01, gamma: float = 0.9, weight_decay: float = 0.01
-) -> Step:
+def sgdw(theta: Array, g: Array, u: Array, *, lr: float = 0.01, gamma: float = 0.9, weight_decay: float = 0.01) -> Step:
     r"""SGD with momentum and decoupled weight decay.
 
     .. math:: u_t = \gamma u_{t-1} + \eta\, g_t, \qquad \theta_t = \theta_{t-1} - u_t - \eta\lambda\, \theta_{t-1}
@@ -713,10 +726,12 @@ def nadam(
     .. math::
 
         \mu_t &= \beta_1 (1 - \tfrac12\, 0.96^{t\,\text{decay}}), \qquad m_t = \mu_t m_{t-1} + (1-\mu_t)\, g_t \\
-        \hat m_t &= \frac{\mu_{t+1}\, m_t}{1 - \prod_{i\le t+1} \mu_i} + \frac{(1-\mu_t)\, g_t}{1 - \prod_{i\le t} \mu_i}, \qquad
+        \hat m_t &= \frac{\mu_{t+1}\, m_t}{1 - \prod_{i\le t+1} \mu_i}
+        + \frac{(1-\mu_t)\, g_t}{1 - \prod_{i\le t} \mu_i}, \qquad
         \theta_t = \theta_{t-1} - \eta\, \frac{\hat m_t}{\sqrt{\hat v_t} + \epsilon}
 
-    m, v : moments as in :func:`adam`. product : of the :math:`\mu_i` so far, 1 at the start. decay : :math:`\ge 0`, 1/250.
+    m, v : moments as in :func:`adam`. product : of the :math:`\mu_i` so far, 1 at the start.
+    decay : :math:`\ge 0`, 1/250.
 
     Source: Dozat (2016).
 
@@ -793,10 +808,11 @@ def amsgrad(
 ) -> Step:  # fmt: skip
     r"""AMSGrad: the second moment may only grow. Without bias correction, as in the paper.
 
-    .. math:: \hat v_t = \max(\hat v_{t-1}, v_t), \qquad \theta_t = \theta_{t-1} - \eta\, m_t / (\sqrt{\hat v_t} + \epsilon)
+    .. math:: \hat v_t = \max(\hat v_{t-1}, v_t), \qquad
+        \theta_t = \theta_{t-1} - \eta\, m_t / (\sqrt{\hat v_t} + \epsilon)
 
-    m, v : moments as in :func:`adam`. v_max : greatest second moment so far. The paper has eps = 0, and its proof a rate
-    that falls with the root of t.
+    m, v : moments as in :func:`adam`. v_max : greatest second moment so far.
+    The paper has eps = 0, and its proof a rate that falls with the root of t.
 
     Source: Reddi, Kale & Kumar (2018), Algorithm 2.
 
@@ -817,7 +833,8 @@ def amsgrad_torch(
 ) -> Step:  # fmt: skip
     r"""AMSGrad as PyTorch and keras have it: the maximum is taken first, then corrected.
 
-    .. math:: \theta_t = \theta_{t-1} - \eta\, \hat m_t \Big/ \Bigl( \sqrt{\max_{s\le t} v_s / (1-\beta_2^t)} + \epsilon \Bigr)
+    .. math:: \theta_t = \theta_{t-1}
+        - \eta\, \hat m_t \Big/ \Bigl( \sqrt{\max_{s\le t} v_s / (1-\beta_2^t)} + \epsilon \Bigr)
 
     Memory and hyper-parameters as in :func:`amsgrad`.
 
@@ -842,7 +859,8 @@ def amsgrad_optax(
 ) -> Step:  # fmt: skip
     r"""AMSGrad as optax has it: the moment is corrected first, then the maximum is taken.
 
-    .. math:: \theta_t = \theta_{t-1} - \eta\, \hat m_t \Big/ \Bigl( \sqrt{\max_{s\le t} v_s/(1-\beta_2^s)} + \epsilon \Bigr)
+    .. math:: \theta_t = \theta_{t-1}
+        - \eta\, \hat m_t \Big/ \Bigl( \sqrt{\max_{s\le t} v_s/(1-\beta_2^s)} + \epsilon \Bigr)
 
     Memory and hyper-parameters as in :func:`amsgrad`.
 
@@ -896,13 +914,14 @@ START: dict[Callable, dict[str, float | str]] = {
     nadam_torch: {"product": 1.0},
 }
 
-#: Rules that see whole vectors, with the memory that is a matrix (..., d, d): they are not compiled coordinate by coordinate.
+#: Rules that see whole vectors, with the memory that is a matrix (..., d, d): none is compiled by coordinates.
 WHOLE: dict[Callable, tuple[str, ...]] = {adagrad_full: ("G",)}
 
 #: What a hyper-parameter may be, by name: lower end, upper end, and whether the upper end itself is allowed.
 _ANY, _SHARE, _BELOW_ONE = (0.0, float("inf"), False), (0.0, 1.0, True), (0.0, 1.0, False)
 RANGES: dict[str, tuple[float, float, bool]] = {
-    "lr": _ANY, "eps": _ANY, "eps_root": _ANY, "weight_decay": _ANY, "kappa": _ANY, "decay": _ANY, "low": _ANY, "high": _ANY,
+    "lr": _ANY, "eps": _ANY, "eps_root": _ANY, "weight_decay": _ANY, "kappa": _ANY, "decay": _ANY,
+    "low": _ANY, "high": _ANY,
     "gamma": _SHARE, "beta": _SHARE, "dampening": _SHARE, "delta": _SHARE, "phi": _SHARE, "eta_minus": _SHARE,
     "rho": _BELOW_ONE, "beta1": _BELOW_ONE, "beta2": _BELOW_ONE,
     "eta_plus": (1.0, float("inf"), False),

@@ -1,6 +1,7 @@
 r"""Schedules: a hyper-parameter as a function of time. Each name here makes a plain function ``t -> value``.
 
-`t` is the number of updates already made, so the first update sees ``t = 0`` and the start value, as in PyTorch and optax.
+`t` is the number of updates already made, so the first update sees ``t = 0`` and the start value, as in
+PyTorch and optax.
 
 >>> from optlib import Optimizer, descend, rules, surfaces
 >>> lr = exponential(0.5, gamma=0.5)
@@ -97,7 +98,9 @@ def robbins_monro(c: float, a: float = 1.0) -> Schedule:
 
 
 def cosine(high: float, steps: int, *, low: float = 0.0) -> Schedule:
-    r"""Half a cosine from high to low, :math:`\eta_{\min} + \frac12(\eta_{\max}-\eta_{\min})(1 + \cos\frac{\pi t}{T})`, then low.
+    r"""Half a cosine from high to low, then low.
+
+    .. math:: \eta_t = \eta_{\min} + \tfrac12 (\eta_{\max} - \eta_{\min}) \bigl( 1 + \cos\tfrac{\pi t}{T} \bigr)
 
     Source: Loshchilov & Hutter (2017), without restarts.
 
@@ -135,7 +138,8 @@ def warm_restarts(high: float, first: int, *, factor: int = 1, low: float = 0.0)
 def triangular(low: float, high: float, half: int) -> Schedule:
     r"""Cyclical rate: up in `half` steps, down in as many, for ever.
 
-    .. math:: \eta_t = \eta_b + (\eta_m - \eta_b) \max(0, 1 - x), \quad x = |t/s - 2c + 1|, \quad c = \lfloor 1 + t/2s \rfloor
+    .. math:: \eta_t = \eta_b + (\eta_m - \eta_b) \max(0, 1 - x), \quad x = |t/s - 2c + 1|, \quad
+        c = \lfloor 1 + t/2s \rfloor
 
     Source: Smith (2017).
 
@@ -182,7 +186,7 @@ def _cyclical(low: float, high: float, half: int, amplitude: Callable[[int, int]
 def one_cycle(
     high: float, steps: int, *, rise: float = 0.3, start_ratio: float = 25.0, end_ratio: float = 1e4
 ) -> Schedule:
-    """One cycle: a cosine up from high/start_ratio in the first part of the run, a cosine down far below it in the rest.
+    """One cycle: a cosine up from high/start_ratio in the first part of the run, then one down to far below it.
 
     Parameters
     ----------
@@ -195,7 +199,9 @@ def one_cycle(
     >>> round(lr(0), 6), max(range(102), key=lr), round(lr(101), 9)
     (0.04, 50, 4e-06)
     """
-    _positive(steps=steps, rise=rise, start_ratio=start_ratio, end_ratio=end_ratio)
+    if not 0 < rise < 1:
+        raise ValueError(f"rise={rise!r} is out of range; allowed is (0, 1)")
+    _positive(steps=steps, start_ratio=start_ratio, end_ratio=end_ratio)
     top, last = rise * steps - 1, steps - 1
     first = high / start_ratio
 
@@ -252,7 +258,9 @@ def warm_up_stable_decay(high: float, steps: int, *, warm: int, decay: int, low:
 
 
 def joined(*pieces: tuple[Schedule | float, float]) -> Schedule:
-    """Schedules one after the other: (schedule, length in steps) pairs, each on a clock of its own; the last one may be inf.
+    """Schedules one after the other: (schedule, length in steps) pairs, each on a clock of its own.
+
+    The last length may be inf; behind the last piece it goes on.
 
     >>> [joined((1.0, 2), (exponential(0.5, gamma=0.5), float("inf")))(t) for t in range(4)]
     [1.0, 1.0, 0.5, 0.25]
@@ -261,13 +269,12 @@ def joined(*pieces: tuple[Schedule | float, float]) -> Schedule:
         raise ValueError("joined needs at least one (schedule, length) pair")
 
     def schedule(t: int) -> float:
-        for piece, length in pieces:
+        for piece, length in pieces[:-1]:
             if t < length:
-                break
+                return piece(t) if callable(piece) else piece
             t -= int(length)
-        else:
-            t += int(length)  # behind the last piece: it goes on
-        return piece(t) if callable(piece) else piece
+        last = pieces[-1][0]
+        return last(t) if callable(last) else last
 
     return schedule
 

@@ -67,7 +67,7 @@ class Surface:
         return g
 
     def but(self, **changes: Any) -> "Surface":
-        """The same surface with other constants, or another start or domain.
+        """The same surface with other constants, start or domain; minima that the constants move are dropped.
 
         >>> print(ravine.but(b=20.0)([0.0, 1.0]))
         10.0
@@ -79,7 +79,14 @@ class Surface:
                 f"surface {self.name!r} has no constant {', '.join(sorted(unknown))}; "
                 f"it has {', '.join(self.constants) or 'none'}, and name, domain, start, minima can be changed"
             )
-        return replace(self, constants=MappingProxyType({**self.constants, **changes}), **fields)
+        new = replace(self, constants=MappingProxyType({**self.constants, **changes}), **fields)
+        if not changes or "minima" in fields:
+            return new
+        return replace(new, minima=tuple(p for p in self.minima if new._lowest_around(p)))
+
+    def _lowest_around(self, point: tuple[float, ...]) -> bool:
+        around = point + 1e-3 * np.vstack([np.eye(self.dim), -np.eye(self.dim)])
+        return bool(np.abs(self.grad(point)).max() < 1e-6 and (self(around) > self(point)).all())
 
     def _points(self, theta: ArrayLike) -> NDArray:
         theta = np.asarray(theta, dtype=None if isinstance(theta, np.ndarray) else float)
