@@ -190,7 +190,7 @@ def test_engine_and_oracle_are_checked():
     opt = Optimizer(rules.sgd)
     with pytest.raises(ValueError, match="allowed are 'numpy' and 'numba'"):
         descend(opt, surfaces.bowl.grad, [1.0, 1.0], 2, engine="fortran")
-    with pytest.raises(TypeError, match="must be the grad of an optlib.surfaces.Surface"):
+    with pytest.raises(TypeError, match=r"must be the grad of an optlib\.surfaces\.Surface"):
         descend(opt, Quadratic([1.0, 2.0]).grad, [1.0, 1.0], 2, engine="numba")
 
 
@@ -203,7 +203,10 @@ def test_machine_code_is_kept_between_processes(tmp_path):
 
     def run():
         done = subprocess.run(
-            [sys.executable, "-c", program], env={"OPTLIB_CACHE": str(tmp_path), "PATH": ""}, capture_output=True, text=True
+            [sys.executable, "-c", program],
+            env={"OPTLIB_CACHE": str(tmp_path), "PATH": ""},
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout, {p.name: p.stat().st_mtime_ns for p in tmp_path.rglob("*.*") if p.suffix in (".py", ".nbc")}

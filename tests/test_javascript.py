@@ -58,7 +58,9 @@ def node() -> str:
 
 def run(folder: Path, jobs: list[dict]) -> list:
     """The paths that JavaScript walks."""
-    (folder / "optlib.mjs").write_text(compile.javascript_module(ELEMENTWISE, surfaces.TABLE.values()), encoding="utf-8")
+    (folder / "optlib.mjs").write_text(
+        compile.javascript_module(ELEMENTWISE, surfaces.TABLE.values()), encoding="utf-8"
+    )
     (folder / "walk.mjs").write_text(WALK, encoding="utf-8")
     done = subprocess.run([node(), str(folder / "walk.mjs")], input=json.dumps(jobs), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:2000]
@@ -76,7 +78,9 @@ def test_every_rule_on_every_surface(tmp_path):
     for rule in ELEMENTWISE:
         for surface in surfaces.TABLE.values():
             opt = gentle(rule)
-            jobs.append(dict(rule=rule.__name__, surface=surface.name, start=surface.start, steps=200, hyper=dict(opt.hyper)))
+            jobs.append(
+                dict(rule=rule.__name__, surface=surface.name, start=surface.start, steps=200, hyper=dict(opt.hyper))
+            )
             expected.append(descend(opt, surface.grad, surface.start, steps=200, loss=surface))
     for job, path, walked in zip(jobs, expected, run(tmp_path, jobs), strict=True):
         np.testing.assert_allclose(walked, path, rtol=1e-12, atol=1e-12, err_msg=f"{job['rule']} on {job['surface']}")
@@ -88,7 +92,14 @@ def test_every_rule_on_recorded_gradients(tmp_path):
     stream[np.random.default_rng(1).random((200, 2)) < 0.4] = 0
     chosen = [r for r in ELEMENTWISE if r is not rules.irprop_plus]
     jobs = [
-        dict(rule=r.__name__, surface="bowl", start=[1.0, -2.0], steps=200, hyper=dict(Optimizer(r).hyper), stream=stream.tolist())
+        dict(
+            rule=r.__name__,
+            surface="bowl",
+            start=[1.0, -2.0],
+            steps=200,
+            hyper=dict(Optimizer(r).hyper),
+            stream=stream.tolist(),
+        )
         for r in chosen
     ]
     for rule, walked in zip(chosen, run(tmp_path, jobs), strict=True):

@@ -1,4 +1,4 @@
-"""One rule, compiled: the source of `optlib.rules` and `optlib.surfaces`, turned into fast machine code and into JavaScript.
+"""One rule, compiled: the source of `optlib.rules` and `optlib.surfaces`, turned into machine code and JavaScript.
 
 Nothing is written twice. `source` reads a rule's syntax tree; `native` makes Numba kernels of it (Numba is imported on
 first use, and everything else works without it); `js` makes ECMAScript.

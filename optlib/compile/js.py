@@ -15,12 +15,14 @@ _OPERATORS = {
     ast.LtE: ("<=", 9), ast.GtE: (">=", 9), ast.Eq: ("===", 8), ast.NotEq: ("!==", 8),
 }  # fmt: skip
 _CALLS = {
-    "sqrt": "Math.sqrt", "exp": "Math.exp", "log": "Math.log", "sin": "Math.sin", "cos": "Math.cos", "tanh": "Math.tanh",
+    "sqrt": "Math.sqrt", "exp": "Math.exp", "log": "Math.log", "sin": "Math.sin", "cos": "Math.cos",
+    "tanh": "Math.tanh",
     "abs": "Math.abs", "sign": "Math.sign", "maximum": "Math.max", "minimum": "Math.min",
 }  # fmt: skip
 _ATOM = 20
 _RESERVED = {  # names that are free in Python only
-    "new", "this", "var", "let", "const", "function", "delete", "typeof", "void", "switch", "case", "default", "do", "throw",
+    "new", "this", "var", "let", "const", "function", "delete", "typeof", "void", "switch", "case", "default", "do",
+    "throw",
     "catch", "enum", "export", "extends", "super", "interface", "package", "private", "protected", "public", "static",
 }  # fmt: skip
 
@@ -66,7 +68,8 @@ def _rule_entry(rule: Callable) -> str:
         for name, (low, high, closed) in _rules.RANGES.items() if name in defaults
     }  # fmt: skip
     fields = {
-        "memory": list(memory), "given": list(given), "defaults": defaults, "start": _rules.START.get(rule, {}), "ranges": ranges,
+        "memory": list(memory), "given": list(given), "defaults": defaults, "start": _rules.START.get(rule, {}),
+        "ranges": ranges,
     }  # fmt: skip
     ahead = f"{look.__name__}, lookAheadMemory: {json.dumps(look_code.arguments[1:])}" if look and look_code else "null"
     return f"{{ step: {rule.__name__}, lookAhead: {ahead}, {_fields(fields)} }}"
@@ -124,7 +127,11 @@ class _Writer:
                 inner = _Writer(self.code)
                 inner.declared = set(self.declared)
                 target = inner.pattern(s.target)
-                lines += [f"{pad}for (const {target} of {self.write(s.iter)}) {{", *inner.lines(s.body, depth + 1), f"{pad}}}"]
+                lines += [
+                    f"{pad}for (const {target} of {self.write(s.iter)}) {{",
+                    *inner.lines(s.body, depth + 1),
+                    f"{pad}}}",
+                ]
             else:
                 raise CannotCompile(f"{self.code.name}, line {s.lineno}: {ast.unparse(s)!r} has no JavaScript")
         return lines

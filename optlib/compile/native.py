@@ -81,8 +81,8 @@ def kernel(optimizer: Optimizer, *, dtype: Any = np.float64, threads: int = 1) -
         for name, array in zip(("theta", "g", *names_), arrays, strict=True):
             if array.dtype != dtype or array.shape != theta.shape or not array.flags.c_contiguous:
                 raise ValueError(
-                    f"{name} is a {array.dtype} array of shape {array.shape}; this kernel needs contiguous {dtype} arrays "
-                    f"of theta's shape {theta.shape}"
+                    f"{name} is a {array.dtype} array of shape {array.shape}; this kernel needs contiguous {dtype} "
+                    f"arrays of theta's shape {theta.shape}"
                 )
         t = int(state["t"])
         values = optimizer._values(t)
@@ -142,8 +142,8 @@ def basin_map(
 
     Returns
     -------
-    end points of shape (..., d); the index of the surface's minimum that lies nearest within 0.1 of each, or -1; and the
-    step of arrival, or -1, both of shape (...).
+    end points of shape (..., d); the index of the surface's minimum that lies nearest within 0.1 of each, or -1; and
+    the step of arrival, or -1, both of shape (...).
     """
     start = np.asarray(starts, dtype=float)
     flat = start.reshape(-1, surface.dim)
@@ -180,7 +180,9 @@ def nearest(points: NDArray, surface: Surface, within: float = 0.1) -> NDArray:
 
 def _elementwise(rule: Callable) -> Callable:
     if rule in rules.WHOLE:
-        raise CannotCompile(f"{rule.__name__} sees whole vectors, so it has no kernel coordinate by coordinate; use engine='numpy'")
+        raise CannotCompile(
+            f"{rule.__name__} sees whole vectors, so it has no kernel coordinate by coordinate; use engine='numpy'"
+        )
     return rule
 
 
@@ -189,8 +191,12 @@ def _table(optimizer: Optimizer, code: Code, steps: int) -> NDArray:
     rows = range(steps) if optimizer._scheduled else range(1)
     for name, value in optimizer.hyper.items():
         if not callable(value) and np.ndim(value):
-            raise CannotCompile(f"{name} is an array: the compiled engine takes numbers and schedules; use engine='numpy'")
-    return np.array([[optimizer._values(t)[c] for c in code.constants] for t in rows], dtype=float).reshape(len(rows), -1)
+            raise CannotCompile(
+                f"{name} is an array: the compiled engine takes numbers and schedules; use engine='numpy'"
+            )
+    return np.array([[optimizer._values(t)[c] for c in code.constants] for t in rows], dtype=float).reshape(
+        len(rows), -1
+    )
 
 
 def _share(work: Callable[[int, int], Any], size: int, threads: int) -> None:
@@ -308,7 +314,9 @@ class _Body:
             raise CannotCompile(f"{code.name} must end in `return theta, (memory, ...)`")
         theta, memory = last.value.elts
         if not isinstance(memory, ast.Tuple) or len(memory.elts) != len(self.memory):
-            raise CannotCompile(f"{code.name} must return as many memories as it takes: {', '.join(self.memory) or 'none'}")
+            raise CannotCompile(
+                f"{code.name} must return as many memories as it takes: {', '.join(self.memory) or 'none'}"
+            )
         self.results = [theta, *memory.elts]
         self.hoisted = hoist.hoisted
         self.scalars = {*code.constants, "t", *(name for name, _ in hoist.hoisted)}
@@ -320,7 +328,7 @@ class _Body:
         return lines + [f"c_{name} = F({name})" for name in sorted(self.scalars & used)]
 
     def each(self, suffix: str) -> list[str]:
-        """Lines that update one coordinate; its variables carry the suffix, and end in the variables of theta and memory."""
+        """Lines that update one coordinate; its variables carry the suffix, and end in theta and memory."""
 
         def rename(name: str) -> str:
             return f"c_{name}" if name in self.scalars else f"{name}{suffix}"
@@ -445,7 +453,9 @@ def _basin_source(rule: Callable, surface: Surface) -> str:
     update = [line for c in axes for line in body.each(f"_{c}")]
     store = [f"A_{n}[w] = {n}" for n in state]
     seen = [f"if {steep}:", "    if came[w] < 0:", "        came[w] = s"]
-    finish = [f"ends[{c}, {BLOCK} * block + w] = A_theta_{c}[w]" for c in axes] + [f"arrived[{BLOCK} * block + w] = came[w]"]
+    finish = [f"ends[{c}, {BLOCK} * block + w] = A_theta_{c}[w]" for c in axes] + [
+        f"arrived[{BLOCK} * block + w] = came[w]"
+    ]
     return f"""{_HEAD.format(of=f"{code.name} on {surface.name}", dtype="float64")}
 {ground.helpers}
 
@@ -491,7 +501,7 @@ def _kernel(rule: Callable, dtype: str) -> Callable:
 
 
 def _on_surface(kind: str, rule: Callable, surface: Surface) -> Callable:
-    """The compiled "walk" or "basin" of a rule on a surface; its constants are arguments, so they do not matter here."""
+    """The compiled "walk" or "basin" of a rule on a surface; its constants are arguments."""
     key = (kind, rule, surface.value, surface.gradient, surface.dim, *surface.constants)
     if key not in _COMPILED:
         source = {"walk": _walk_source, "basin": _basin_source}[kind](rule, surface)
@@ -508,7 +518,8 @@ def _load(name: str, source: str) -> ModuleType:
         _unleash()
         path = _kept(f"{key}.py", source)
         spec = importlib.util.spec_from_file_location(f"optlib_compiled_{key}", path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module.__name__] = module
         spec.loader.exec_module(module)
@@ -518,7 +529,10 @@ def _load(name: str, source: str) -> ModuleType:
 
 def _kept(name: str, source: str) -> Path:
     """The file in the cache folder; written whole or not at all, since other processes may read it at the same time."""
-    for folder in (cache_folder(), Path(tempfile.gettempdir()) / f"optlib-{os.getuid() if hasattr(os, 'getuid') else 0}"):
+    for folder in (
+        cache_folder(),
+        Path(tempfile.gettempdir()) / f"optlib-{os.getuid() if hasattr(os, 'getuid') else 0}",
+    ):
         path = folder / name
         try:
             if path.exists() and path.read_text(encoding="utf-8") == source:
@@ -535,7 +549,7 @@ def _kept(name: str, source: str) -> Path:
 
 @cache
 def _unleash() -> None:
-    """Let LLVM vectorise loops over many arrays: by default it gives up where it must check more than eight pairs for overlap."""
+    """Let LLVM vectorise loops over many arrays: by itself it gives up beyond eight pairs to check for overlap."""
     import llvmlite.binding as llvm  # type: ignore[import-untyped]
 
     llvm.set_option("", "-runtime-memory-check-threshold=200")

@@ -65,8 +65,8 @@ def read(function: Callable) -> Code:
                 data[node.id] = value
             elif node.id not in ("range",):
                 raise CannotCompile(
-                    f"{tree.name}, line {node.lineno}: {node.id!r} is neither an argument, a number, a plain function nor "
-                    f"one of {', '.join(UFUNCS)}"
+                    f"{tree.name}, line {node.lineno}: {node.id!r} is neither an argument, a number, a plain function "
+                    f"nor one of {', '.join(UFUNCS)}"
                 )
     return Code(
         tree.name,
@@ -89,8 +89,9 @@ def _allow(node: ast.AST, function: Callable) -> None:
     line = getattr(node, "lineno", "?")
     what = ast.unparse(node) if isinstance(node, (ast.expr, ast.stmt)) else type(node).__name__
     raise CannotCompile(
-        f"{function.__name__}, line {line}: {what!r} ({type(node).__name__}) cannot be compiled. Allowed are assignments, "
-        f"arithmetic, comparisons, loops over a constant tuple, and calls of {', '.join(UFUNCS)} or of plain functions"
+        f"{function.__name__}, line {line}: {what!r} ({type(node).__name__}) cannot be compiled. Allowed are "
+        f"assignments, arithmetic, comparisons, loops over a constant tuple, and calls of "
+        f"{', '.join(UFUNCS)} or of plain functions"
     )
 
 
@@ -111,9 +112,9 @@ def names(node: ast.AST) -> set[str]:
 
 
 class Hoist(ast.NodeTransformer):
-    """Takes out of a rule's body what depends on hyper-parameters and the clock alone, so that it is computed once a step.
+    """Takes out of a rule's body what depends on hyper-parameters and the clock alone, so it is computed once a step.
 
-    That is what NumPy does too: ``1 - beta1**t`` is one number there, rounded to the array's type only when it meets it.
+    That is what NumPy does too: ``1 - beta1**t`` is one number there, rounded to the array's type when it meets it.
     """
 
     def __init__(self, clock: set[str]):
@@ -123,7 +124,11 @@ class Hoist(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
         (target,) = node.targets
-        if isinstance(target, ast.Name) and names(node.value) <= self.clock and not isinstance(node.value, ast.Constant):
+        if (
+            isinstance(target, ast.Name)
+            and names(node.value) <= self.clock
+            and not isinstance(node.value, ast.Constant)
+        ):
             self.clock.add(target.id)
             self.hoisted.append((target.id, node.value))
             return None

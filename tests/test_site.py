@@ -1,0 +1,274 @@
+"""The built site in a browser: every page, in every view, as readers meet it."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import re
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from views import TAGS, VIEWS
+
+ROOT = Path(__file__).parents[1]
+SITE = ROOT / "_build" / "site"
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+CHAPTERS = [page for page in PAGES if re.match(r"\d\d-", page)]
+PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+HAN = r"\u4e00-\u9fff"
+
+
+@pytest.fixture(scope="session")
+def address():
+    """The site on a local server, as it would be on any static host."""
+    assert (SITE / "index.html").exists(), "the site is not built: run `make book`"
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def visit(chrome, address):
+    """Open a page of the site; errors and foreign requests are collected on the returned page."""
+    contexts = []
+
+    def open_page(path: str, size=LAPTOP, base=address, **options):
+        context = chrome.new_context(viewport=size, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.troubles = []
+        page.on("console", lambda message: message.type in ("error", "warning") and page.troubles.append(message.text))
+        page.on("pageerror", lambda error: page.troubles.append(str(error)))
+        page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith((base, "data:", "blob:"))
+                or page.troubles.append(f"asked another host: {request.url}")
+            ),
+        )
+        page.goto(f"{base}/{path}", wait_until="load")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@functools.cache
+def soup(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+# What a page must be at any width. Each returns what is wrong; an empty list is right.
+FAULTS = """() => {
+  const faults = [];
+  const wide = document.documentElement.scrollWidth - window.innerWidth;
+  if (wide > 0) faults.push(`the page is ${wide} px wider than the window`);
+  for (const math of document.querySelectorAll("article .math"))
+    if (!math.querySelector(".katex")) faults.push(`a formula is not rendered: ${math.textContent}`);
+  for (const image of document.querySelectorAll("article img"))
+    if (!image.alt.trim()) faults.push(`an image without alt text: ${image.src}`);
+  const walker = document.createTreeWalker(document.querySelector("article"), NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    if (!node.parentElement.closest("pre, code, .katex, script") && /\\$[^$\\s][^$]*\\$/.test(node.data))
+      faults.push(`a raw formula: ${node.data.trim().slice(0, 80)}`);
+  }
+  const ids = [...document.querySelectorAll("[id]")].filter((e) => !e.closest("svg")).map((e) => e.id);
+  for (const id of new Set(ids.filter((id, i) => ids.indexOf(id) < i))) faults.push(`the id ${id} stands twice`);
+  const switches = [...document.querySelectorAll(".view-switch")].filter((e) => e.checkVisibility());
+  const inside = switches.map((e) => e.getBoundingClientRect()).filter((b) => b.left >= 0 && b.right <= innerWidth);
+  if (inside.length !== 1) faults.push(`${inside.length} language switches to be seen instead of one`);
+  return faults;
+}"""
+
+
+@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["390px", "1440px"])
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_loads_and_fits(visit, name, view, size):
+    page = visit(f"{view}/{name}.html", size)
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")  # pictures load late
+    page.wait_for_load_state("networkidle")
+    assert page.troubles == []
+    assert page.evaluate(FAULTS) == []
+    broken = page.evaluate("[...document.images].filter((i) => i.complete && !i.naturalWidth).map((i) => i.src)")
+    assert broken == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", PAGES)
+def test_the_head_names_language_title_and_the_other_views(name, view):
+    page = soup(SITE / view / f"{name}.html")
+    assert page.html["lang"] == VIEWS[view].tag
+    links = {link["hreflang"]: link["href"] for link in page.select("link[rel=alternate][hreflang]")}
+    assert set(links) == {"en", "zh-CN", "mul", "x-default"}
+    for href in links.values():
+        assert href.startswith("http") or (SITE / view / href).resolve().exists()
+    title = page.title.get_text()
+    assert bool(re.search(f"[{HAN}]", title)) == ("zh" in VIEWS[view].languages)
+    if view == "zh":
+        assert "Downhill" not in title
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_each_view_has_the_passages_of_its_languages(name):
+    places = {}
+    for view, about in VIEWS.items():
+        passages = soup(SITE / view / f"{name}.html").select("article .passage")
+        assert {p["lang"] for p in passages} == {TAGS[language] for language in about.languages}
+        places[view] = [element["id"] for element in soup(SITE / view / f"{name}.html").select("article .place[id]")]
+    assert places["en"] == places["zh"] == places["both"]
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_side_by_side_on_a_laptop_and_in_turn_on_a_phone(visit, name):
+    boxes = """[...document.querySelectorAll('.pair')].map(
+      (pair) => [...pair.children].map((child) => child.getBoundingClientRect().toJSON()))"""
+    for english, chinese in visit(f"both/{name}.html", LAPTOP).evaluate(boxes):
+        assert chinese["left"] >= english["right"]
+        assert chinese["top"] == pytest.approx(english["top"], abs=2)
+    for english, chinese in visit(f"both/{name}.html", PHONE).evaluate(boxes):
+        assert chinese["top"] >= english["bottom"]
+
+
+TOP = """() => {
+  const header = document.querySelector(".mobile-header");
+  const line = (getComputedStyle(header).display === "none" ? 0 : header.offsetHeight) + 24;
+  const places = [...document.querySelectorAll(".place, section > span[id]")];
+  return places.find((place) => place.getBoundingClientRect().bottom > line).id;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["390px", "1440px"])
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_switch_keeps_the_place(visit, address, name, size, scheme):
+    page = visit(f"en/{name}.html", size, base=address if scheme == "http" else SITE.as_uri(), reduced_motion="reduce")
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight / 2)")
+    place = page.evaluate(TOP)
+    for view in ("zh", "both", "en"):
+        page.locator(f".view-switch:visible a[data-view={view}]").click()
+        page.wait_for_url(re.compile(f"/{view}/"))
+        page.wait_for_load_state("load")
+        page.wait_for_timeout(100)
+        assert urlsplit(page.url).fragment == place
+        top = page.evaluate("(id) => document.getElementById(id).getBoundingClientRect().top", place)
+        assert -5 <= top <= 120, f"in {view} the passage {place} stands {top} px below the window's top"
+
+
+@pytest.mark.parametrize("view", ["zh", "both"])
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chinese_phrase_finds_its_page(visit, name, view):
+    paragraphs = soup(SITE / view / f"{name}.html").select('article .passage[lang="zh-CN"] > p')
+    runs = [run for p in paragraphs for run in re.findall(f"[{HAN}]{{8,}}", p.get_text())[1:]]
+    assert runs, "no paragraph with a phrase in its middle"
+    phrase = runs[len(runs) // 2][1:7]
+    page = visit(f"{view}/search.html?q={phrase}")
+    page.wait_for_function("document.querySelector('#search-results p.search-summary')?.innerText.trim().length > 0")
+    page.wait_for_selector("#search-results ul.search li a")
+    found = [urlsplit(a.get_attribute("href")).path for a in page.locator("#search-results ul.search li a").all()]
+    assert f"{name}.html" in found, f"{phrase} finds {found}"
+    assert page.troubles == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_an_english_word_finds_its_page_in_any_form(visit, name):
+    words = re.findall(r"\b[a-z]{4,}ing\b", soup(SITE / "en" / f"{name}.html").select_one("article").get_text())
+    page = visit(f"en/search.html?q={words[0]}s")  # another ending: the stem is what is compared
+    page.wait_for_selector("#search-results ul.search li a")
+    links = page.locator("#search-results li a").all()
+    assert f"{name}.html" in [urlsplit(link.get_attribute("href")).path for link in links]
+
+
+def test_the_search_page_speaks_the_language_of_the_view(visit):
+    page = visit("zh/search.html?q=zzzz")
+    page.wait_for_function("document.querySelector('#search-results h2')?.innerText.includes('搜索')")
+    assert "Search" not in page.locator("article").inner_text()
+
+
+PROSE = r"(?:\b[A-Za-z][a-z]+[,;:]? +){3,}[A-Za-z]?[a-z]+\b"  # four English words in a row
+NAMES = ".sources, .bibtex-citation, .citation, .citation-list, .citation-reference, pre, code, .katex, script, style"
+
+
+@pytest.mark.parametrize("name", [*PAGES, "search"])
+def test_no_english_prose_in_the_chinese_view(name):
+    page = BeautifulSoup((SITE / "zh" / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+    for element in page.select(f"{NAMES}, [lang=en], .other-language"):
+        element.decompose()
+    assert re.findall(PROSE, page.body.get_text(" ")) == []
+    labels = [
+        element[key]
+        for element in page.select("[aria-label], [title], [placeholder]")
+        for key in ("aria-label", "title", "placeholder")
+        if element.get(key)
+    ]
+    labels += [title.get_text() for title in page.select("svg title")]
+    english = [
+        label
+        for label in labels
+        if not re.search(f"[{HAN}]", label) and label != VIEWS["en"].tip and re.search(r"[a-z]{3}", label)
+    ]
+    assert english == []
+
+
+def test_every_internal_link_leads_somewhere():
+    lost = []
+    for path in sorted(SITE.glob("**/*.html")):
+        for link in soup(path).select("a[href], link[href], img[src], script[src], source[srcset]"):
+            target = link.get("href") or link.get("src") or link.get("srcset")
+            url, fragment = urldefrag(target)
+            parts = urlsplit(url)
+            if parts.scheme or parts.netloc or (path.name == "404.html" and url.startswith("/")):
+                continue
+            file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not file.exists():
+                lost.append(f"{path.relative_to(SITE)}: {target}")
+            elif fragment and file.suffix == ".html" and not soup(file).find(id=unquote(fragment)):
+                lost.append(f"{path.relative_to(SITE)}: no such place: {target}")
+    assert lost == []
+
+
+def test_no_file_of_the_site_names_a_host_to_load_from():
+    loads = re.compile(r"""(?:src|href)=["'](https?:)?//|url\(["']?(https?:)?//|@import\s+["']?(https?:)?//""")
+    loading = [
+        f"{path.relative_to(SITE)}: {tag}"
+        for path in SITE.glob("**/*.html")
+        for tag in soup(path).select("script[src], link[rel=stylesheet], img, iframe, source")
+        if loads.search(str(tag).replace("&quot;", '"'))
+    ]
+    styles = [str(path.relative_to(SITE)) for path in SITE.glob("**/*.css") if loads.search(path.read_text("utf-8"))]
+    assert loading + styles == []
+
+
+@pytest.mark.parametrize(("locale", "view"), [("zh-CN", "zh"), ("zh-TW", "zh"), ("en-GB", "en"), ("de-DE", "en")])
+def test_the_root_leads_to_the_browsers_language(visit, locale, view):
+    page = visit("index.html", locale=locale)
+    page.wait_for_url(re.compile(f"/{view}/index.html$"))
+
+
+def test_the_root_remembers_the_view_chosen_last(visit):
+    page = visit("en/index.html", locale="en-GB")
+    page.locator(".view-switch:visible a[data-view=both]").click()
+    page.wait_for_url(re.compile("/both/"))
+    page.goto(re.sub(r"/both/.*", "/index.html", page.url))
+    page.wait_for_url(re.compile("/both/index.html$"))
+
+
+def test_the_root_and_the_lost_page_work_without_scripts(visit):
+    for path in ("index.html", "404.html"):
+        page = visit(path, java_script_enabled=False)
+        assert [link.get_attribute("lang") or "en" for link in page.locator("body a").all()] == ["en", "zh-CN", "zh-CN"]

@@ -1,0 +1,102 @@
+"""The figures of the chapter on batch, stochastic and mini-batch descent: what they draw, and what they refuse."""
+
+import numpy as np
+import pytest
+
+from optlib import data, models, surfaces
+from optlib.oracles import check_gradient
+from optlib.view import Picture, variants
+
+MODEL = models.LinearRegression()
+X, Y = data.line(n=30, seed=3)
+DOMAIN = ((-3.0, 4.0), (-2.0, 5.0))
+LOSS = variants.loss_surface(MODEL, X, Y, domain=DOMAIN, start=(-2.0, -1.0))
+
+
+def lines(axes) -> dict[str, np.ndarray]:
+    """Height of every labelled line."""
+    return {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines if line.get_label()[0] != "_"}
+
+
+def test_the_loss_surface_is_the_models_loss():
+    points = np.random.default_rng(0).normal(size=(4, 5, 2))
+    np.testing.assert_allclose(LOSS(points), MODEL.loss(points, X, Y), rtol=1e-14)
+    np.testing.assert_allclose(LOSS.grad(points), MODEL.grad(points, X, Y), rtol=1e-12)
+    assert LOSS.grad(points[0, 0]).shape == (2,)
+    assert check_gradient(LOSS, LOSS.grad, [0.3, -0.7]).ok
+
+
+def test_its_minimum_is_one():
+    assert np.abs(LOSS.grad(LOSS.minima[0])).max() < 1e-14
+
+
+def test_a_model_with_three_parameters_is_refused():
+    table, labels = data.two_classes(n=10)
+    with pytest.raises(ValueError, match=r"\(10, 3\).*two parameters"):
+        variants.loss_surface(MODEL, table, labels, domain=DOMAIN, start=(0.0, 0.0))
+
+
+def walks(*names: str) -> dict[str, np.ndarray]:
+    return {name: np.array([[-2.0, -1.0], [0.0, 1.0 + i]]) for i, name in enumerate(names)}
+
+
+def test_three_walks_stand_side_by_side_in_the_colours_of_their_losses():
+    picture = variants.side_by_side(LOSS, walks("a", "b", "c"), {n: [2.0, 1.0] for n in "abc"}, [0.0, 1.0])
+    *panels, losses = picture.figure.axes
+    assert repr(picture) == "<walks and losses: a, b, c>"
+    colours = [line.get_color() for line in losses.lines if line.get_label() in "abc"]
+    assert len(set(colours)) == 3
+    for axes, name, colour in zip(panels, "abc", colours, strict=True):
+        (line,) = [line for line in axes.lines if line.get_label() == name]
+        assert line.get_color() == colour
+
+
+@pytest.mark.parametrize("gaps", [["a", "b"], ["b", "a", "c"]])
+def test_walks_and_losses_must_be_of_the_same_three(gaps):
+    with pytest.raises(ValueError, match="same three labels"):
+        variants.side_by_side(LOSS, walks("a", "b", "c"), {n: [1.0] for n in gaps}, [0.0])
+
+
+def test_the_parameters_are_named_on_the_axes():
+    axes = variants.on_loss(LOSS, walks("sgd")).figure.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (r"$\theta_0$", r"$\theta_1$")
+
+
+def test_fluctuation_keeps_every_loss_in_the_picture():
+    picture = variants.fluctuation({"a": [8.0, 1.0, 0.5], "b": [8.0, 2.0, 0.7]}, [3.0, 0.1, 4.0])
+    low, high = picture.figure.axes[0].get_ylim()
+    assert low < 0.5
+    assert high > 8.0
+
+
+def test_measurements_lie_on_their_formulas_and_rounding_is_no_point():
+    x = np.array([1.0, 2.0, 4.0])
+    picture = variants.measured(x, {"a": [1.0, 0.5, 1e-30]}, {"p": 1 / x}, xlabel="$x$", ylabel="$y$", mark=3.0)
+    axes = picture.figure.axes[0]
+    drawn = lines(axes)
+    np.testing.assert_array_equal(drawn["a"], [1.0, 0.5, np.nan])
+    np.testing.assert_array_equal(drawn["p"], 1 / x)
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert any(list(line.get_xdata()) == [3.0, 3.0] for line in axes.lines)
+
+
+def test_each_curve_has_its_floor():
+    picture = variants.floors({"a": [1.0, 0.3], "b": [1.0, 0.1]}, [0.25, 0.125])
+    level = [line.get_ydata()[0] for line in picture.figure.axes[0].lines if set(line.get_ydata()) <= {0.25, 0.125}]
+    assert level == [0.25, 0.125]
+    with pytest.raises(ValueError, match="1 curves have 2 floors"):
+        variants.floors({"a": [1.0]}, [0.1, 0.2])
+
+
+def test_one_sample_losses_average_to_the_function_and_meet_at_the_point():
+    at = surfaces.waves.minima[1][0]
+    drawn = lines(variants.one_sample_losses(surfaces.waves, 1.5, at).figure.axes[0])
+    f, up, down = drawn["$f$"], drawn["$f + b(x-x_0)$"], drawn["$f - b(x-x_0)$"]
+    np.testing.assert_allclose((up + down) / 2, f, atol=1e-12)
+    np.testing.assert_allclose(np.gradient((up - down) / 2, 16 / 400), 1.5)
+
+
+def test_tracking_draws_the_target_at_every_update():
+    picture = variants.tracking([0.0, 0.0, 1.0, 1.0], {"a": [0.0, 0.1, 0.5, 0.9]})
+    assert isinstance(picture, Picture)
+    np.testing.assert_array_equal(lines(picture.figure.axes[0])[r"$\theta^\star$"], [0, 0, 1, 1])
