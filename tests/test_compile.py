@@ -56,6 +56,23 @@ def test_kernel_is_numpy_to_the_last_bit(rule, dtype):
         np.testing.assert_array_equal(mine[name], state[name], err_msg=name)
 
 
+@pytest.mark.parametrize("rule", WITHOUT_LOSS, ids=lambda r: r.__name__)
+def test_inexact_kernel_moves_the_last_bit_only(rule):
+    rng = np.random.default_rng(0)
+    optimizer = Optimizer(rule)
+    theta, g = rng.standard_normal(403), rng.standard_normal(403)
+    state = optimizer.init(theta)
+    expected, _ = optimizer.tell(theta, g, state)
+    compile.kernel(optimizer, exact=False)(theta, g, state)
+    np.testing.assert_allclose(theta, expected, rtol=1e-15, atol=1e-15)
+
+
+def test_a_schedule_out_of_range_is_named_with_its_step():
+    optimizer = Optimizer(rules.sgd, lr=lambda t: 0.25 - 0.1 * t)
+    with pytest.raises(ValueError, match=r"lr=-0\.0\d+ at t=3 is out of range"):
+        descend(optimizer, surfaces.bowl.grad, [1.0, 1.0], 6, engine="numba")
+
+
 def test_kernel_in_two_threads_and_with_a_schedule():
     optimizer = Optimizer(rules.adam, lr=schedules.cosine(0.1, 10))
     g = np.linspace(-1, 1, 10_001)

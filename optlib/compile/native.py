@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import rules
-from ..optimizer import NotFinite, Optimizer, State
+from ..optimizer import NotFinite, Optimizer, State, _checked
 from ..surfaces import Surface
 from .source import CannotCompile, Code, Hoist, names, read
 
@@ -42,7 +42,9 @@ def available() -> bool:
 # --- what is called -----------------------------------------------------------------------------
 
 
-def kernel(optimizer: Optimizer, *, dtype: Any = np.float64, threads: int = 1) -> Callable[..., None]:
+def kernel(
+    optimizer: Optimizer, *, dtype: Any = np.float64, threads: int = 1, exact: bool = True
+) -> Callable[..., None]:
     """One update of a large vector in one pass over memory, in place.
 
     Parameters
@@ -50,11 +52,12 @@ def kernel(optimizer: Optimizer, *, dtype: Any = np.float64, threads: int = 1) -
     optimizer : an elementwise rule with its hyper-parameters; schedules are looked up at each step
     dtype : float64 or float32, of all arrays
     threads : how many share the work
+    exact : NumPy's numbers, to the last bit (True); or divisions by what is the same for all coordinates replaced by
+        products, which is faster where memory is not the limit, and moves the last bit (False)
 
     Returns
     -------
     ``step(theta, g, state)``, which changes theta and the arrays of the state, and counts the state's ``t`` on.
-    The numbers are NumPy's, bit for bit, where the operations are the same.
 
     >>> from optlib import rules
     >>> optimizer = Optimizer(rules.adam)
@@ -71,7 +74,7 @@ def kernel(optimizer: Optimizer, *, dtype: Any = np.float64, threads: int = 1) -
     if threads < 1:
         raise ValueError(f"threads={threads}: at least one is needed")
     code = read(_elementwise(optimizer.rule))
-    inner = _kernel(optimizer.rule, dtype.name)
+    inner = _kernel(optimizer.rule, dtype.name, exact)
     names_ = [n for n in code.arguments[2:] if n != "t"]
     if "loss" in names_:
         raise CannotCompile(f"{code.name} compares losses, which a kernel over one vector does not know")
@@ -188,15 +191,28 @@ def _elementwise(rule: Callable) -> Callable:
 
 def _table(optimizer: Optimizer, code: Code, steps: int) -> NDArray:
     """Hyper-parameters of every step, of shape (steps, k); one row where none is a schedule."""
-    rows = range(steps) if optimizer._scheduled else range(1)
-    for name, value in optimizer.hyper.items():
-        if not callable(value) and np.ndim(value):
+    columns = []
+    for name in code.constants:
+        value = optimizer.hyper[name]
+        if callable(value):
+            value = _scheduled(optimizer, name, value, steps)
+        elif np.ndim(value):
             raise CannotCompile(
                 f"{name} is an array: the compiled engine takes numbers and schedules; use engine='numpy'"
             )
-    return np.array([[optimizer._values(t)[c] for c in code.constants] for t in rows], dtype=float).reshape(
-        len(rows), -1
-    )
+        columns.append(np.atleast_1d(value))
+    return np.stack(np.broadcast_arrays(*columns), axis=1) if columns else np.empty((1, 0))
+
+
+def _scheduled(optimizer: Optimizer, name: str, schedule: Callable, steps: int) -> NDArray:
+    """The values of a schedule at every step, checked at once."""
+    values = [schedule(t) for t in range(steps)]
+    try:
+        return _checked(optimizer.rule, name, values)
+    except (TypeError, ValueError):
+        for t in range(steps):
+            optimizer._values(t)  # raises at the step that is wrong, and names it
+        raise
 
 
 def _share(work: Callable[[int, int], Any], size: int, threads: int) -> None:
@@ -251,8 +267,10 @@ def sign(a):
 class _Scalar(ast.NodeTransformer):
     """A rule's expression on scalars: literals in the arrays' type, squares as products, names with a suffix."""
 
-    def __init__(self, rename: Callable[[str], str] = str, typed: bool = True):
-        self.rename, self.typed = rename, typed
+    def __init__(
+        self, rename: Callable[[str], str] = str, typed: bool = True, inverse: Callable[[str], str | None] | None = None
+    ):
+        self.rename, self.typed, self.inverse = rename, typed, inverse
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if not self.typed or not isinstance(node.value, (int, float)):
@@ -263,6 +281,8 @@ class _Scalar(ast.NodeTransformer):
         match node:
             case ast.BinOp(left=ast.Name() as base, op=ast.Pow(), right=ast.Constant(value=2)):  # as np.square
                 return ast.BinOp(self.visit(base), ast.Mult(), self.visit(copy.copy(base)))
+            case ast.BinOp(left=left, op=ast.Div(), right=ast.Name(id=name)) if self.inverse and self.inverse(name):
+                return ast.BinOp(self.visit(left), ast.Mult(), ast.Name(str(self.inverse(name)), ast.Load()))
         for side in ("left", "right"):
             value = getattr(node, side)
             visited = self.visit(value)
@@ -302,8 +322,8 @@ def _unparse(node: ast.AST) -> str:
 class _Body:
     """A rule taken apart: what is computed once a step, and what for every coordinate."""
 
-    def __init__(self, code: Code):
-        self.code = code
+    def __init__(self, code: Code, exact: bool = True):
+        self.code, self.exact = code, exact
         self.memory = tuple(n for n in code.arguments[2:] if n not in ("t", "loss"))
         self.clock = {*code.constants, "t"}
         hoist = Hoist(self.clock)
@@ -325,7 +345,17 @@ class _Body:
         """Lines that compute the scalars of a step, in double precision, then round them to the arrays' type."""
         lines = [f"{name} = {_unparse(_Scalar(typed=False).visit(copy.deepcopy(e)))}" for name, e in self.hoisted]
         used = set().union(*(names(s) for s in self.statements), *(names(r) for r in self.results))
-        return lines + [f"c_{name} = F({name})" for name in sorted(self.scalars & used)]
+        lines += [f"c_{name} = F({name})" for name in sorted(self.scalars & used)]
+        return lines + [f"r_{name} = F(1.0 / {name})" for name in sorted(self.inverted())]
+
+    def inverted(self) -> set[str]:
+        """Scalars that divide something, where a product with their inverse may take the division's place."""
+        nodes = (n for part in (*self.statements, *self.results) for n in ast.walk(part)) if not self.exact else ()
+        return {
+            n.right.id
+            for n in nodes
+            if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div) and isinstance(n.right, ast.Name)
+        } & self.scalars
 
     def each(self, suffix: str) -> list[str]:
         """Lines that update one coordinate; its variables carry the suffix, and end in theta and memory."""
@@ -333,7 +363,8 @@ class _Body:
         def rename(name: str) -> str:
             return f"c_{name}" if name in self.scalars else f"{name}{suffix}"
 
-        scalar = _Scalar(rename)
+        inverted = self.inverted()
+        scalar = _Scalar(rename, inverse=lambda name: f"r_{name}" if name in inverted else None)
         lines = [line for s in self.statements for line in _unparse(scalar.visit(copy.deepcopy(s))).splitlines()]
         results = [_unparse(scalar.visit(copy.deepcopy(r))) for r in self.results]
         wanted = [f"{name}{suffix}" for name in ("theta", *self.memory)]
@@ -347,9 +378,9 @@ def _indent(lines: Iterable[str], by: int) -> str:
     return "\n".join(" " * by + line for line in lines)
 
 
-def _kernel_source(rule: Callable, dtype: str) -> str:
+def _kernel_source(rule: Callable, dtype: str, exact: bool) -> str:
     code = read(rule)
-    body = _Body(code)
+    body = _Body(code, exact)
     arrays = ("theta", "g", *body.memory)
     part = [f"A_{n} = A_{n}[begin:end]" for n in arrays]  # from here on no index is negative, so loops are vectorised
     load = [f"{n}_ = A_{n}[i]" for n in arrays]
@@ -441,7 +472,7 @@ def walk({", ".join(["path", "H", "noise", "clip", *ground.constants])}):
 
 def _basin_source(rule: Callable, surface: Surface) -> str:
     code = read(rule)
-    body = _Body(code)
+    body = _Body(code, exact=False)
     ground = _Ground(rule, surface, body)
     axes = ground.axes
     state = [f"{n}_{c}" for n in ("theta", *body.memory) for c in axes]
@@ -496,8 +527,8 @@ _COMPILED: dict[tuple, Callable] = {}
 
 
 @cache
-def _kernel(rule: Callable, dtype: str) -> Callable:
-    return _load(f"kernel_{rule.__name__}_{dtype}", _kernel_source(rule, dtype)).kernel
+def _kernel(rule: Callable, dtype: str, exact: bool) -> Callable:
+    return _load(f"kernel_{rule.__name__}_{dtype}", _kernel_source(rule, dtype, exact)).kernel
 
 
 def _on_surface(kind: str, rule: Callable, surface: Surface) -> Callable:
