@@ -304,9 +304,42 @@ def descend(
     if engine != "numpy":
         return _compiled(engine, optimizer, oracle, theta, steps, strict)
     path = np.empty((steps + 1, *theta.shape), theta.dtype)
-    for i, point in enumerate(islice(iterates(optimizer, oracle, theta, loss=loss, strict=strict), steps + 1)):
-        path[i] = point
+    path[0] = theta
+    try:
+        _walk(optimizer, oracle, path, loss)
+    except Exception:
+        if strict:
+            _explain(optimizer, oracle, path, loss)
+        raise
+    if strict and not np.isfinite(path).all():
+        _explain(optimizer, oracle, path, loss)
     return path
+
+
+def _walk(optimizer: Optimizer, oracle: Oracle, path: NDArray, loss: Oracle | None) -> None:
+    """The loop of `_steps` for a path of known length: what is not finite is looked for in the end, all at once."""
+    theta = path[0].copy()
+    memory: Iterable[NDArray] = optimizer._memory(optimizer.init(theta))
+    timed, wants_loss = _takes_step(oracle), loss is not None and "loss" in optimizer._given
+    path[1:] = 0.0
+    with np.errstate(all="ignore"):
+        for t in range(len(path) - 1):
+            values = optimizer._values(t, theta)
+            point = theta if optimizer._look_ahead is None else optimizer._ask(theta, memory, values)
+            g = _gradient(oracle(point, t=t) if timed else oracle(point), theta, t + 1, False)
+            theta, memory = optimizer._tell(theta, g, memory, t, values, loss(point) if wants_loss and loss else None)
+            path[t + 1] = theta
+
+
+def _explain(optimizer: Optimizer, oracle: Oracle, path: NDArray, loss: Oracle | None) -> None:
+    """Walk again with every check to the first step that is not finite, and raise what is found there."""
+    bad = ~np.isfinite(path.reshape(len(path), -1)).all(axis=1)
+    if not bad.any():
+        return
+    first = int(bad.argmax())
+    for _ in islice(iterates(optimizer, oracle, path[0], loss=loss), first + 1):
+        pass
+    raise NotFinite("new point", first, "in a walk that went elsewhere when it was repeated: is the oracle random?")
 
 
 def _compiled(engine: str, optimizer: Optimizer, oracle: Oracle, theta: NDArray, steps: int, strict: bool) -> NDArray:
