@@ -1,12 +1,17 @@
-"""The data sets: generated from a seed, nothing downloaded.
+"""The data sets: generated from a seed or bundled, nothing downloaded.
 
 >>> X, y = line(n=5, seed=1)
 >>> X.shape, y.shape
 ((5, 2), (5,))
 """
 
+from collections.abc import Iterator
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Data = tuple[NDArray, NDArray]
 
@@ -50,3 +55,236 @@ def two_classes(n: int = 200, d: int = 2, *, distance: float = 2.0, seed: int = 
     y = (np.arange(n) % 2).astype(float)
     X = rng.standard_normal((n, d)) + np.outer(y - 0.5, np.full(d, distance / np.sqrt(d)))
     return np.column_stack([np.ones(n), X]), y
+
+
+def imbalanced(n: int = 1000, d: int = 2, *, rare: float = 0.02, distance: float = 3.0, seed: int = 0) -> Data:
+    """Two round clouds of very different size: a share `rare` (0 to 0.5) of the rows has label 1, and at least one.
+
+    >>> int(imbalanced(1000, rare=0.02)[1].sum())
+    20
+    """
+    rng = _rng(n, seed)
+    if not 0 < rare <= 0.5:
+        raise ValueError(f"rare={rare!r} is out of range; it is the share of the rarer class, allowed is (0, 0.5]")
+    y = np.zeros(n)
+    y[rng.permutation(n)[: max(1, round(rare * n))]] = 1.0
+    X = rng.standard_normal((n, d)) + np.outer(y - 0.5, np.full(d, distance / np.sqrt(d)))
+    return np.column_stack([np.ones(n), X]), y
+
+
+def digits() -> Data:
+    """Handwritten digits, bundled: X of shape (1797, 64), pixels of 8 x 8 images scaled to [0, 1]; labels 0 to 9.
+
+    Source: E. Alpaydin & C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,
+    doi:10.24432/C50P49, CC BY 4.0 (its test part).
+
+    >>> X, y = digits()
+    >>> X.shape, int(y[0]), float(X.max())
+    ((1797, 64), 0, 1.0)
+    """
+    with resources.files(__package__).joinpath("_files/digits.npz").open("rb") as file, np.load(file) as stored:
+        return stored["images"] / 16.0, stored["labels"].astype(int)
+
+
+def low_rank(
+    rows: int = 30, columns: int = 20, rank: int = 2, *, observed: float = 0.5, noise: float = 0.0, seed: int = 0
+) -> Data:
+    """The known entries of a matrix of low rank: X of shape (n, 2), pairs (row, column); y their values.
+
+    Parameters
+    ----------
+    observed : share of the entries that is known, in (0, 1]. noise : standard deviation added to each
+
+    >>> X, y = low_rank(4, 3, rank=1, observed=0.5)
+    >>> X.shape, y.shape
+    ((6, 2), (6,))
+    """
+    rng = _rng(min(rows, columns, rank), seed)
+    if not 0 < observed <= 1:
+        raise ValueError(f"observed={observed!r} is out of range; it is a share of the entries, allowed is (0, 1]")
+    M = rng.standard_normal((rows, rank)) @ rng.standard_normal((columns, rank)).T / np.sqrt(rank)
+    known = np.sort(rng.permutation(M.size)[: max(1, round(observed * M.size))])
+    i, j = np.divmod(known, columns)
+    return np.column_stack([i, j]), M[i, j] + noise * rng.standard_normal(len(known))
+
+
+def adding_digits(digits: ArrayLike, *, places: int, seed: int = 0) -> Data:
+    """Sums of two numbers, digit by digit: the difficulty of an example is how many digits its numbers have.
+
+    Parameters
+    ----------
+    digits : difficulty of each example, whole numbers from 1 to `places`, of shape (n,)
+    places : digits that an example has room for
+
+    Returns
+    -------
+    X of shape (n, 20 places), for each place of each number (units first) a one among ten columns, or none where the
+    number has no such place; y the sums, divided by 10**places.
+
+    Source: the addition task of Zaremba & Sutskever (2014), as a regression.
+
+    >>> X, y = adding_digits([1, 2], places=2)
+    >>> X.shape, X.sum(axis=1)
+    ((2, 40), array([2., 4.]))
+    """
+    k = np.asarray(digits)
+    rng = _rng(k.size, seed)
+    if k.ndim != 1 or k.dtype.kind not in "iu" or k.min() < 1 or k.max() > places:
+        raise ValueError(f"digits={digits!r}: each difficulty must be a whole number from 1 to places={places}")
+    low = np.where(k > 1, 10 ** (k - 1), 0)
+    numbers = rng.integers(low[:, None], (10**k)[:, None], size=(len(k), 2))
+    figure = numbers[..., None] // 10 ** np.arange(places) % 10
+    written = np.arange(places) < k[:, None, None]
+    X = (figure[..., None] == np.arange(10)) & written[..., None]
+    return X.reshape(len(k), -1).astype(float), numbers.sum(axis=1) / 10.0**places
+
+
+# --- features that are mostly zero ----------------------------------------------------------------
+
+
+class SparseRows:
+    """A table whose entries are mostly zero: only the others are stored, row by row (the CSR form).
+
+    It stands wherever a linear, logistic or softmax model takes X: it has rows to choose from (``X[rows]``), and
+    ``theta @ X.T`` and ``r @ X`` cost as much as it has entries.
+
+    Parameters
+    ----------
+    indptr : where each row starts in the next two, and where the last one ends: n + 1 whole numbers from 0 upwards
+    indices : the column of each entry
+    values : its value
+    columns : number of columns d
+
+    Raises
+    ------
+    ValueError : parts that do not fit together.
+
+    >>> X = SparseRows([0, 1, 3], [2, 0, 1], [5.0, 1.0, 2.0], columns=3)
+    >>> X.dense()
+    array([[0., 0., 5.],
+           [1., 2., 0.]])
+    >>> np.array([1.0, 10.0, 100.0]) @ X.T
+    array([500.,  21.])
+    >>> X[[1, 1]].shape
+    (2, 3)
+    """
+
+    __array_ufunc__ = None  # so that `array @ sparse` comes here
+    ndim = 2
+
+    def __init__(self, indptr: ArrayLike, indices: ArrayLike, values: ArrayLike, columns: int):
+        self.indptr, self.indices = np.asarray(indptr, dtype=np.intp), np.asarray(indices, dtype=np.intp)
+        self.values = np.asarray(values, dtype=float)
+        ptr, entries = self.indptr, self.indices
+        if ptr.ndim != 1 or not ptr.size or ptr[0] != 0 or (np.diff(ptr) < 0).any():
+            raise ValueError(f"indptr={ptr}: it must start at 0, never fall, and hold one number more than rows")
+        if entries.shape != self.values.shape or entries.shape != (ptr[-1],):
+            raise ValueError(
+                f"indptr ends at {ptr[-1]}, but there are {entries.shape} indices and {self.values.shape} values: "
+                "each entry needs one of both"
+            )
+        if entries.size and not 0 <= entries.min() <= entries.max() < columns:
+            raise ValueError(f"indices run from {entries.min()} to {entries.max()}; allowed is 0 to {columns - 1}")
+        self.shape = (len(ptr) - 1, int(columns))
+        self.dtype = self.values.dtype
+
+    @classmethod
+    def from_dense(cls, X: ArrayLike) -> "SparseRows":
+        """The non-zero entries of a table of shape (n, d)."""
+        X = np.asarray(X, dtype=float)
+        if X.ndim != 2:
+            raise ValueError(f"X has shape {X.shape}: it must be a table of shape (n, d)")
+        i, j = np.nonzero(X)
+        return cls(np.concatenate([[0], np.bincount(i, minlength=len(X)).cumsum()]), j, X[i, j], X.shape[1])
+
+    def dense(self) -> NDArray:
+        """The table with its zeros, of shape (n, d); entries that are given twice are added."""
+        X = np.zeros(self.shape)
+        np.add.at(X, (self._row, self.indices), self.values)
+        return X
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[NDArray]:
+        raise TypeError("SparseRows are not walked row by row: choose rows with X[rows], or make them X.dense()")
+
+    def __getitem__(self, rows: Any) -> "SparseRows":
+        """Some of the rows: by a slice, a mask, or an array of row numbers."""
+        kept = np.arange(len(self))[rows]
+        if kept.ndim != 1:
+            raise TypeError(f"X[{rows!r}] names no list of rows: use X[2:5], X[[2]] or X[mask]")
+        counts = np.diff(self.indptr)[kept]
+        indptr = np.concatenate([[0], counts.cumsum()])
+        entries = np.arange(indptr[-1]) + np.repeat(self.indptr[kept] - indptr[:-1], counts)
+        return SparseRows(indptr, self.indices[entries], self.values[entries], self.shape[1])
+
+    @cached_property
+    def _row(self) -> NDArray:
+        return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+
+    @property
+    def T(self) -> "_Turned":
+        """The table turned, for ``theta @ X.T`` of shape (..., n)."""
+        return _Turned(self)
+
+    def __rmatmul__(self, r: NDArray) -> NDArray:
+        """r @ X of shape (..., d) for r of shape (..., n)."""
+        r = _fits(r, len(self))
+        weights = (r[..., self._row] * self.values).reshape(-1, len(self.values))
+        places = self.indices + self.shape[1] * np.arange(len(weights))[:, None]
+        sums = np.bincount(places.ravel(), weights.ravel(), minlength=len(weights) * self.shape[1])
+        return sums.reshape(*r.shape[:-1], self.shape[1]).astype(r.dtype, copy=False)
+
+
+class _Turned:
+    """X.T of sparse rows: knows only ``theta @ X.T``."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, rows: SparseRows):
+        self.rows = rows
+        self.shape = rows.shape[::-1]
+
+    def __rmatmul__(self, theta: NDArray) -> NDArray:
+        X = self.rows
+        theta = _fits(theta, X.shape[1])
+        sums = np.zeros((*theta.shape[:-1], len(X)), theta.dtype)
+        filled = np.flatnonzero(np.diff(X.indptr))  # reduceat would give an empty row its neighbour's first entry
+        if filled.size:
+            products = theta[..., X.indices] * X.values
+            sums[..., filled] = np.add.reduceat(products, X.indptr[filled], axis=-1)
+        return sums
+
+
+def _fits(left: ArrayLike, length: int) -> NDArray:
+    left = np.asarray(left)
+    if not left.ndim or left.shape[-1] != length:
+        raise ValueError(f"the left side has shape {left.shape}; its last axis must have length {length}")
+    return left
+
+
+def zipf(
+    n: int = 200, d: int = 1000, *, classes: int = 2, words: int = 20, exponent: float = 1.0, seed: int = 0
+) -> tuple[SparseRows, NDArray]:
+    r"""Bags of words: the k-th column occurs with a frequency that falls as :math:`k^{-s}`, so most are rare.
+
+    Parameters
+    ----------
+    n, d : rows and columns. classes : number of labels. words : words drawn for a row, repeated ones counted once
+    exponent : s of Zipf's law
+
+    Returns
+    -------
+    X, sparse, of shape (n, d) with entries 1; y, labels 0 to classes - 1 that hidden weights of the words decide.
+
+    >>> X, y = zipf(50, d=100, seed=0)
+    >>> X.shape, bool(X.dense()[:, 0].mean() > X.dense()[:, 50].mean())
+    ((50, 100), True)
+    """
+    rng = _rng(n, seed)
+    frequency = np.arange(1, d + 1) ** -float(exponent)
+    drawn = np.sort(rng.choice(d, size=(n, words), p=frequency / frequency.sum()), axis=1)
+    first = np.diff(drawn, axis=1, prepend=-1) > 0
+    X = SparseRows(np.concatenate([[0], first.sum(axis=1).cumsum()]), drawn[first], np.ones(first.sum()), d)
+    return X, (rng.standard_normal((classes, d)) @ X.T).argmax(axis=0)
