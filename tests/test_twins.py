@@ -388,6 +388,8 @@ def test_good_chinese_is_left_in_peace(chinese: str) -> None:
         ("(a)=\n# A · 甲\n\n:::{lang} en\nUp to 5.\n:::\n", "line 4", "has no twin"),
         (":::{lang} zh\n到 5 为止。\n:::\n", "line 1", "follows no English one"),
         ("# A\n", "outside the {lang} blocks", "is not bilingual"),
+        ("![Two hills · 两座山](hills.png)\n", None, ""),
+        ("![Two hills](hills.png)\n", "outside the {lang} blocks", "alt text 'Two hills' is not bilingual"),
         ("Stray words.\n", "outside the {lang} blocks", "prose without a language"),
         ("::::{lang} en\n:::{tip} A\nb\n:::\n::::\n::::{lang} zh\n:::{tip} 甲\n乙\n:::\n::::\n", None, ""),
     ],

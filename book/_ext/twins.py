@@ -194,9 +194,17 @@ def heading_problems(text: str) -> Iterator[str]:
             yield f"the heading {heading!r} has no label: put a line such as (why-momentum)= right before it"
 
 
+IMAGE = re.compile(r"!\[([^\]]*)\]\([^)\s]+\)")
+
+
 def neutral_problems(text: str) -> Iterator[str]:
     """Prose in a cell that every view shows."""
     without = re.sub(r"^#{1,6}[ \t].*$", "", text, flags=re.M)
+    for alt in IMAGE.findall(without):
+        both = halves(alt)
+        if both is None or not HAN.search(both[1]):
+            yield f"the image's alt text {alt[:40]!r} is not bilingual: write it as “English · 中文”"
+    without = IMAGE.sub("", without)
     if words := re.search(rf"[A-Za-z]{{2,}}|{HAN.pattern}", take_apart(without).prose):
         line = next(line for line in take_apart(without).prose.splitlines() if words[0] in line).strip()
         yield f"prose without a language (“{line[:40]}”): move it into a pair of cells tagged lang-en and lang-zh"
