@@ -48,6 +48,10 @@ class Surface:
     source: str = ""
     constants: MappingProxyType[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
+    def __reduce__(self) -> tuple:  # so that one can be sent to a worker: a mapping proxy cannot
+        fields = (self.name, self.value, self.gradient, self.domain, self.start, self.minima, self.source)
+        return _made, (*fields, dict(self.constants))
+
     @property
     def dim(self) -> int:
         """Number of coordinates."""
@@ -97,6 +101,10 @@ class Surface:
                 f"(..., {self.dim}); given was shape {theta.shape}"
             )
         return theta
+
+
+def _made(*fields: Any) -> Surface:
+    return Surface(*fields[:7], MappingProxyType(fields[7]))
 
 
 # Products instead of powers: one point and many points then round alike, to the last bit.
