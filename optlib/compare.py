@@ -28,6 +28,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -330,8 +331,11 @@ def _perform(problem: Problem, optimizer: Optimizer, seed: int, at: Sequence[int
 
 
 def _metric(problem: Problem, theta: NDArray) -> float | None:
-    with np.errstate(all="ignore"):  # a metric that overflows is a failure, counted as one
-        value = np.asarray(problem.metric(theta), dtype=float)
+    try:
+        with np.errstate(all="ignore"):
+            value = np.asarray(problem.metric(theta), dtype=float)
+    except (FloatingPointError, OverflowError):  # a failure, counted as one
+        return None
     if value.size != 1:
         raise ValueError(
             f"the metric of problem {problem.name!r} gave an array of shape {value.shape} for theta of shape "
@@ -354,11 +358,12 @@ def _named_run(problem: Problem, optimizer: Optimizer, task: _Task, at: Sequence
 class _Record:
     """Runs that are done, in memory and as lines of JSON, the first of which describes the contest."""
 
-    def __init__(self, path: str | os.PathLike | None, described: dict[str, Any]):
+    def __init__(self, path: str | os.PathLike | None, chosen: "_Contenders"):
         self.path = None if path is None else Path(path)
         self.done: dict[_Task, dict[str, Any]] = {}
         if self.path is None:
             return
+        described = chosen.described()
         if self.path.exists() and self.path.stat().st_size:
             self._read(described)
         else:
@@ -431,12 +436,12 @@ def _described(value: Any) -> Any:
 
 def _fingerprint(problem: Problem, seed: int) -> dict[str, Any]:
     """Numbers that tell other data or another function of the same name."""
-    theta = np.asarray(problem.start(seed))
-    if not np.issubdtype(theta.dtype, np.floating) or not theta.size:
-        raise TypeError(f"problem {problem.name!r} starts at {theta!r}: it must start at floats, as in [1.0, 2.0]")
-    oracle, sums = problem.oracle(seed), {"start": float(theta.sum()), "metric there": _metric(problem, theta)}
-    g = np.asarray(oracle(theta, t=0) if takes_step(oracle) else oracle(theta), dtype=float)
-    return {"dimension": int(theta.size), **sums, "gradient there": _finite(float(g.sum()))}
+    theta, oracle = np.asarray(problem.start(seed)), problem.oracle(seed)
+    sums = {"start": float(theta.sum()), "metric there": _metric(problem, theta), "gradient there": None}
+    with np.errstate(all="ignore"), suppress(FloatingPointError, OverflowError):
+        g = np.asarray(oracle(theta, t=0) if takes_step(oracle) else oracle(theta), dtype=float)
+        sums["gradient there"] = _finite(float(g.sum()))
+    return {"dimension": int(theta.size), **sums}
 
 
 # --- who runs, with which settings and seeds -------------------------------------------------------
@@ -471,7 +476,7 @@ class _Contenders:
         return len(self.problems) * len(self.entries) * (self.tries * self.tuning_seeds + self.seeds)
 
     def settings(self, entry: _Entry) -> list[int]:
-        """The settings an optimizer tries: its grid in order, or a draw that follows from the grid's size and the seed."""
+        """The settings an optimizer tries: its grid in order, or a draw from it, the same for grids of one size."""
         if entry.size == self.tries:
             return list(range(entry.size))
         drawn = np.random.default_rng([self.seed, 0, 0, 2]).choice(entry.size, self.tries, replace=False, shuffle=False)
@@ -543,6 +548,9 @@ def _named_problems(problems: Any) -> dict[str, Problem]:
             raise TypeError(
                 f"{problem!r} is no problem: make one with compare.function, compare.surface or compare.examples"
             )
+        theta = np.asarray(problem.start(0))
+        if not np.issubdtype(theta.dtype, np.floating) or not theta.size:
+            raise TypeError(f"problem {problem.name!r} starts at {theta!r}: it must start at floats, as in [1.0, 2.0]")
         if problem.name in named:
             raise ValueError(f"two problems are called {problem.name!r}: give one another name=")
         named[problem.name] = problem
@@ -686,7 +694,7 @@ class Contest:
     """The outcome of a `contest`: prints as a table, is one in a notebook, and goes to CSV or JSON.
 
     `rows` are sorted by problem, then by median. ``curves[problem, optimizer]``, of shape (seeds, points), is the
-    metric at the numbers of gradient evaluations in `evaluations`, infinite once a run has failed; `view.contest` draws them.
+    metric at the numbers of gradient evaluations in `evaluations`, infinite once a run has failed; see `view.contest`.
     """
 
     rows: tuple[Row, ...]
@@ -855,7 +863,7 @@ def contest(
     bowl     adam       0.0686  0.0528 .. 0.0761     0/5     8  lr=0.1
     """
     chosen = _Contenders(problems, optimizers, budget, tries, seeds, tuning_seeds, seed, points, workers)
-    record = _Record(file, chosen.described())
+    record = _Record(file, chosen)
     with _Bar(chosen.total, progress) as bar:
         best = {}
         tuning = list(chosen.tuning())

@@ -49,8 +49,7 @@ class Surface:
     constants: MappingProxyType[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __reduce__(self) -> tuple:  # so that one can be sent to a worker: a mapping proxy cannot
-        fields = (self.name, self.value, self.gradient, self.domain, self.start, self.minima, self.source)
-        return _made, (*fields, dict(self.constants))
+        return _made, ({**self.__dict__, "constants": dict(self.constants)},)
 
     @property
     def dim(self) -> int:
@@ -103,8 +102,8 @@ class Surface:
         return theta
 
 
-def _made(*fields: Any) -> Surface:
-    return Surface(*fields[:7], MappingProxyType(fields[7]))
+def _made(fields: dict[str, Any]) -> Surface:
+    return Surface(**{**fields, "constants": MappingProxyType(fields["constants"])})
 
 
 # Products instead of powers: one point and many points then round alike, to the last bit.
