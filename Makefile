@@ -68,7 +68,7 @@ clean:  ## remove what was built, keep .venv · 删除生成的文件，保留 .
 
 env: $(VENV)/.installed  ## only the environment · 只建立环境
 
-$(SITE)/.built: $(VENV)/.installed node_modules/.installed $(BOOK)
+$(SITE)/.built: $(VENV)/.installed node_modules/.installed $(BOOK) $(call listed,optlib)
 	@$(PY) book/_ext/build.py
 	@touch $@
 

@@ -264,10 +264,10 @@ def test_amsgrad_sgd_and_adagrad_go_to_the_right_end(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("C", [2.5, 3.0, 10.0])
-def test_adam_goes_to_the_wrong_end_to_four_digits(C):
-    """B11 over 300,000 rounds."""
+def test_adam_stays_at_the_wrong_end(C):
+    """B11 over 300,000 rounds; what is missing falls as the rate does, with 1/√t."""
     _, regret = reddi(C, 300_000, "adam")
-    assert regret == pytest.approx(2 * (C - 2) / 3, rel=2e-4)
+    assert regret == pytest.approx(2 * (C - 2) / 3, rel=3e-3)
 
 
 @pytest.mark.slow
