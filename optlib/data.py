@@ -5,6 +5,7 @@
 ((5, 2), (5,))
 """
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from importlib import resources
@@ -285,9 +286,10 @@ class SparseRows:
     def __rmatmul__(self, r: NDArray) -> NDArray:
         """r @ X of shape (..., d) for r of shape (..., n)."""
         r = _fits(r, len(self))
-        weights = (r[..., self._row] * self.values).reshape(-1, len(self.values))
-        places = self.indices + self.shape[1] * np.arange(len(weights))[:, None]
-        sums = np.bincount(places.ravel(), weights.ravel(), minlength=len(weights) * self.shape[1])
+        weights = r[..., self._row] * self.values
+        copies = math.prod(r.shape[:-1])
+        places = self.indices + self.shape[1] * np.arange(copies)[:, None]
+        sums = np.bincount(places.ravel(), weights.ravel(), minlength=copies * self.shape[1])
         return sums.reshape(*r.shape[:-1], self.shape[1]).astype(r.dtype, copy=False)
 
 
