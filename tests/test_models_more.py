@@ -308,14 +308,12 @@ def test_statistics_make_training_and_inference_agree():
     """With the statistics of a batch, only n against n - 1 stands between the two."""
     model = network(batch_norm=True, dropout=0.3, sizes=(3, 5, 3))
     theta = away_from_kinks(model)
-    (mean, variance), = model.statistics(theta, X)
+    ((mean, variance),) = model.statistics(theta, X)
     sums = X @ model.unpack(theta)[0].W
     np.testing.assert_allclose(mean[0], sums.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(variance[0], sums.var(axis=0, ddof=1), rtol=1e-12)
     biased = [(mean, variance * 6 / 7)]
-    np.testing.assert_allclose(
-        model.predict(theta, X, statistics=biased), model.predict(theta, X), rtol=1e-12
-    )
+    np.testing.assert_allclose(model.predict(theta, X, statistics=biased), model.predict(theta, X), rtol=1e-12)
     alone = np.vstack([model.predict(theta, X[i : i + 1], statistics=biased) for i in range(7)])
     np.testing.assert_allclose(alone, model.predict(theta, X), rtol=1e-12)
     assert model.accuracy(theta, X, LABELS, statistics=biased) == model.accuracy(theta, X, LABELS)
@@ -514,6 +512,23 @@ def test_a_network_in_single_precision():
         assert g.dtype == np.float32
         np.testing.assert_allclose(g, model.grad(theta, X, LABELS, mask_seed=mask_seed), atol=2e-6)
     assert model.losses(half, X, LABELS).dtype == np.float32
+
+
+@every_other
+def test_whole_numbers_are_points_too(model, size, rows, y):
+    """They must not cut the data or the gradient to whole numbers."""
+    theta = np.random.default_rng(1).integers(-2, 3, size)
+    assert np.array_equal(model.grad(theta, rows, y), model.grad(theta.astype(float), rows, y))
+    assert model.loss(theta, rows, y) == model.loss(theta.astype(float), rows, y) == model.loss(list(theta), rows, y)
+
+
+@every_other
+def test_gradients_in_single_precision(model, size, rows, y):
+    theta = np.random.default_rng(1).standard_normal(size)
+    y = y.astype(np.float32) if y.dtype.kind == "f" else y
+    narrow = model.grad(theta.astype(np.float32), rows.astype(np.float32), y)
+    assert narrow.dtype == np.float32
+    np.testing.assert_allclose(narrow, model.grad(theta, rows, y), rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_that_is_given_is_changed():

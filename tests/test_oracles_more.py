@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -24,9 +25,7 @@ def flat(theta):
 # --- noise ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("t", "deviation"), [(0, 1.0), (9, 0.53088), (99, 0.28184), (999, 0.14962), (9999, 0.07943)]
-)
+@pytest.mark.parametrize(("t", "deviation"), [(0, 1.0), (9, 0.53088), (99, 0.28184), (999, 0.14962), (9999, 0.07943)])
 def test_the_deviation_of_the_noise(t, deviation):
     """D11, within three standard errors of a deviation from so many draws; the mean is 0."""
     draws = noisy(flat, seed=3, eta=1.0)(np.zeros(50_000), t)
@@ -206,6 +205,9 @@ def test_losses_of_composed_oracles():
         (lambda: clipped(flat, norm=1.0, value=1.0), TypeError, r"norm=1.0, value=1.0: clip either"),
         (lambda: clipped(flat, norm=0.0), ValueError, r"norm=0.0 is out of range; allowed is \(0, inf\)"),
         (lambda: clipped(flat, value=-1.0), ValueError, r"value=-1.0 is out of range"),
+        (lambda: clipped(flat, norm="1"), ValueError, r"norm='1' is out of range"),
+        (lambda: clipped(flat, norm=True), ValueError, r"norm=True is out of range"),
+        (lambda: noisy(flat, eta=None), ValueError, r"eta=None is out of range"),
         (lambda: clipped(flat, norm=np.nan), ValueError, r"norm=nan is out of range"),
         (lambda: noisy(flat, eta=-0.1), ValueError, r"eta=-0.1 is out of range; allowed is \[0, inf\)"),
         (lambda: noisy(flat, gamma=np.inf), ValueError, r"gamma=inf is out of range"),
@@ -268,7 +270,22 @@ def test_hard_examples_of_a_network_and_of_sparse_rows():
     np.testing.assert_allclose(sparse(np.ones(40), 2), dense(np.ones(40), 2), atol=1e-14)
 
 
-@pytest.mark.parametrize("ratio", [0.0, -0.1, 1.01, np.nan])
+def test_threads_may_share_an_oracle():
+    """Its caches are read at once, so another thread's step does not slip in."""
+    oracle = noisy(minibatch(MODEL, X, Y, size=10, seed=3), seed=1, eta=0.5)
+    expected = [noisy(minibatch(MODEL, X, Y, size=10, seed=3), seed=1, eta=0.5)(THETA, t) for t in range(0, 4096, 128)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda t: oracle(THETA, t), list(range(0, 4096, 128)) * 8))
+    assert all(np.array_equal(g, expected[i % 32]) for i, g in enumerate(found))
+
+
+def test_whole_numbers_are_points_too():
+    oracle = hard_examples(MODEL, X, Y, 10, 0.3)
+    assert np.array_equal(oracle(np.array([1, 2, 3]), 0), oracle(np.array([1.0, 2.0, 3.0]), 0))
+    assert np.array_equal(oracle([1, 2, 3], 0), oracle(np.array([1.0, 2.0, 3.0]), 0))
+
+
+@pytest.mark.parametrize("ratio", [0.0, -0.1, 1.01, np.nan, "1"])
 def test_ratios_out_of_range(ratio):
     with pytest.raises(ValueError, match=r"ratio=.* is out of range; it is the share of a batch to keep, allowed is"):
         hard_examples(MODEL, X, Y, 10, ratio)
