@@ -70,9 +70,8 @@ def test_the_cycle_is_marked_at_half_a_rate():
 @pytest.mark.parametrize("degrees", [0.0, 30.0, -135.0])
 def test_a_turned_surface_is_the_same_landscape_elsewhere(degrees):
     g = adaptive.turned(surfaces.himmelblau, degrees)
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     points = np.random.default_rng(0).normal(size=(3, 4, 2))
-    np.testing.assert_allclose(g(points @ np.array([[c, s], [-s, c]])), surfaces.himmelblau(points), rtol=1e-12)
+    np.testing.assert_allclose(g(adaptive.turn(points, degrees)), surfaces.himmelblau(points), rtol=1e-12)
     assert check_gradient(g, g.grad, [0.3, -0.7]).ok
     assert np.abs(g.grad(g.minima)).max() < 1e-4
     assert g(g.start) == pytest.approx(surfaces.himmelblau(surfaces.himmelblau.start))
@@ -95,3 +94,31 @@ def steps(name: str, degrees: float) -> int:
     below = g(descend(Optimizer(rules.TABLE[name], lr=lr), g.grad, g.start, 1500)) < 1e-6
     assert below.any()
     return int(below.argmax())
+
+
+def test_memory_is_what_the_rule_keeps_after_each_update():
+    stream = np.array([[1.0], [2.0], [3.0]])
+    seen = adaptive.memory(Optimizer(rules.adagrad), lambda theta, t: stream[t], [0.0], 3)
+    assert set(seen) == {"G"}
+    np.testing.assert_array_equal(seen["G"][:, 0], [1.0, 5.0, 14.0])
+
+
+def test_medians_leave_out_what_lies_below_and_empty_bins():
+    x, y = adaptive.medians([0.5, 1.0, 3.0, 200.0, 999.0], [9.0, 1.0, 3.0, 5.0, 8.0], low=1.0, ratio=10.0)
+    np.testing.assert_array_equal(x, [2.0, 599.5])
+    np.testing.assert_array_equal(y, [2.0, 6.5])
+
+
+def test_regret_counts_what_the_best_corner_would_have_saved():
+    stream = np.array([[1.0, 0.0], [1.0, 2.0], [-3.0, 2.0]])
+    lost, bound = adaptive.regret(lambda theta, t: stream[t], steps=3, d=2)
+    # theta is 0, then (-1, 0), then (-1, -1): paid 0, -1, 3 - 2; the sums are (1, 0), (2, 2), (-1, 4)
+    np.testing.assert_allclose(lost, [0 + 1, -1 + 4, 0 + 5])
+    np.testing.assert_allclose(bound, 2 * 2**0.5 * np.array([1, 2**0.5 + 2, 11**0.5 + 8**0.5]))
+
+
+def test_regret_stays_below_its_bound_against_one_who_looks_first():
+    """B8, with an adversary who always pushes outwards."""
+    lost, bound = adaptive.regret(lambda theta, t: np.where(theta < 0, -1.0, 1.0), steps=300, d=5)
+    assert (lost <= bound).all()
+    assert lost[-1] > 0.3 * bound[-1]

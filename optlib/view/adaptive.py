@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.ticker import FormatStrFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from .. import rules
 from ..optimizer import Optimizer, run
 from ..surfaces import Surface
 from ._contour import contour
@@ -42,6 +43,37 @@ def memory(
     """
     states = [state for _, state in islice(run(optimizer, oracle, theta), steps)]
     return {name: np.array([state[name] for state in states]) for name in optimizer.memory}
+
+
+def regret(choose: Callable[[NDArray, int], ArrayLike], steps: int, d: int) -> tuple[NDArray, NDArray]:
+    r"""Adagrad's regret on linear losses over the box [-1, 1]^d, and the bound on it, after each of some steps.
+
+    .. math:: R_T \le \sqrt2\, D_\infty \sum_i \sqrt{G_{T,i}}, \qquad D_\infty = 2, \quad \eta = D_\infty/\sqrt2
+
+    Parameters
+    ----------
+    choose : (theta, t) -> the gradient of step t, of shape (d,); it may look at theta first. t counts from 0
+
+    Returns
+    -------
+    Regret and bound, each of shape (steps,).
+
+    Source: Duchi, Hazan & Singer (2011), the diagonal form of mirror descent, each point brought back into the box.
+
+    >>> lost, bound = regret(lambda theta, t: [1.0], steps=3, d=1)
+    >>> lost.round(3), bound.round(3)
+    (array([1., 1., 1.]), array([2.828, 4.   , 4.899]))
+    """
+    theta, G, paid, total = np.zeros(d), np.zeros(d), 0.0, np.zeros(d)
+    lost, bound = np.empty(steps), np.empty(steps)
+    for t in range(steps):
+        g = np.asarray(choose(theta, t), dtype=float)
+        paid, total = paid + float(g @ theta), total + g
+        theta, (G,) = rules.adagrad(theta, g, G, lr=np.sqrt(2.0))
+        theta = np.clip(theta, -1.0, 1.0)
+        lost[t] = paid + np.abs(total).sum()  # the best fixed point is a corner of the box
+        bound[t] = 2 * np.sqrt(2.0) * np.sqrt(G).sum()
+    return lost, bound
 
 
 def sections(surface: Surface, path: ArrayLike, name: str = "sgd") -> Picture:
@@ -203,11 +235,38 @@ def turned(surface: Surface, degrees: float, *, domain: Any = None) -> Surface:
         u, v = surface.gradient(c * x + s * y, c * y - s * x, **surface.constants)
         return c * u - s * v, s * u + c * v
 
-    def turn(point: tuple[float, ...]) -> tuple[float, float]:
-        return float(c * point[0] - s * point[1]), float(s * point[0] + c * point[1])
-
     side = max(abs(end) for sides in surface.domain for end in sides)
     box = ((-side, side),) * 2 if domain is None else domain
-    minima = tuple(turn(m) for m in surface.minima)
+    start, *minima = (tuple(turn(point, degrees).tolist()) for point in (surface.start, *surface.minima))
     name = f"{surface.name} turned by {degrees:g}°"
-    return Surface(name, value, gradient, box, turn(surface.start), minima, surface.source)
+    return Surface(name, value, gradient, box, start, tuple(minima), surface.source)
+
+
+def turn(points: ArrayLike, degrees: float) -> NDArray:
+    """Points of shape (..., 2) turned about the origin, counter-clockwise.
+
+    >>> turn([1.0, 0.0], 90.0).round(9)
+    array([0., 1.])
+    """
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.asarray(points, dtype=float) @ np.array([[c, s], [-s, c]])
+
+
+def medians(x: ArrayLike, y: ArrayLike, *, low: float, ratio: float = 10**0.25) -> tuple[NDArray, NDArray]:
+    """Medians of both over bins of x whose ends grow by a constant ratio; empty bins are left out.
+
+    Parameters
+    ----------
+    x, y : numbers of shape (n,), the x positive or left out
+    low : where the first bin starts
+    ratio : each bin's end over its start, above 1
+
+    >>> medians([1.0, 1.2, 15.0], [5.0, 7.0, 9.0], low=1.0, ratio=10.0)
+    (array([ 1.1, 15. ]), array([6., 9.]))
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    kept = x >= low
+    x, y = x[kept], y[kept]
+    which = np.floor(np.log(x / low) / np.log(ratio) + 1e-9)
+    bins = [which == k for k in np.unique(which)]
+    return np.array([np.median(x[b]) for b in bins]), np.array([np.median(y[b]) for b in bins])
