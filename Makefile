@@ -47,8 +47,8 @@ twins: $(VENV)/.installed  ## do the two languages say the same · 检查中英�
 	@$(PY) book/_ext/twins.py
 
 lock: $(VENV)/.installed  ## pin the dependencies anew · 重新锁定依赖版本
-	@$(call pin,requirements.txt,--extra notebook --extra fast)
-	@$(call pin,requirements-dev.txt,--extra notebook --extra fast --extra book --extra test -c requirements.txt)
+	@$(call pin,requirements.txt,--extra notebook --extra fast --extra parallel)
+	@$(call pin,requirements-dev.txt,--extra notebook --extra fast --extra parallel --extra book --extra test -c requirements.txt)
 
 define pin
 mkdir -p _build; { echo "# Pinned by \`make lock\` from the ranges in pyproject.toml: do not edit by hand."; \

@@ -116,7 +116,7 @@ def optax_descent(name: str, hyper: dict, surface: Surface, steps: int) -> Calla
 
 
 def torch_descent(name: str, hyper: dict, surface: Surface, steps: int) -> Callable[[], None]:
-    """The loop everybody writes, with the gradient given and not derived."""
+    """The loop everybody writes: loss, backward, step."""
     import torch
 
     made = {
@@ -130,8 +130,8 @@ def torch_descent(name: str, hyper: dict, surface: Surface, steps: int) -> Calla
         theta = torch.nn.Parameter(torch.tensor(surface.start, dtype=torch.float64))
         optimizer = made([theta], lr=hyper.get("lr", 1.0))
         for _ in range(steps):
-            x, y = theta.detach()
-            theta.grad = torch.stack(surface.gradient(x, y, **surface.constants))
+            optimizer.zero_grad()
+            surface.value(theta[0], theta[1], **surface.constants).backward()
             optimizer.step()
 
     return run
@@ -159,7 +159,7 @@ def compiled_descents(quick: bool) -> list[Row]:
     job = "2-D descent, 10,000 steps, nine rules on Beale, Rosenbrock, saddle, compiled"
     for peer, ratios, bars in (
         ("optax, jit + scan", against_optax, (("slowest of 27", 1.0), ("median of 27", 3.0))),
-        ("torch.optim loop", against_torch, (("slowest of 27", 10_000.0),)),
+        ("torch.optim loop with backward", against_torch, (("slowest of 27", 10_000.0), ("median of 27", None))),
     ):
         for which, bar in bars if ratios else ():
             value = float(min(ratios) if which.startswith("slowest") else np.median(ratios))
@@ -397,11 +397,13 @@ def options_on(quick: bool) -> list[Row]:
     """A schedule, gradient noise and clipping, against the same descent without."""
     f, steps, repeats = surfaces.rosenbrock, 10_000, 5 if quick else 25
     plain, scheduled = Optimizer(rules.adam, lr=1e-3), Optimizer(rules.adam, lr=schedules.cosine(1e-3, steps))
+    anew = lambda: Optimizer(rules.adam, lr=schedules.cosine(1e-3, steps))  # noqa: E731
     noise = 1e-3 * np.random.default_rng(0).standard_normal((steps, 2))
     without = lambda: compile.walk(plain, f, f.start, steps)  # noqa: E731
     rows = []
     for name, work in {
-        "a schedule": lambda: compile.walk(scheduled, f, f.start, steps),
+        "a schedule, kept from an earlier run,": lambda: compile.walk(scheduled, f, f.start, steps),
+        "a schedule, new,": lambda: compile.walk(anew(), f, f.start, steps),
         "noise": lambda: compile.walk(plain, f, f.start, steps, noise=noise),
         "clipping": lambda: compile.walk(plain, f, f.start, steps, clip=1.0),
     }.items():

@@ -181,12 +181,13 @@ class Optimizer:
     def _tell(
         self, theta: NDArray, g: NDArray, memory: Iterable[NDArray], t: int, values: Mapping[str, Any], loss: Any
     ) -> tuple[NDArray, Iterable[NDArray]]:
-        given: list[Any] = []
         if self._given:
             given = [self._loss(theta, loss)] if "loss" in self._given else []
-            given += [t + 1] if "t" in self._given else []
-        new, kept = self.rule(theta, g, *memory, *given, **values)
-        if np.shape(new) != theta.shape or len(kept) != len(self.memory):
+            new, kept = self.rule(theta, g, *memory, *given, *([t + 1] if "t" in self._given else ()), **values)
+        else:
+            new, kept = self.rule(theta, g, *memory, **values)
+        shape = new.shape if type(new) is np.ndarray else np.shape(new)  # np.shape alone would cost a tenth of a step
+        if shape != theta.shape or len(kept) != len(self.memory):
             raise ValueError(
                 f"{_name(self.rule)} returned a point of shape {np.shape(new)} and {len(kept)} memories; "
                 f"theta has shape {theta.shape}, and the rule's signature names {len(self.memory)}"

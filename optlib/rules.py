@@ -741,7 +741,7 @@ def nadam(
     """
     mu = beta1 * (1 - 0.5 * 0.96 ** (t * decay))
     mu_next = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * decay))
-    product = product * mu
+    product = maximum(product * mu, 1e-30)  # nothing beside 1; a subnormal would be slow
     m = mu * m + (1 - mu) * g
     v = beta2 * v + (1 - beta2) * g**2
     m_hat = mu_next * m / (1 - product * mu_next) + (1 - mu) * g / (1 - product)
@@ -768,7 +768,7 @@ def nadam_torch(
     """
     mu = beta1 * (1 - 0.5 * 0.96 ** (t * decay))
     mu_next = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * decay))
-    product = product * mu
+    product = maximum(product * mu, 1e-30)  # nothing beside 1; a subnormal would be slow
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
     m_hat = mu_next * m / (1 - product * mu_next) + (1 - mu) * g / (1 - product)

@@ -59,8 +59,9 @@ class Surface:
     def grad(self, theta: ArrayLike) -> NDArray:
         """Gradient at points of shape (..., d), of the same shape."""
         theta = self._points(theta)
-        if theta.ndim == 1:  # one point: numbers are faster than arrays of none
-            return np.array(self.gradient(*theta, **self.constants), dtype=theta.dtype)
+        if theta.ndim == 1:  # one point: numbers are faster than arrays of none, Python's faster than NumPy's
+            numbers = theta.tolist() if theta.dtype == np.float64 else theta
+            return np.array(self.gradient(*numbers, **self.constants), dtype=theta.dtype)
         g = np.empty_like(theta)
         for i, partial in enumerate(self.gradient(*np.moveaxis(theta, -1, 0), **self.constants)):
             g[..., i] = partial

@@ -48,13 +48,15 @@ def stage_katex(target: Path) -> None:
             shutil.copy2(font, target / "katex" / "fonts")
 
 
-def machinery() -> str:
-    """A mark of the extensions' own source: pages read by another version of it are read again."""
-    sources = ((HERE / f"{name}.py").read_bytes() for name in READING)
-    return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
+def machinery(source: Path) -> str:
+    """A mark of the extensions' source, and of the styles and scripts whose versions stand in each page: pages made by
+    another version of them are made again."""
+    files = [HERE / f"{name}.py" for name in READING]
+    files += sorted(p for p in (source / "_static").rglob("*") if p.suffix in (".css", ".js"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
-def derive(view: View, config: Path, contents: dict, work: Path) -> tuple[Path, Path]:
+def derive(view: View, source: Path, config: Path, contents: dict, work: Path) -> tuple[Path, Path]:
     """The view's own configuration and table of contents, from the book's."""
     settings = load_yaml(config)
     here = config.parent.resolve()
@@ -62,7 +64,7 @@ def derive(view: View, config: Path, contents: dict, work: Path) -> tuple[Path, 
     sphinx = settings["sphinx"]["config"]
     sphinx |= {
         "downhill_view": view.name,
-        "downhill_machinery": machinery(),
+        "downhill_machinery": machinery(source),
         "language": view.locale,
         "numfig_format": {"figure": view.figure},
         "katex_js_path": str(KATEX / "katex.min.js"),
@@ -179,7 +181,7 @@ def build(source: Path, config: Path, toc: Path, out: Path, views: list[View]) -
     stage_katex(work / "katex")
     print(f"Building {', '.join(view.name for view in views)} with Jupyter Book", flush=True)
     contents = present(load_yaml(toc), source)
-    running = [Build(view, source, *derive(view, config, contents, work), work) for view in views]
+    running = [Build(view, source, *derive(view, source, config, contents, work), work) for view in views]
     failed = [each.view.name for each in running if not each.finish()]
     if failed:
         print(f"The build failed in {', '.join(failed)}: the messages above name the place.", file=sys.stderr)

@@ -13,19 +13,21 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, cached_property, lru_cache
+from inspect import isfunction
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import rules
+from .. import rules, schedules
 from ..optimizer import NotFinite, Optimizer, State, _checked
 from ..surfaces import Surface
-from .source import CannotCompile, Code, Hoist, names, read
+from .source import CannotCompile, Hoist, names, read
 
 BLOCK = 64  #: starts that a basin map carries through its steps together, so that their arithmetic is vectorised
 
@@ -116,15 +118,15 @@ def walk(
     """
     start = np.asarray(theta, dtype=float)
     batch = start.reshape(-1, surface.dim)
-    code = read(_elementwise(optimizer.rule))
-    compiled = _on_surface("walk", optimizer.rule, surface)
+    compiled = _on_surface("walk", optimizer, surface)
     path = np.empty((len(batch), steps + 1, surface.dim))
     path[:, 0] = batch
     if noise is None:
         noise = np.empty((0, surface.dim))
     elif noise.shape != (steps, surface.dim):
         raise ValueError(f"noise has shape {noise.shape}; it must be (steps, d) = {(steps, surface.dim)}")
-    compiled(path, _table(optimizer, code, steps), np.asarray(noise, float), float(clip), *surface.constants.values())
+    clock = _clock(optimizer, steps)
+    compiled(path, *clock, np.asarray(noise, float), float(clip), *surface.constants.values())
     path = np.moveaxis(path, 0, 1).reshape(steps + 1, *start.shape)
     if strict and not np.isfinite(path[-1]).all():
         bad = int(np.argmax(~np.isfinite(path.reshape(steps + 1, -1)).all(axis=1)))
@@ -150,16 +152,15 @@ def basin_map(
     """
     start = np.asarray(starts, dtype=float)
     flat = start.reshape(-1, surface.dim)
-    code = read(_elementwise(optimizer.rule))
-    compiled = _on_surface("basin", optimizer.rule, surface)
+    compiled = _on_surface("basin", optimizer, surface)
     rows = -(-len(flat) // BLOCK) * BLOCK
     ends = np.empty((surface.dim, rows))
     ends[:, : len(flat)] = flat.T
     ends[:, len(flat) :] = flat[-1][:, None]
     arrived = np.full(rows, -1, dtype=np.int64)
-    table = _table(optimizer, code, steps)
+    clock = _clock(optimizer, steps)
     _share(
-        lambda a, b: compiled(ends, arrived, a, b, steps, table, tolerance, *surface.constants.values()),
+        lambda a, b: compiled(ends, arrived, a, b, steps, *clock, tolerance, *surface.constants.values()),
         rows // BLOCK, threads,
     )  # fmt: skip
     points = ends[:, : len(flat)].T.reshape(start.shape)
@@ -189,30 +190,66 @@ def _elementwise(rule: Callable) -> Callable:
     return rule
 
 
-def _table(optimizer: Optimizer, code: Code, steps: int) -> NDArray:
-    """Hyper-parameters of every step, of shape (steps, k); one row where none is a schedule."""
-    columns = []
-    for name in code.constants:
-        value = optimizer.hyper[name]
-        if callable(value):
-            value = _scheduled(optimizer, name, value, steps)
-        elif np.ndim(value):
+def _moving(optimizer: Optimizer) -> frozenset[str]:
+    """The hyper-parameters that are schedules."""
+    for name, value in optimizer.hyper.items():
+        if not callable(value) and np.ndim(value):
             raise CannotCompile(
                 f"{name} is an array: the compiled engine takes numbers and schedules; use engine='numpy'"
             )
-        columns.append(np.atleast_1d(value))
-    return np.stack(np.broadcast_arrays(*columns), axis=1) if columns else np.empty((1, 0))
+    return frozenset(name for name, value in optimizer.hyper.items() if callable(value))
+
+
+def _clock(optimizer: Optimizer, steps: int) -> tuple[NDArray, tuple[NDArray, ...]]:
+    """The scalars of every step: those that stay, of shape (k,), and those that move, each of shape (steps,)."""
+    body, moving = _body(optimizer.rule, True), _moving(optimizer)
+    still = tuple((n, float(optimizer.hyper[n])) for n in body.code.constants if n not in moving)
+    if not moving:
+        return _clock_of(optimizer.rule, steps, still)
+    rows = {n: _scheduled(optimizer, n, optimizer.hyper[n], steps) for n in moving}
+    return _rows(body, body.evaluate({**_known(optimizer.rule, steps, still), **rows}), moving)
+
+
+@lru_cache(maxsize=32)
+def _clock_of(rule: Callable, steps: int, still: tuple[tuple[str, float], ...]) -> tuple[NDArray, tuple[NDArray, ...]]:
+    """The scalars without schedules, kept: most descents are run again from another start."""
+    return _rows(_body(rule, True), _known(rule, steps, still), frozenset())
+
+
+@lru_cache(maxsize=32)
+def _known(rule: Callable, steps: int, still: tuple[tuple[str, float], ...]) -> dict[str, Any]:
+    """What follows from the clock and the constant hyper-parameters alone, kept too."""
+    return _body(rule, True).evaluate({**dict(still), "t": np.arange(1.0, steps + 1)})
+
+
+def _rows(body: "_Body", values: dict[str, Any], moving: frozenset[str]) -> tuple[NDArray, tuple[NDArray, ...]]:
+    still, move = body.split(moving)
+    return np.array([float(values[n]) for n in still]), tuple(np.ascontiguousarray(values[n]) for n in move)
+
+
+_SERIES: WeakKeyDictionary[Callable, NDArray] = WeakKeyDictionary()
 
 
 def _scheduled(optimizer: Optimizer, name: str, schedule: Callable, steps: int) -> NDArray:
     """The values of a schedule at every step, checked at once."""
-    values = [schedule(t) for t in range(steps)]
+    values = _series(schedule, steps)
     try:
         return _checked(optimizer.rule, name, values)
     except (TypeError, ValueError):
         for t in range(steps):
             optimizer._values(t)  # raises at the step that is wrong, and names it
         raise
+
+
+def _series(schedule: Callable, steps: int) -> Any:
+    """A schedule's first values. Those of our own schedules are kept with them: they follow from the clock alone."""
+    if getattr(schedule, "__module__", None) != schedules.__name__ or not isfunction(schedule):
+        return [schedule(t) for t in range(steps)]
+    values = _SERIES.get(schedule, np.empty(0))
+    if len(values) < steps:
+        values = np.concatenate([values, [schedule(t) for t in range(len(values), steps)]])
+        _SERIES[schedule] = values
+    return values[:steps]
 
 
 def _share(work: Callable[[int, int], Any], size: int, threads: int) -> None:
@@ -322,8 +359,9 @@ def _unparse(node: ast.AST) -> str:
 class _Body:
     """A rule taken apart: what is computed once a step, and what for every coordinate."""
 
-    def __init__(self, code: Code, exact: bool = True):
-        self.code, self.exact = code, exact
+    def __init__(self, rule: Callable, exact: bool = True):
+        self.rule, self.look, self.exact = rule, rules.LOOK_AHEAD.get(rule), exact
+        self.code = code = read(rule)
         self.memory = tuple(n for n in code.arguments[2:] if n not in ("t", "loss"))
         self.clock = {*code.constants, "t"}
         hoist = Hoist(self.clock)
@@ -339,14 +377,37 @@ class _Body:
             )
         self.results = [theta, *memory.elts]
         self.hoisted = hoist.hoisted
+        self.needs = {name: names(expression) for name, expression in self.hoisted}
         self.scalars = {*code.constants, "t", *(name for name, _ in hoist.hoisted)}
+
+    @cached_property
+    def used(self) -> set[str]:
+        """The scalars that the update of a coordinate looks at."""
+        return self.scalars & set().union(*(names(s) for s in self.statements), *(names(r) for r in self.results))
 
     def once(self) -> list[str]:
         """Lines that compute the scalars of a step, in double precision, then round them to the arrays' type."""
         lines = [f"{name} = {_unparse(_Scalar(typed=False).visit(copy.deepcopy(e)))}" for name, e in self.hoisted]
-        used = set().union(*(names(s) for s in self.statements), *(names(r) for r in self.results))
-        lines += [f"c_{name} = F({name})" for name in sorted(self.scalars & used)]
+        lines += [f"c_{name} = F({name})" for name in sorted(self.used)]
         return lines + [f"r_{name} = F(1.0 / {name})" for name in sorted(self.inverted())]
+
+    def evaluate(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The values, and what can be computed from them; `t` and schedules are arrays over the steps."""
+        values = dict(values)
+        for name, expression in self.hoisted:
+            if name not in values and self.needs[name] <= values.keys():
+                values[name] = eval(_unparse(expression), self.rule.__globals__, values)
+        return values
+
+    def split(self, moving: frozenset[str]) -> tuple[list[str], list[str]]:
+        """The scalars of a descent: those that stay, and those that follow the clock or a schedule in `moving`."""
+        move = {"t", *moving}
+        for name, needed in self.needs.items():
+            if needed & move:
+                move.add(name)
+        starts = {value for value in rules.START.get(self.rule, {}).values() if value in self.code.constants}
+        used = self.used | starts | set(read(self.look).constants if self.look is not None else ())
+        return sorted(used - move), sorted(used & move)
 
     def inverted(self) -> set[str]:
         """Scalars that divide something, where a product with their inverse may take the division's place."""
@@ -374,13 +435,18 @@ class _Body:
         return lines
 
 
+@cache
+def _body(rule: Callable, exact: bool) -> _Body:
+    return _Body(rule, exact)
+
+
 def _indent(lines: Iterable[str], by: int) -> str:
     return "\n".join(" " * by + line for line in lines)
 
 
 def _kernel_source(rule: Callable, dtype: str, exact: bool) -> str:
-    code = read(rule)
-    body = _Body(code, exact)
+    body = _body(rule, exact)
+    code = body.code
     arrays = ("theta", "g", *body.memory)
     part = [f"A_{n} = A_{n}[begin:end]" for n in arrays]  # from here on no index is negative, so loops are vectorised
     load = [f"{n}_ = A_{n}[i]" for n in arrays]
@@ -396,19 +462,19 @@ def kernel({", ".join(f"A_{n}" for n in arrays)}, begin, end, {", ".join(("t", *
 """
 
 
-def _start(rule: Callable, name: str, theta: str, constants: tuple[str, ...]) -> str:
+def _start(rule: Callable, name: str, theta: str) -> str:
     """How a memory begins, as an expression."""
     value = rules.START.get(rule, {}).get(name, 0.0)
     if value == "theta":
         return theta
-    return f"H[0, {constants.index(value)}]" if isinstance(value, str) else repr(float(value))
+    return f"c_{value}" if isinstance(value, str) else repr(float(value))
 
 
 class _Ground:
     """The lines that a surface and a look-ahead contribute to a descent over coordinates 0, 1, ..."""
 
-    def __init__(self, rule: Callable, surface: Surface, body: _Body):
-        self.look = rules.LOOK_AHEAD.get(rule)
+    def __init__(self, surface: Surface, body: _Body):
+        self.look = body.look
         self.gradient, self.value = read(surface.gradient), read(surface.value)
         self.constants = [f"K_{n}" for n in surface.constants]
         self.axes = range(surface.dim)
@@ -435,50 +501,53 @@ class _Ground:
         return lines
 
 
-def _clock_lines(body: _Body, look: Callable | None) -> list[str]:
-    """The scalars of step s: hyper-parameters from the table, and what follows from them."""
-    lines = ["t = s + 1.0", "row = min(s, len(H) - 1)"]
-    lines += [f"{name} = H[row, {i}]" for i, name in enumerate(body.code.constants)]
-    lines += body.once()
-    for name in read(look).constants if look is not None else ():
-        lines.append(f"c_{name} = {name}")
-    return lines
+def _still_lines(body: _Body, moving: frozenset[str]) -> list[str]:
+    """Before the steps: the scalars that stay; those that move have their first value, which a memory may start at."""
+    still, move = body.split(moving)
+    return [f"c_{name} = C[{i}]" for i, name in enumerate(still)] + [f"c_{n} = S[{i}][0]" for i, n in enumerate(move)]
 
 
-def _walk_source(rule: Callable, surface: Surface) -> str:
-    code = read(rule)
-    body = _Body(code)
-    ground = _Ground(rule, surface, body)
+def _moving_lines(body: _Body, moving: frozenset[str]) -> list[str]:
+    """At step s: the scalars that move."""
+    lines = [f"c_{name} = S[{i}][s]" for i, name in enumerate(body.split(moving)[1])]
+    return lines + [f"r_{name} = 1.0 / c_{name}" for name in sorted(body.inverted())]
+
+
+def _walk_source(rule: Callable, surface: Surface, moving: frozenset[str]) -> str:
+    body = _body(rule, True)
+    ground = _Ground(surface, body)
     axes = ground.axes
     begin = [f"theta_{c} = path[b, 0, {c}]" for c in axes]
-    begin += [f"{n}_{c} = {_start(rule, n, f'theta_{c}', code.constants)}" for n in body.memory for c in axes]
+    begin += [f"{n}_{c} = {_start(rule, n, f'theta_{c}')}" for n in body.memory for c in axes]
     squares = " + ".join(f"g_{c} * g_{c}" for c in axes)
     clip = ["if clip < inf:", f"    norm = sqrt({squares})", "    if norm > clip:"]
     clip += [f"        g_{c} = clip / norm * g_{c}" for c in axes]
     noise = ["if len(noise):"] + [f"    g_{c} = g_{c} + noise[s, {c}]" for c in axes]
     update = [line for c in axes for line in body.each(f"_{c}")]
     store = [f"path[b, s + 1, {c}] = theta_{c}" for c in axes]
-    return f"""{_HEAD.format(of=f"{code.name} on {surface.name}", dtype="float64")}
+    return f"""{_HEAD.format(of=f"{rule.__name__} on {surface.name}", dtype="float64")}
 {ground.helpers}
 
 @njit(**JIT)
-def walk({", ".join(["path", "H", "noise", "clip", *ground.constants])}):
+def walk({", ".join(["path", "C", "S", "noise", "clip", *ground.constants])}):
+    if path.shape[1] == 1:
+        return
+{_indent(_still_lines(body, moving), 4)}
     for b in range(path.shape[0]):
 {_indent(begin, 8)}
         for s in range(path.shape[1] - 1):
-{_indent([*_clock_lines(body, ground.look), *ground.lines(), *clip, *noise, *update, *store], 12)}
+{_indent([*_moving_lines(body, moving), *ground.lines(), *clip, *noise, *update, *store], 12)}
 """
 
 
-def _basin_source(rule: Callable, surface: Surface) -> str:
-    code = read(rule)
-    body = _Body(code, exact=False)
-    ground = _Ground(rule, surface, body)
+def _basin_source(rule: Callable, surface: Surface, moving: frozenset[str]) -> str:
+    body = _body(rule, False)
+    ground = _Ground(surface, body)
     axes = ground.axes
     state = [f"{n}_{c}" for n in ("theta", *body.memory) for c in axes]
     allocate = [f"A_{n} = np.empty({BLOCK})" for n in state]
     begin = [f"A_theta_{c}[w] = ends[{c}, {BLOCK} * block + w]" for c in axes]
-    begin += [f"A_{n}_{c}[w] = {_start(rule, n, f'A_theta_{c}[w]', code.constants)}" for n in body.memory for c in axes]
+    begin += [f"A_{n}_{c}[w] = {_start(rule, n, f'A_theta_{c}[w]')}" for n in body.memory for c in axes]
     load = [f"{n} = A_{n}[w]" for n in state]
     steep = " and ".join(f"abs(g_{c}) <= tolerance" for c in axes)
     update = [line for c in axes for line in body.each(f"_{c}")]
@@ -487,18 +556,20 @@ def _basin_source(rule: Callable, surface: Surface) -> str:
     finish = [f"ends[{c}, {BLOCK} * block + w] = A_theta_{c}[w]" for c in axes] + [
         f"arrived[{BLOCK} * block + w] = came[w]"
     ]
-    return f"""{_HEAD.format(of=f"{code.name} on {surface.name}", dtype="float64")}
+    return f"""{_HEAD.format(of=f"{rule.__name__} on {surface.name}", dtype="float64")}
 {ground.helpers}
 
 @njit(**JIT)
-def basin({", ".join(["ends", "arrived", "first", "last", "steps", "H", "tolerance", *ground.constants])}):
-{_indent(allocate, 4)}
+def basin({", ".join(["ends", "arrived", "first", "last", "steps", "C", "S", "tolerance", *ground.constants])}):
+    if steps == 0:
+        return
+{_indent([*allocate, *_still_lines(body, moving)], 4)}
     came = np.empty({BLOCK}, np.int64)
     for block in range(first, last):
         for w in range({BLOCK}):
 {_indent([*begin, "came[w] = -1"], 12)}
         for s in range(steps):
-{_indent(_clock_lines(body, ground.look), 12)}
+{_indent(_moving_lines(body, moving), 12)}
             for w in range({BLOCK}):
 {_indent([*load, *ground.lines(), *seen, *update, *store], 16)}
         for w in range({BLOCK}):
@@ -531,11 +602,12 @@ def _kernel(rule: Callable, dtype: str, exact: bool) -> Callable:
     return _load(f"kernel_{rule.__name__}_{dtype}", _kernel_source(rule, dtype, exact)).kernel
 
 
-def _on_surface(kind: str, rule: Callable, surface: Surface) -> Callable:
-    """The compiled "walk" or "basin" of a rule on a surface; its constants are arguments."""
-    key = (kind, rule, surface.value, surface.gradient, surface.dim, *surface.constants)
+def _on_surface(kind: str, optimizer: Optimizer, surface: Surface) -> Callable:
+    """The compiled "walk" or "basin" of a rule on a surface; hyper-parameters and constants are its arguments."""
+    rule, moving = _elementwise(optimizer.rule), _moving(optimizer)
+    key = (kind, rule, moving, surface.value, surface.gradient, surface.dim, *surface.constants)
     if key not in _COMPILED:
-        source = {"walk": _walk_source, "basin": _basin_source}[kind](rule, surface)
+        source = {"walk": _walk_source, "basin": _basin_source}[kind](rule, surface, moving)
         _COMPILED[key] = getattr(_load(f"{kind}_{rule.__name__}_{surface.name}", source), kind)
     return _COMPILED[key]
 
