@@ -88,6 +88,21 @@ def shares(n: ArrayLike, points: Mapping[str, ArrayLike], lines: Mapping[str, Ar
     return picture(figure, f"shares: {listed(points)}")
 
 
+def final_losses(ends: Mapping[int, ArrayLike]) -> Picture:
+    """The losses at which runs from several starts end, as dots above the width of their network."""
+    figure, ax = panels(size=(480, 320))
+    with house():
+        for i, values in enumerate(ends.values()):
+            dots = np.sort(np.asarray(values, dtype=float))
+            x = i + 0.25 * np.linspace(-1, 1, len(dots))
+            ax.plot(x, dots, "o", color=series(0), markersize=6, alpha=0.75)
+        ax.set_yscale("log")
+        ax.set_xticks(range(len(ends)), [str(width) for width in ends])
+        ax.grid(True, axis="y")
+    label(ax, "$n$", "$J$")
+    return picture(figure, f"final losses for widths {', '.join(map(str, ends))}")
+
+
 # --- a cliff ------------------------------------------------------------------------------------
 
 _STEPS, _FIRST, _TARGET = 50, 0.5, 0.7
@@ -116,7 +131,7 @@ def _recurrent_gradient(w: Any, b: Any) -> tuple:
 
 #: The squared error of a recurrent unit with weight w and bias b after 50 steps: a plain that ends at a cliff.
 recurrent = Surface(
-    "recurrent", _recurrent, _recurrent_gradient, ((3.6, 6.2), (-3.0, -1.3)), (5.2, -2.0), (),
+    "recurrent", _recurrent, _recurrent_gradient, ((3.9, 5.6), (-2.75, -1.75)), (4.6, -2.29), (),
     "after Pascanu, Mikolov & Bengio (2013), figure 6",
 )  # fmt: skip
 
@@ -180,18 +195,27 @@ def sliced(loss: Callable[[NDArray], Any], theta: NDArray, *directions: NDArray,
     return Surface("slice", value, gradient, box, (0.0,) * len(directions), (), "a slice of a loss")
 
 
-def slices(curves: Mapping[str, ArrayLike], at: ArrayLike) -> Picture:
-    """Losses along a line through a minimum, one curve for each name; later ones dashed, since some coincide."""
-    figure, ax = panels(size=(480, 320))
-    with house():
-        for i, (name, values) in enumerate(curves.items()):
-            style: dict[str, Any] = {"linestyle": ["-", (0, (4, 2)), (0, (1, 1.5))][i % 3], "linewidth": 3.0 - 0.6 * i}
-            ax.plot(at, values, color=series(i), label=name, zorder=3 + i, **style)
-        ax.set_yscale("log")
-        ax.grid(True, axis="y")
-    label(ax, "$a$", "$J$")
-    legend(ax)
-    return picture(figure, f"slices: {listed(curves)}")
+def slices(cuts: Mapping[tuple[str, str], ArrayLike], at: ArrayLike) -> Picture:
+    """Losses along lines, a panel for each kind of direction, one curve for each network; later ones dashed.
+
+    Parameters
+    ----------
+    cuts : (kind, name) -> losses of shape (n,)
+    at : the places on the line, of shape (n,)
+    """
+    kinds = list(dict.fromkeys(kind for kind, _ in cuts))
+    figure, axes = panels((len(kinds), 1), size=(480, 250 * len(kinds)), sharex=True)
+    for ax, kind in zip(np.atleast_1d(axes), kinds, strict=True):
+        curves = {name: values for (k, name), values in cuts.items() if k == kind}
+        with house():
+            for i, (name, values) in enumerate(curves.items()):
+                style: dict[str, Any] = {"linestyle": ["-", (0, (4, 2))][i % 2], "linewidth": 3.2 - i}
+                ax.plot(at, values, color=series(i), label=name, zorder=3 + i, **style)
+            ax.set_yscale("log")
+            ax.grid(True, axis="y")
+        label(ax, "$a$", "$J$")
+    legend(figure)
+    return picture(figure, f"slices: {listed({name: 0 for _, name in cuts})}")
 
 
 # --- deep nets ----------------------------------------------------------------------------------
@@ -215,7 +239,7 @@ def layers(norms: Mapping[str, ArrayLike]) -> Picture:
 
 
 def two_walks(surface: Surface, left: Mapping[str, NDArray], right: Mapping[str, NDArray]) -> Picture:
-    """Walks on the contours of one surface in two panels, one above the other, for a phone's width."""
+    """Walks of a weight and a bias on the contours of one surface, in two panels, one above the other."""
     figure, axes = panels((2, 1), size=(480, 620))
     box = np.asarray(surface.domain, dtype=float)
     for ax, paths in zip(axes, (left, right), strict=True):
@@ -223,6 +247,20 @@ def two_walks(surface: Surface, left: Mapping[str, NDArray], right: Mapping[str,
             ground(surface, ax, box)
             for i, (name, path) in enumerate(paths.items()):
                 draw_walk(ax, path, name, i, box)
-        label(ax, "$x$", "$y$")
+        label(ax, "$w$", "$b$")
         legend(ax)
     return picture(figure, f"{surface.name}: {listed(left)}; {listed(right)}")
+
+
+def two_views(surface: Surface, paths: Mapping[str, NDArray]) -> Picture:
+    """Walks on contours, and below their losses against time."""
+    figure, axes = panels((2, 1), size=(480, 560), height_ratios=[3, 2])
+    box = np.asarray(surface.domain, dtype=float)
+    with house():
+        ground(surface, axes[0], box)
+        for i, (name, path) in enumerate(paths.items()):
+            draw_walk(axes[0], path, name, i, box)
+    label(axes[0], "$x$", "$y$")
+    loss_curves({name: surface(path) for name, path in paths.items()}, ax=axes[1], log=False, key=False)
+    legend(figure)
+    return picture(figure, f"{surface.name}, path and loss: {listed(paths)}")
