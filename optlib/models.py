@@ -355,7 +355,8 @@ class MLP:
         return [Layer(*(theta[..., a:b].reshape(lead + shape) for a, b, shape in part)) for part in self._parts]
 
     def _theta(self, theta: ArrayLike) -> NDArray:
-        return _fitting(theta, self.size, f"the network {'-'.join(map(str, self.sizes))} has {self.size} parameters")
+        theta = _fitting(theta, self.size, f"the network {'-'.join(map(str, self.sizes))} has {self.size} parameters")
+        return theta if theta.dtype.kind == "f" else theta.astype(float)
 
     def _inputs(self, theta: NDArray, X: ArrayLike) -> NDArray:
         if isinstance(X, SparseRows):
