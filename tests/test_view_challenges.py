@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from optlib import Optimizer, descend, models, rules
+from optlib import Optimizer, descend, models, rules, tricks
 from optlib.oracles import check_gradient
 from optlib.view import Picture, challenges
 
@@ -50,14 +50,13 @@ def test_noise_drives_out_of_the_sharp_valley_only():
         assert (np.abs(ends - at) < 0.5).all() == stays
 
 
-def test_a_slice_is_the_loss_on_a_plane():
-    centre, d1, d2 = np.zeros(3), np.eye(3)[0], np.eye(3)[2]
-    f = challenges.sliced(lambda p: float((p**2) @ [1.0, 2.0, 3.0]), centre, d1, d2, reach=2.0)
+def test_a_sampled_plane_is_the_loss_at_its_points():
+    cut = tricks.plane(lambda p: float((p**2) @ [1.0, 2.0, 3.0]), np.zeros(3), np.eye(3)[0], np.eye(3)[2], 2.0, n=41)
+    f = challenges.sampled(cut)
     assert f.domain == ((-2.0, 2.0), (-2.0, 2.0))
-    np.testing.assert_allclose(f([[1.0, 2.0], [0.0, 1.0]]), [13.0, 3.0])
-    assert check_gradient(f, f.grad, [0.5, -1.0]).worst < 1e-5
-    with pytest.raises(ValueError, match="one or two directions"):
-        challenges.sliced(lambda p: 0.0, centre, np.zeros(2))
+    np.testing.assert_allclose(f([[1.0, 2.0], [0.0, 1.0], [2.0, 2.0]]), [13.0, 3.0, 16.0])
+    assert abs(f([0.55, -1.27]) - (0.55**2 + 3 * 1.27**2)) < 0.02
+    np.testing.assert_allclose(f.grad([0.5, -1.0]), [1.0, -6.0], rtol=1e-9)
 
 
 def test_pictures():

@@ -5,7 +5,7 @@
 array([-0.03])
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from ..surfaces import Surface
+from ..tricks import Plane
 from ._contour import draw_walk, ground
 from ._curves import curve, loss_curves
 from ._picture import Picture, picture
@@ -165,34 +166,40 @@ valleys = Surface(
 # --- slices of a loss ---------------------------------------------------------------------------
 
 
-def sliced(loss: Callable[[NDArray], Any], theta: NDArray, *directions: NDArray, reach: float = 1.0) -> Surface:
-    """The plane (or line) through theta along directions, as a surface to draw: f(a, b) = loss(theta + a d1 + b d2).
+def sampled(cut: Plane) -> Surface:
+    """A plane cut out of a loss, as a surface to draw: between the sampled points it is bilinear.
 
-    Parameters
-    ----------
-    loss : of one vector like theta
-    theta : centre, of shape (d,)
-    directions : one or two of shape (d,)
-    reach : how far to go on each side
+    >>> from optlib import tricks
+    >>> cut = tricks.plane(lambda x: float(x @ x), [0.0, 0.0], [1.0, 0.0], [0.0, 1.0], n=3)
+    >>> float(sampled(cut)([0.5, 1.0]))
+    1.5
     """
-    if len(directions) not in (1, 2) or any(d.shape != theta.shape for d in directions):
-        raise ValueError(
-            f"give one or two directions of theta's shape {theta.shape}, not {[d.shape for d in directions]}"
-        )
+    heights = np.asarray(cut.loss, dtype=float)
+    slopes = np.gradient(heights, cut.b, cut.a)[::-1]
 
-    def value(*at: Any) -> Any:
-        at = np.broadcast_arrays(*at)
-        flat = np.stack([a.ravel() for a in at], axis=-1)
-        return np.array([loss(theta + row @ np.stack(directions)) for row in flat]).reshape(at[0].shape)
+    def value(a: Any, b: Any) -> Any:
+        return _between(cut, heights, a, b)
 
-    def gradient(*at: Any) -> tuple:
-        h = 1e-4 * reach
-        steps = np.eye(len(at)) * h
-        return tuple((value(*(a + s for a, s in zip(at, row, strict=True)))
-                      - value(*(a - s for a, s in zip(at, row, strict=True)))) / (2 * h) for row in steps)  # fmt: skip
+    def gradient(a: Any, b: Any) -> tuple:
+        return tuple(_between(cut, slope, a, b) for slope in slopes)
 
-    box = ((-reach, reach),) * len(directions)
-    return Surface("slice", value, gradient, box, (0.0,) * len(directions), (), "a slice of a loss")
+    box = ((float(cut.a[0]), float(cut.a[-1])), (float(cut.b[0]), float(cut.b[-1])))
+    return Surface("slice", value, gradient, box, (0.0, 0.0), (), "a plane through a loss")
+
+
+def _between(cut: Plane, grid: NDArray, a: Any, b: Any) -> Any:
+    """Bilinear interpolation; grid[i, j] stands at (a[j], b[i]), both evenly spaced."""
+    j, u = _cell(cut.a, a)
+    i, v = _cell(cut.b, b)
+    lower = (1 - u) * grid[i, j] + u * grid[i, j + 1]
+    upper = (1 - u) * grid[i + 1, j] + u * grid[i + 1, j + 1]
+    return (1 - v) * lower + v * upper
+
+
+def _cell(at: NDArray, x: Any) -> tuple[Any, Any]:
+    place = np.clip((x - at[0]) / (at[1] - at[0]), 0, len(at) - 1)
+    cell = np.minimum(place.astype(int), len(at) - 2)
+    return cell, place - cell
 
 
 def slices(cuts: Mapping[tuple[str, str], ArrayLike], at: ArrayLike) -> Picture:
