@@ -20,6 +20,6 @@ from ._style import colour, house, label, legend, look, panels, series
 
 __all__ = [
     "Animation", "Listing", "Picture", "animate", "challenges", "colour", "contour", "curve", "descent",
-    "draw_walk", "ground", "house", "label", "legend", "listing", "look", "loss_curves", "panels", "picture", "series", "surface",
-    "variants",
+    "draw_walk", "ground", "house", "label", "legend", "listing", "look", "loss_curves", "panels", "picture",
+    "series", "surface", "variants",
 ]
