@@ -59,7 +59,7 @@ def test_every_schedule_and_oracle_has_an_example(module):
     own = api.public(module)
     for name, value in own.items():
         if inspect.isfunction(value) or inspect.isclass(value):
-            made_by = re.search(r"Made by `(\w+)`", value.__doc__ or "")
+            made_by = re.search(r"(?:Made by|outcome of) `(\w+)`", value.__doc__ or "")
             shown_by = made_by[1] if made_by and not examples_of(value) else SHOWN_BY.get(name, name)
             assert examples_of(own[shown_by]), f"{module.__name__}.{name} has no doctest"
 
