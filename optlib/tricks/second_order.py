@@ -48,6 +48,8 @@ def hessian(grad: Gradient, theta: ArrayLike, *, h: float | None = None) -> NDAr
 
     Parameters are those of `hessian_vector`.
 
+    Source: Nocedal & Wright (2006), section 8.1.
+
     >>> from optlib import surfaces
     >>> hessian(surfaces.rosenbrock.grad, [1.0, 1.0]).round(3)
     array([[ 802., -400.],
