@@ -336,7 +336,7 @@ def test_range_test_survives_overflow():
 
 def test_range_test_survives_a_point_that_is_infinite():
     result = tricks.range_test(
-        rules.sgd, surfaces.bowl.grad, lambda p: np.abs(p).sum(), [4.0, -2.0], 0.01, 1e30, 400, explode=1e306
+        rules.sgd, surfaces.bowl.grad, lambda p: np.abs(p).sum(), [4.0, -2.0], 0.01, 1e30, 400, explode=1e308
     )
     assert result.losses[-1] == np.inf
     assert np.isfinite(result.losses[:-1]).all()
