@@ -93,14 +93,15 @@ def noise_scale(
     (array([-2.]), 0.25, 0.25)
     """
     theta = vector(theta)
-    X, y = checked_data(X, y)
-    each = np.array([like(model.grad(theta, X[i : i + 1], y[i : i + 1]), theta, "the gradient") for i in range(len(X))])
-    mean = each.mean(axis=0)
+    rows, targets = checked_data(X, y)
+    n = len(targets)
+    each = np.array([model.grad(theta, rows[i : i + 1], targets[i : i + 1]) for i in range(n)])
+    mean = like(each.mean(axis=0), theta, "the gradient")
     apart = each - mean
-    trace = float((apart**2).sum() / len(X))
+    trace = float((apart**2).sum() / n)
     if not curvature:
         return NoiseScale(mean, trace, float("nan"), float("nan"))
-    weighted, along = _weighed(lambda point: model.grad(point, X, y), theta, mean, apart)
+    weighted, along = _weighed(lambda point: model.grad(point, rows, targets), theta, mean, apart)
     return NoiseScale(mean, trace, weighted, along)
 
 
