@@ -246,7 +246,6 @@ def test_d14_filter_normalised_cuts_do_not_see_a_reparametrisation():
     rng = np.random.default_rng(0)
     X, target = rng.standard_normal((20, 3)), rng.standard_normal((20, 2))
     theta = rng.standard_normal(32)
-    tricks.unpacked(SHAPES)(theta)[1][:] = 0.0  # biases at zero, as in the fact: their directions are zero too
     twin = scaled(theta, 10.0)
 
     def loss(p):

@@ -6,16 +6,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def vector(value: ArrayLike, name: str = "theta") -> NDArray:
-    """A copy-free array of floats of shape (d,), d > 0, all finite."""
+def floats(value: ArrayLike, name: str = "theta") -> NDArray:
+    """An array of floats of any shape, all finite."""
     array = np.asarray(value)
-    if array.ndim != 1 or not array.size:
-        raise ValueError(f"{name} has shape {array.shape}: it must be one vector, of shape (d,)")
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(f"{name} holds {array.dtype} values: it must be floats, as in [1.0, 2.0]")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} is not finite, first at coordinate {int(np.argmin(np.isfinite(array)))}")
+        raise ValueError(f"{name} is not finite, first at entry {int(np.argmin(np.isfinite(array)))}")
     return array
+
+
+def vector(value: ArrayLike, name: str = "theta") -> NDArray:
+    """An array of floats of shape (d,), d > 0, all finite."""
+    if np.ndim(value) != 1 or not np.size(value):
+        raise ValueError(f"{name} has shape {np.shape(value)}: it must be one vector, of shape (d,)")
+    return floats(value, name)
 
 
 def like(value: ArrayLike, theta: NDArray, name: str) -> NDArray:

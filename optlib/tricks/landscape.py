@@ -52,6 +52,8 @@ def unpacked(shapes: Sequence[Sequence[int]]) -> Unpack:
 def random_direction(theta: ArrayLike, seed: int = 0) -> NDArray:
     """A direction with independent standard Gaussian entries, of theta's shape.
 
+    Source: Goodfellow, Vinyals & Saxe (2015); why it must be normalised: Li et al. (2018), section 4.
+
     >>> random_direction([0.0, 0.0], seed=1).round(3)
     array([0.346, 0.822])
     """
@@ -206,6 +208,8 @@ def through(first: ArrayLike, second: ArrayLike, third: ArrayLike) -> Frame:
 
 def projected(points: ArrayLike, origin: ArrayLike, d1: ArrayLike, d2: ArrayLike) -> NDArray:
     """The coordinates (a, b) of points of shape (..., d) in a plane, nearest in the sense of least squares: (..., 2).
+
+    Source: Garipov et al. (2018), who show walks in the plane of three points.
 
     >>> projected([[3.0, 4.0, 7.0]], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 2.0, 0.0])
     array([[2., 2.]])

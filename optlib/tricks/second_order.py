@@ -48,6 +48,8 @@ def hessian(grad: Gradient, theta: ArrayLike, *, h: float | None = None) -> NDAr
 
     Parameters are those of `hessian_vector`.
 
+    Source: Nocedal & Wright (2006), section 8.1.
+
     >>> from optlib import surfaces
     >>> hessian(surfaces.rosenbrock.grad, [1.0, 1.0]).round(3)
     array([[ 802., -400.],
@@ -78,7 +80,7 @@ def newton_step(theta: ArrayLike, g: ArrayLike, H: ArrayLike, *, lr: float = 1.0
     ------
     ValueError : a matrix that cannot be inverted (with advice), or shapes that do not match.
 
-    Source: Nocedal & Wright (2006), equation 3.30; with damping, Levenberg (1944).
+    Source: Nocedal & Wright (2006), chapter 3; with damping, Levenberg (1944).
 
     >>> newton_step([1.0, 0.1], [10.0, -0.2], [[10.0, 0.0], [0.0, -2.0]])
     array([0., 0.])

@@ -119,8 +119,8 @@ def spectral_density(
 
     Each random start v, of length 1, gives Ritz values :math:`\theta_j` with weights :math:`\tau_j^2`, the squares of
     the first entries of T's eigenvectors, and :math:`\sum_j \tau_j^2 p(\theta_j) = v^\top p(H) v` exactly for
-    polynomials p of degree below 2k. The mean over starts estimates :math:`\mathrm{tr}\,p(H)/d`; a Gaussian on each point
-    makes a curve.
+    polynomials p of degree below 2k. The mean over starts estimates :math:`\mathrm{tr}\,p(H)/d`; a Gaussian on each
+    point makes a curve.
 
     Parameters
     ----------
