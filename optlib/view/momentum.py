@@ -99,8 +99,8 @@ def worst_radius(lr: ArrayLike, gamma: ArrayLike, kappa: float, rule: Callable =
 def best_pair(kappa: float, rule: Callable = rules.momentum) -> tuple[float, float]:
     """The rate, times L, and the momentum with the smallest :func:`worst_radius`.
 
-    >>> [round(x, 4) for x in best_pair(100)], [round(x, 4) for x in best_pair(100, rules.nag)]
-    ([3.3058, 0.6694], [1.3289, 0.7932])
+    >>> [round(x, 3) for x in best_pair(100)], [round(x, 3) for x in best_pair(100, rules.nag)]
+    ([3.306, 0.669], [1.329, 0.793])
     """
     if rule is rules.nag:
         root = np.sqrt(3 * kappa + 1)
@@ -109,7 +109,7 @@ def best_pair(kappa: float, rule: Callable = rules.momentum) -> tuple[float, flo
     return float(4 / (1 + 1 / root) ** 2), float(((root - 1) / (root + 1)) ** 2)
 
 
-_TURNS = (10, 15, 20, 30, 50, 100, 200, 500, 2000)  # updates for a factor of ten
+_TURNS = (10, 15, 20, 30, 50, 100, 200, 500)  # updates for a factor of ten; the last two lines are not labelled
 
 
 def stability(kappa: float = 100) -> Picture:
@@ -137,7 +137,7 @@ def _map(ax: Axes, kappa: float, rule: Callable) -> None:
     with house():
         ax.contourf(h, gamma, turns, [0, *levels], colors=shades)
         lines = ax.contour(h, gamma, turns, levels, colors=[to_rgba(GREY, 0.8)], linewidths=0.8)
-        ax.clabel(lines, fmt="%g", fontsize=8.5, colors=[GREY], inline=True)
+        ax.clabel(lines, [t for t in levels if t <= 100], fmt="%g", fontsize=8.5, colors=[GREY], inline=True)
         limit = 2 * (1 + edge) / (1 + 2 * edge) if rule is rules.nag else 2 * (1 + edge)
         ax.plot(limit, edge, color=colour(rule), linewidth=2.4, zorder=5)
         ax.plot(*best_pair(kappa, rule), "+", color=GREY, markersize=13, markeredgewidth=2.4, zorder=6)
@@ -158,8 +158,11 @@ def rate_and_momentum(lr: float, gamma: float, kappa: float, rule: Callable = ru
     _map(above, kappa, rule)
     with house():
         above.plot(lr, gamma, "o", color=colour(rule), markersize=10, zorder=7, clip_on=False)
-    loss_curves({rule.__name__: np.clip(distance, 0, 1e9), r"$\rho^t$": np.clip(predicted, 0, 1e9)}, ax=below)
-    below.set_ylim(1e-8, 1e3)
+    loss_curves({rule.__name__: distance}, ax=below, key=False)
+    with house():
+        below.plot(predicted, color=GREY, linewidth=1.8, linestyle=(0, (4, 2)), label=r"$\rho^t$", zorder=5)
+        below.set_ylim(1e-8, 1e3)
+    legend(below)
     label(below, "$t$", r"$\Vert\theta\Vert$")
     return picture(figure, f"{rule.__name__} at one pair of rate and momentum")
 
@@ -303,6 +306,25 @@ def outcomes(x0: ArrayLike, gamma: ArrayLike, ends: Mapping[str, NDArray], minim
             ax.set_title(name, color=colour(name), fontsize=11)
         label(ax, "$x_0$", r"$\gamma$")
     return picture(figure, f"where walks end: {listed(ends)}")
+
+
+def bounded(gaps: Mapping[str, ArrayLike], bound: ArrayLike) -> Picture:
+    """Distances in value to the minimum from update 1 on, both scales logarithmic, and a bound as a grey line.
+
+    Parameters
+    ----------
+    gaps : label -> values of shape (n,)
+    bound : of shape (n,)
+    """
+    figure, ax = panels(size=(520, 350))
+    line = np.asarray(bound, dtype=float)
+    loss_curves(gaps, x=np.arange(1, len(line) + 1), ax=ax, key=False)
+    with house():
+        ax.plot(np.arange(1, len(line) + 1), line, color=GREY, linewidth=2.2, label=r"$2LD^2/(k+1)^2$", zorder=3)
+        ax.set(xscale="log", ylim=(None, 5 * max(float(np.max(values)) for values in gaps.values())))
+    label(ax, "$k$", r"$f-f^\star$")
+    legend(ax)
+    return picture(figure, f"gaps and their bound: {listed(gaps)}")
 
 
 def vectors(surface: Surface, theta: ArrayLike, u: ArrayLike, *, lr: float, gamma: float, domain: Any) -> Picture:
