@@ -254,7 +254,7 @@ def _steps(
 ) -> Iterator[tuple[NDArray, Iterable[NDArray], int]]:
     """The loop itself: point, memory and count after each update."""
     memory: Iterable[NDArray] = optimizer._memory(state)
-    timed = _takes_step(oracle)
+    timed = takes_step(oracle)
     wants_loss = "loss" in optimizer._given
     for t in itertools.count(int(state["t"])):
         values = optimizer._values(t, theta)
@@ -321,7 +321,7 @@ def _walk(optimizer: Optimizer, oracle: Oracle, path: NDArray, loss: Oracle | No
     """The loop of `_steps` for a path of known length: what is not finite is looked for in the end, all at once."""
     theta = path[0].copy()
     memory: Iterable[NDArray] = optimizer._memory(optimizer.init(theta))
-    timed, wants_loss = _takes_step(oracle), loss is not None and "loss" in optimizer._given
+    timed, wants_loss = takes_step(oracle), loss is not None and "loss" in optimizer._given
     path[1:] = 0.0
     with np.errstate(all="ignore"):
         for t in range(len(path) - 1):
@@ -447,7 +447,8 @@ def _fitted(rule: Callable, name: str, value: Any, theta: NDArray) -> Any:
 # --- points and gradients -----------------------------------------------------------------------
 
 
-def _takes_step(oracle: Oracle) -> bool:
+def takes_step(oracle: Oracle) -> bool:
+    """Whether an oracle names a parameter `t`, and so is to be given the number of updates already made."""
     try:
         return "t" in inspect.signature(oracle).parameters
     except (TypeError, ValueError):  # some built-in callables have no signature
