@@ -9,7 +9,7 @@ and on the dark page alike; text inside pictures is symbols and algorithm names 
 <contour of ravine: sgd>
 """
 
-from . import adaptive, descent, variants
+from . import adam, adaptive, descent, variants
 from ._animation import Animation, animate
 from ._contour import contour, draw_walk, ground
 from ._curves import curve, loss_curves
@@ -19,8 +19,8 @@ from ._relief import surface
 from ._style import colour, house, label, legend, look, panels, series
 
 __all__ = [
-    "Animation", "Listing", "Picture", "adaptive", "animate", "colour", "contour", "curve", "descent", "draw_walk",
-    "ground",
+    "Animation", "Listing", "Picture", "adam", "adaptive", "animate", "colour", "contour", "curve", "descent",
+    "draw_walk", "ground",
     "house", "label", "legend", "listing", "look", "loss_curves", "panels", "picture", "series", "surface",
     "variants",
 ]
