@@ -128,6 +128,30 @@ def worst_gradients(beta1: float, beta2: float, silence: int = 20_000, n: int = 
     return np.concatenate([np.full(silence, 1e-150), growing])  # not 0: the first step would be 0/0
 
 
+def first_steps(gradients: ArrayLike, eps: float) -> dict[str, NDArray]:
+    r"""Adam's first step in learning rates, with epsilon in each of the three places where it is used.
+
+    Parameters
+    ----------
+    gradients : of shape (n,)
+    eps : the same number everywhere
+
+    Returns
+    -------
+    "adam" (outside the root), inside it, and "adam_eps_hat" (on the uncorrected moment) -> steps of shape (n,).
+
+    >>> {name: float(step.round(4)) for name, step in first_steps(1e-8, 1e-8).items()}
+    {'adam': 0.5, '$\\sqrt{\\hat v+\\epsilon}$': 0.0001, 'adam_eps_hat': 0.0307}
+    """
+    start: tuple = (0.0, np.asarray(gradients, dtype=float), 0.0, 0.0, 1)
+    points = {
+        "adam": rules.adam(*start, lr=1.0, eps=eps),
+        r"$\sqrt{\hat v+\epsilon}$": rules.adam(*start, lr=1.0, eps=0.0, eps_root=eps),
+        "adam_eps_hat": rules.adam_eps_hat(*start, lr=1.0, eps=eps),
+    }
+    return {name: -theta for name, (theta, _) in points.items()}
+
+
 def reddi(optimizer: Optimizer, C: float = 3.0, n: int = 4000) -> tuple[NDArray, float]:
     r"""Online learning on [-1, 1], where one loss in three is :math:`C\theta` and the others are :math:`-\theta`.
 
