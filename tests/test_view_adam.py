@@ -5,7 +5,7 @@ import pytest
 
 from optlib import Optimizer, rules, surfaces
 from optlib.oracles import check_gradient
-from optlib.view import adam, colour
+from optlib.view import adam, adaptive, colour
 
 UNIT = Optimizer(rules.adam, lr=1.0)
 
@@ -138,3 +138,19 @@ def test_a_ring_marks_the_predicted_end_of_a_walk_that_is_drawn():
     assert [(*line.get_xdata(), *line.get_ydata()) for line in rings] == [(1.5, 1.0)]
     with pytest.raises(ValueError, match="ends of sgd"):
         adam.pulled(bowl, {"adamw": [[0.0, 0.0]]}, {"sgd": [1.0, 1.0]})
+
+
+def test_what_was_measured_may_have_a_linear_height():
+    drawn = adaptive.against([1.0, 10.0], {"adam": [-0.5, 1.0]}, xlabel="$t$", ylabel="$u$", log_x=True, log=False)
+    (axes,) = drawn.figure.axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+    np.testing.assert_array_equal(lines(axes)["adam"], [-0.5, 1.0])
+
+
+def test_epsilon_acts_where_the_divisor_is_as_small():
+    first = adam.first_steps([1.0, 1e-8], eps=1e-8)
+    outside, inside, hat = first.values()
+    np.testing.assert_allclose([outside[0], inside[0], hat[0]], 1.0, atol=1e-6)
+    assert outside[1] == pytest.approx(0.5)
+    assert inside[1] == pytest.approx(1e-4, rel=1e-3)
+    assert hat[1] == pytest.approx(1 / (1 + 1 / np.sqrt(0.001)))
