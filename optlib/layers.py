@@ -129,9 +129,7 @@ def batch_statistics(x: ArrayLike, *, unbiased: bool = False) -> tuple[NDArray, 
     return mean, variance
 
 
-def batch_norm(
-    x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 1e-5
-) -> tuple[NDArray, Normalised]:
+def batch_norm(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 1e-5) -> tuple[NDArray, Normalised]:
     r"""Batch normalisation in training: each feature gets mean beta and deviation gamma over the batch.
 
     .. math:: \hat x = \frac{x - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}}, \quad y = \gamma\hat x + \beta, \quad
@@ -250,9 +248,7 @@ def moving_statistics(
 # --- dropout --------------------------------------------------------------------------------------
 
 
-def dropout(
-    x: ArrayLike, rate: float, rng: np.random.Generator | int
-) -> tuple[NDArray, NDArray]:
+def dropout(x: ArrayLike, rate: float, rng: np.random.Generator | int) -> tuple[NDArray, NDArray]:
     r"""Inverted dropout: each number is set to zero with probability `rate`, the others grow by 1/(1 - rate).
 
     .. math:: y = \frac{m \odot x}{1 - p}, \quad m \sim \mathrm{Bernoulli}(1 - p)
@@ -296,7 +292,7 @@ def checked_rate(rate: float) -> float:
     ...
     ValueError: dropout=1.0 is out of range; it is the probability to drop a unit, allowed is [0, 1)
     """
-    if not 0 <= rate < 1:
+    if isinstance(rate, (str, bool)) or not 0 <= rate < 1:
         raise ValueError(f"dropout={rate!r} is out of range; it is the probability to drop a unit, allowed is [0, 1)")
     return float(rate)
 

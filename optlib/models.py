@@ -266,6 +266,10 @@ class MLP:
         the stochastic oracles give one that follows from their own seed and the step
     loss : "softmax", mean cross-entropy of labels 0 to sizes[-1] - 1; or "squared", half the mean squared error of
         targets of shape (n, sizes[-1]), or (n,) for one output
+    eps : of batch normalisation, above 0
+
+    `theta` holds, for each layer, W row by row, then b, then gamma if the layer is normalised (see `unpack`): `size`
+    numbers in all.
 
     Raises
     ------
@@ -278,6 +282,8 @@ class MLP:
     >>> theta = descend(Optimizer(rules.adam, lr=0.01), batches, model.init(seed=0), steps=200)[-1]
     >>> bool(model.accuracy(theta, X, y) > 0.9)
     True
+
+    Source: Rumelhart, Hinton & Williams (1986); Ioffe & Szegedy (2015); Srivastava et al. (2014).
     """
 
     def __init__(
@@ -355,7 +361,8 @@ class MLP:
         return [Layer(*(theta[..., a:b].reshape(lead + shape) for a, b, shape in part)) for part in self._parts]
 
     def _theta(self, theta: ArrayLike) -> NDArray:
-        return _fitting(theta, self.size, f"the network {'-'.join(map(str, self.sizes))} has {self.size} parameters")
+        theta = _fitting(theta, self.size, f"the network {'-'.join(map(str, self.sizes))} has {self.size} parameters")
+        return theta if theta.dtype.kind == "f" else theta.astype(float)
 
     def _inputs(self, theta: NDArray, X: ArrayLike) -> NDArray:
         if isinstance(X, SparseRows):
@@ -622,6 +629,8 @@ class MatrixCompletion:
     >>> model = MatrixCompletion(6, 5, rank=1)
     >>> model.grad(model.init(seed=0), X, y).shape
     (11,)
+
+    Source: Koren, Bell & Volinsky (2009), equation 2.
     """
 
     def __init__(self, rows: int, columns: int, rank: int, l2: float = 0.0):

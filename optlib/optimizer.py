@@ -290,8 +290,9 @@ def descend(
 ) -> NDArray:  # fmt: skip
     """The whole path of a walk: the start and `steps` points after it, stacked, of shape (steps + 1, ..., d).
 
-    Parameters are those of `run`, and `engine`: "numba" compiles rule and surface together into one loop, where the
-    oracle is the gradient of an `optlib.surfaces.Surface`; the path is the same to about 1e-12.
+    Parameters are those of `run`, and `engine`: "numba" compiles the rule. Where the oracle is the gradient of an
+    `optlib.surfaces.Surface`, rule and surface become one loop, and the path is the same to about 1e-12; for any other
+    oracle the update becomes one pass over the vector, and the path is the same to the last bit.
 
     >>> from optlib import rules, surfaces
     >>> descend(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0], steps=2)
@@ -346,14 +347,12 @@ def _explain(optimizer: Optimizer, oracle: Oracle, path: NDArray, loss: Oracle |
 def _compiled(engine: str, optimizer: Optimizer, oracle: Oracle, theta: NDArray, steps: int, strict: bool) -> NDArray:
     if engine != "numba":
         raise ValueError(f"engine={engine!r} is unknown; allowed are 'numpy' and 'numba'")
-    surface = getattr(oracle, "__self__", None)
-    if not isinstance(surface, Surface) or getattr(oracle, "__name__", "") != "grad":
-        raise TypeError(
-            "engine='numba' compiles a rule together with a surface, so the oracle must be the grad of an "
-            f"optlib.surfaces.Surface, not {oracle!r}; use engine='numpy'"
-        )
     # by name, since the compiler's room stands above this one and is wanted only here
-    return importlib.import_module(".compile", __package__).walk(optimizer, surface, theta, steps, strict=strict)
+    compiler = importlib.import_module(".compile", __package__)
+    surface = getattr(oracle, "__self__", None)
+    if isinstance(surface, Surface) and getattr(oracle, "__name__", "") == "grad":
+        return compiler.walk(optimizer, surface, theta, steps, strict=strict)
+    return compiler.drive(optimizer, oracle, theta, steps, strict=strict)
 
 
 # --- reading a rule's signature -----------------------------------------------------------------

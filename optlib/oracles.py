@@ -14,7 +14,7 @@ seed and `t` alone, so they have no memory, two runs see the same batches, and a
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +33,10 @@ _ORDERS = {
 
 
 def _step_gradient(model: Model, theta: NDArray, X: Any, y: NDArray, seed: int, t: int) -> NDArray:
-    """The model's gradient; one that drops units at random is told which, by a seed that follows from ours and t."""
+    """The model's gradient; one that drops units at random (its `dropout` is above 0) takes a `mask_seed` for that.
+
+    The 1 keeps its draws apart from those of the batches.
+    """
     if getattr(model, "dropout", 0.0):
         return model.grad(theta, X, y, mask_seed=[seed, t, 1])  # type: ignore[call-arg]
     return model.grad(theta, X, y)
@@ -100,10 +103,12 @@ class MiniBatch(_Examples):
     def _permutation(self, epoch: int) -> NDArray:
         if self.order == "fixed":
             return self._shuffled[1]
-        key = 0 if self.order == "once" else epoch
-        if self._shuffled[0] != key:  # a cache only: it follows from the seed and the epoch
-            self._shuffled = key, np.random.default_rng([self.seed, key]).permutation(len(self.X))
-        return self._shuffled[1]
+        wanted = 0 if self.order == "once" else epoch
+        key, permutation = self._shuffled  # a cache only, read at once: threads may share this oracle
+        if key != wanted:
+            permutation = np.random.default_rng([self.seed, wanted]).permutation(len(self.X))
+            self._shuffled = wanted, permutation
+        return permutation
 
     def __call__(self, theta: NDArray, t: int) -> NDArray:
         rows = self.indices(t)
@@ -183,13 +188,11 @@ class HardExamples(MiniBatch):
 
     model: Measured
 
-    def __init__(
-        self, model: Measured, X: ArrayLike, y: ArrayLike, size: int, ratio: float, order: Order, seed: int
-    ):
+    def __init__(self, model: Measured, X: ArrayLike, y: ArrayLike, size: int, ratio: float, order: Order, seed: int):
         super().__init__(model, X, y, size, order, seed)
         if not hasattr(model, "losses"):
             raise TypeError(f"{model!r} has no method losses(theta, X, y), which ranks the examples")
-        if not 0 < ratio <= 1:
+        if not _number(ratio) or not 0 < ratio <= 1:
             raise ValueError(f"ratio={ratio!r} is out of range; it is the share of a batch to keep, allowed is (0, 1]")
         self.ratio = float(ratio)
 
@@ -203,8 +206,9 @@ class HardExamples(MiniBatch):
         return rows[np.sort(kept, axis=-1)]
 
     def __call__(self, theta: NDArray, t: int) -> NDArray:
+        theta = np.asarray(theta, dtype=None if isinstance(theta, np.ndarray) else float)
         hardest = self.hardest(theta, t)
-        gradient = np.empty_like(theta)
+        gradient = np.empty(theta.shape, theta.dtype if theta.dtype.kind == "f" else float)
         for i in np.ndindex(theta.shape[:-1]):  # each copy of the model finds other examples hard
             rows = hardest[i]
             gradient[i] = _step_gradient(self.model, theta[i], self.X[rows], self.y[rows], self.seed, t)
@@ -286,10 +290,11 @@ class Noisy(_Changed):
         # in blocks, since making a generator takes longer than a few draws; smaller ones for large vectors
         steps = max(1, min(1024, 2**20 // max(1, math.prod(shape))))
         block, row = divmod(t, steps)
-        if self._drawn[0] != (block, shape):  # a cache only: it follows from the seed and t
+        key, normal = self._drawn  # a cache only, read at once: threads may share this oracle
+        if key != (block, shape):
             normal = np.random.default_rng([self.seed, block]).standard_normal((steps, *shape))
             self._drawn = (block, shape), normal
-        return math.sqrt(self.eta / (1 + t) ** self.gamma) * self._drawn[1][row]
+        return math.sqrt(self.eta / (1 + t) ** self.gamma) * normal[row]
 
     def __call__(self, theta: NDArray, t: int) -> NDArray:
         g = self._gradient(theta, t)
@@ -327,7 +332,7 @@ class Clipped(_Changed):
         if (norm is None) == (value is None):
             raise TypeError(f"norm={norm!r}, value={value!r}: clip either by norm or by value; for both, clip twice")
         name, limit = ("norm", norm) if norm is not None else ("value", value)
-        if limit is None or isinstance(limit, bool) or not limit > 0:
+        if not _number(limit) or not 0 < limit < math.inf:
             raise ValueError(f"{name}={limit!r} is out of range; allowed is (0, inf)")
         self.norm, self.value = norm, value
 
@@ -407,8 +412,12 @@ def l2(oracle: Oracle, strength: float) -> Penalised:
     return Penalised(oracle, strength)
 
 
+def _number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
 def _at_least_zero(name: str, value: float) -> float:
-    if not (np.isfinite(value) and value >= 0):
+    if not _number(value) or not 0 <= value < math.inf:
         raise ValueError(f"{name}={value!r} is out of range; allowed is [0, inf)")
     return float(value)
 
@@ -517,7 +526,9 @@ def check_gradient(
         raise ValueError(f"the gradient has shape {claimed.shape}, but theta has shape {theta.shape}")
     measured = central_difference(f, theta, h)
     step = _steps(theta, h)
-    rounding = 1e3 * np.finfo(float).eps * max(1.0, abs(float(f(theta)))) / step
+    value, eps = abs(float(f(theta))), np.finfo(float).eps
+    # two values of f that differ by ten units in the last place are the same: so a zero gradient passes
+    rounding = np.maximum(1e3 * max(1.0, value), 10.0 * value / tolerance) * eps / step
     size = np.maximum(np.maximum(np.abs(claimed), np.abs(measured)), rounding)
     error = np.abs(claimed - measured) / size
     error = np.where(np.isnan(error), np.inf, error)  # a NaN agrees with nothing
