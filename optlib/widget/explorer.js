@@ -595,7 +595,7 @@ function mapped(map, mode, steps) {
       const v = map.values[j * map.nx + i], p = 4 * ((map.ny - 1 - j) * map.nx + i);
       const [hue, alpha] = mode === "where" ? [hues[Math.max(v, 0) % hues.length], v < 0 ? 0 : 0.42]
         : mode === "fast" ? [ground, v < 0 ? 0 : 0.08 + 0.62 * (1 - v / steps) ** 2]
-        : [ground, v >= 0 ? 0 : Math.min(0.1 + 4 * -v, 0.75)];
+        : [ground, v >= 0 ? 0 : 0.06 + 0.7 * (1 - Math.exp(7 * v))];
       px[p] = hue[0]; px[p + 1] = hue[1]; px[p + 2] = hue[2]; px[p + 3] = 255 * alpha;
     }
   }
@@ -883,7 +883,9 @@ class Figure {
 
   hyperSlider(i, name, withTitle = false) {
     const run = this.state.runs[i], rule = this.lib.rules[run.rule], usual = this.initial.runs[i]?.rule === run.rule ? this.initial.runs[i].hyper[name] : null;
-    const base = finite(usual) ? usual : name === "lr" ? DATA.rates[run.rule] ?? rule.defaults.lr : rule.defaults[name];
+    const kin = this.initial.runs.filter((r) => r.rule === run.rule && finite(r.hyper[name]) && r.hyper[name] > 0).map((r) => r.hyper[name]);
+    // Sliders of one algorithm share a scale, so that their places can be compared.
+    const base = kin.length > 1 && finite(usual) ? +Math.exp(kin.reduce((sum, v) => sum + Math.log(v), 0) / kin.length).toPrecision(2) : finite(usual) ? usual : name === "lr" ? DATA.rates[run.rule] ?? rule.defaults.lr : rule.defaults[name];
     return this.slider(`runs.${i}.hyper.${name}`, symbol(name), name, () => this.state.runs[i].hyper[name], (v) => this.set(`runs.${i}.hyper.${name}`, v),
       { usual: base, range: rule.ranges[name], title: `${this.nameOf(i)}: ${symbol(name)}`, limit: name === "lr" && run.rule === "sgd" });
   }
@@ -1008,7 +1010,9 @@ class Figure {
     this.mapNote = h("p", { class: "dx-map-note" });
     this.limitNote = h("p", { class: "dx-map-note" });
     const main = h("div", { class: "dx-main" }, this.plot, this.time, this.mapNote, this.limitNote, prominent.length ? h("div", { class: "dx-prominent" }, ...prominent) : null);
-    const aside = h("div", { class: "dx-side" }, this.seriesSelect, wide ? null : this.side, runs, add);
+    const many = state.runs.length > 3; // then they stand below, side by side
+    const aside = h("div", { class: "dx-side" }, this.seriesSelect, wide ? null : this.side, many ? null : runs, many ? null : add);
+    const below = many ? h("div", { class: "dx-below" }, runs, add) : null;
     this.closeUp();
     this.numbers = h("div", { class: "dx-scroll", tabindex: 0, role: "group", "aria-label": say("numbers") });
     this.summary = h("p", { class: "dx-hidden", "aria-live": "polite" });
@@ -1018,7 +1022,7 @@ class Figure {
       button("python", say("python"), () => this.copy(python(this.lib, state))),
       button("svg", say("svg"), () => this.download()),
       button("reset", say("reset"), () => { this.state = structuredClone(this.initial); this.messages = []; this.compare = null; this.changed(true); }));
-    root.append(this.top, this.notes, h("div", { class: "dx-body" }, main, aside), this.lens,
+    root.append(this.top, this.notes, h("div", { class: "dx-body" }, main, aside), ...(below ? [below] : []), this.lens,
       h("details", { "data-key": "numbers" }, h("summary", {}, say("numbers")), this.numbers),
       h("details", { "data-key": "settings" }, h("summary", {}, say("picture")), h("div", { class: "dx-columns" }, ...this.settings(prominent.length ? state.sliders : []))),
       foot, this.shareOut, this.summary);
@@ -1171,12 +1175,12 @@ class Figure {
     this.root.classList.toggle("dx-narrow", whole < 600);
     const width = Math.max(this.plot.clientWidth, 200), box = this.box();
     const shape = this.state.scene === "plane" && this.state.view === "plane" ? (box[1][1] - box[1][0]) / (box[0][1] - box[0][0]) : 0.62;
-    const height = Math.round(width * Math.min(Math.max(shape, whole < 600 ? 0.7 : 0.62), 0.85)) + 10;
+    const height = Math.round(width * Math.min(Math.max(shape, 0.74), 0.9)) + 10;
     const changed = width !== this.width || height !== this.height;
     this.width = width;
     this.height = height;
     fit(this.canvas, width, height);
-    if (this.side.isConnected) fit(this.side, this.side.parentElement.clientWidth, 150);
+    if (this.side.isConnected) fit(this.side, this.side.parentElement.clientWidth, 158);
     const lens = Math.min(300, whole - 16);
     fit(this.lensCanvas, lens, lens);
     return changed || this.fresh !== this.canvas ? ((this.fresh = this.canvas), true) : false;
@@ -1227,7 +1231,7 @@ class Figure {
   /** The whole main picture, on a canvas or into a file. */
   paint(brush, ink) {
     const { state } = this, [w, hh] = [this.width, this.height], small = w < 420;
-    const f = (this.frame = frame(small ? 34 : 42, 16, w - (small ? 42 : 54), hh - 48, this.box()));
+    const f = (this.frame = frame(small ? 34 : 42, 16, w - (small ? 42 : 54), hh - 48, this.box().length > 1 ? this.box() : [this.box()[0], [0, 1]]));
     if (state.scene === "time") return this.paintTime(brush, ink);
     if (state.scene === "line") return this.paintLine(brush, f, ink);
     if (state.scene === "map") return this.paintMap(brush, f, ink);
@@ -1364,7 +1368,7 @@ class Figure {
   }
 
   drawSeries() {
-    const [w, hh] = [this.side.clientWidth || 240, 150], g = (this.sideFrame = this.chartFrame(w, hh)), brush = new Brush(wipe(this.side, w, hh));
+    const [w, hh] = [this.side.clientWidth || 240, 158], g = (this.sideFrame = this.chartFrame(w, hh)), brush = new Brush(wipe(this.side, w, hh));
     const { series } = this.state, name = this.say(`series.${series}`) + (series === "loss" && this.cache.series.floor ? " − min" : "") + (series === "rate" && this.state.start.length > 1 ? "  x —  y ···" : "");
     axes(brush, g, this.ink(), ["t", name]);
     brush.clip(g.x, g.y - 1, g.w, g.h + 2);

@@ -82,7 +82,7 @@ def _stability(figure: "Explorer", n: int = 60) -> Any:
     fall = np.where(np.isfinite(fall), fall, 1.0).reshape(n, n)
     image = np.zeros((n, n, 4))
     image[:] = to_rgba("#4a86b8")
-    image[..., 3] = np.where(fall < 0, np.minimum(0.1 - 4 * fall, 0.75), 0.0)
+    image[..., 3] = np.where(fall < 0, 0.06 + 0.7 * (1 - np.exp(7 * np.minimum(fall, 0))), 0.0)
     drawn, ax = view.panels()
     with view.house():
         ax.imshow(image, extent=(*xs, *ys), origin="lower", aspect="auto")

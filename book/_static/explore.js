@@ -1,0 +1,69 @@
+// Puts the explorer where the page holds a mount point. Its module is only loaded when one of them comes into view; a
+// classic script, because a page opened from disk may load no modules.
+(function () {
+  const here = document.currentScript.src;
+  const asset = (name) => new URL(name, here).href;
+  let loading = null;
+
+  function load() {
+    loading ??= new Promise((resolve, reject) => {
+      const style = document.createElement("link");
+      style.rel = "stylesheet";
+      style.href = asset("explorer.css");
+      const script = document.createElement("script");
+      script.src = asset("explorer.js");
+      script.onload = () => resolve(window.downhillExplorer);
+      script.onerror = () => reject(new Error("explorer.js"));
+      document.head.append(style, script);
+    });
+    return loading;
+  }
+
+  // The figure's picture gives way; its caption stays.
+  function seat(point) {
+    const output = point.closest(".cell_output") ?? point.parentElement;
+    const image = output.querySelector("img");
+    const figure = image?.closest("figure") ?? image?.parentElement ?? null;
+    const el = document.createElement("div");
+    el.className = "downhill-explorer";
+    if (figure) { figure.prepend(el); } else point.after(el);
+    return { el, remove: image?.closest("picture, a") ?? image };
+  }
+
+  async function begin(point, index, link) {
+    const given = JSON.parse(point.dataset.downhillExplorer);
+    const explorer = await load();
+    const { el, remove } = seat(point);
+    const page = location.href.split("#")[0];
+    await explorer.mount(el, given, { link, address: (state) => `${page}#explorer=${index}.${state}` });
+    if (remove) remove.hidden = true;
+    point.dataset.mounted = "";
+    return el;
+  }
+
+  function start() {
+    const points = [...document.querySelectorAll("[data-downhill-explorer]")];
+    const linked = /^#explorer=(\d+)\.(.*)$/.exec(location.hash);
+    const seen = new IntersectionObserver((entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (!isIntersecting) continue;
+        seen.unobserve(target);
+        begin(target.point, target.number, target.link).catch(() => {}); // then the picture stays
+      }
+    }, { rootMargin: "200px" });
+    points.forEach((point, index) => {
+      const link = linked && +linked[1] === index ? linked[2] : undefined;
+      if (link !== undefined) {
+        begin(point, index, link).then((el) => el.scrollIntoView({ block: "center" })).catch(() => {});
+        return;
+      }
+      // The mount point itself takes no room: what is watched is the picture beside it.
+      const target = (point.closest(".cell_output") ?? point.parentElement);
+      const watched = target.querySelector("img") ?? target;
+      Object.assign(watched, { point, number: index });
+      seen.observe(watched);
+    });
+  }
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start); else start();
+})();
