@@ -8,6 +8,7 @@ PY     := $(BIN)/python
 SITE   := _build/site
 PORT   ?= 8000
 SHELL  := /bin/sh
+SUITE  := -n 2 --dist loadfile --doctest-modules --nbval --nbval-current-env --nbval-cell-timeout 300 tests optlib book
 export PYTHONUTF8 := 1
 
 # Everything the site or the tests read. Folders are listed too: a removed file is a change.
@@ -15,7 +16,7 @@ listed   = $(wildcard $(1)/.) $(shell find $(1) -mindepth 1 -not -path '*/__pyca
 BOOK    := $(call listed,book) _config.yml _toc.yml
 CHECKED := $(BOOK) $(call listed,optlib) $(call listed,tests) $(call listed,exercises) $(call listed,benchmarks) pyproject.toml
 
-.PHONY: help book serve test test-fast lint notebooks twins lock bench clean env
+.PHONY: help book serve test test-all test-fast lint notebooks twins lock bench clean env
 .DEFAULT_GOAL := help
 
 help:  ## this list · 本列表
@@ -35,6 +36,9 @@ test:  ## every test, then pytest's summary · 全部测试
 
 test-fast: $(VENV)/.installed  ## the tests that need no browser and no notebook run · 不开浏览器、不运行笔记本的测试
 	@$(PY) -m pytest -n 2 --dist loadfile --doctest-modules tests optlib --ignore tests/test_site.py
+
+test-all: $(VENV)/.installed $(SITE)/.built  ## the slow facts too · 连同耗时的测试
+	@$(PY) -m pytest -m "slow or not slow" $(SUITE)
 
 lint: $(VENV)/.installed  ## ruff and mypy · 代码检查
 	@$(PY) -m ruff check .
@@ -64,13 +68,13 @@ clean:  ## remove what was built, keep .venv · 删除生成的文件，保留 .
 
 env: $(VENV)/.installed  ## only the environment · 只建立环境
 
-$(SITE)/.built: $(VENV)/.installed node_modules/.installed $(BOOK)
+$(SITE)/.built: $(VENV)/.installed node_modules/.installed $(BOOK) $(call listed,optlib)
 	@$(PY) book/_ext/build.py
 	@touch $@
 
 # FORCE=1 make test runs the tests even if nothing has changed.
 _build/tested: $(VENV)/.installed $(SITE)/.built $(CHECKED) $(if $(FORCE),always)
-	@$(PY) -m pytest -n 2 --dist loadfile --doctest-modules --nbval --nbval-current-env --nbval-cell-timeout 300 tests optlib book
+	@$(PY) -m pytest $(SUITE)
 	@touch $@
 .PHONY: always
 always:

@@ -12,12 +12,12 @@ Importing the package needs NumPy alone. The rooms that need more (`optlib.view`
 Matplotlib, `optlib.widget` knows ipywidgets) are imported by name when they are wanted.
 """
 
-from . import data, models, oracles, rules, schedules, surfaces
+from . import data, initialise, layers, models, oracles, rules, schedules, surfaces, tricks
 from .optimizer import NotFinite, Optimizer, descend, iterates, run
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "NotFinite", "Optimizer", "data", "descend", "iterates", "models", "oracles", "rules", "run",
-    "schedules", "surfaces",
+    "NotFinite", "Optimizer", "data", "descend", "initialise", "iterates", "layers", "models", "oracles", "rules",
+    "run", "schedules", "surfaces", "tricks",
 ]

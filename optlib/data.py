@@ -5,6 +5,7 @@
 ((5, 2), (5,))
 """
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from importlib import resources
@@ -70,6 +71,60 @@ def imbalanced(n: int = 1000, d: int = 2, *, rare: float = 0.02, distance: float
     y[rng.permutation(n)[: max(1, round(rare * n))]] = 1.0
     X = rng.standard_normal((n, d)) + np.outer(y - 0.5, np.full(d, distance / np.sqrt(d)))
     return np.column_stack([np.ones(n), X]), y
+
+
+def spirals(n: int = 200, *, turns: float = 1.5, noise: float = 0.05, seed: int = 0) -> Data:
+    """Two spirals wound around each other, which no line and no shallow curve parts: X of shape (n, 2), labels 0 and 1.
+
+    Parameters
+    ----------
+    turns : how often each winds around the centre, above 0. noise : deviation added to both coordinates
+
+    Source: the task of Lang & Witbrock (1988), "Learning to tell two spirals apart", with random angles.
+
+    >>> X, y = spirals(100, noise=0.0)
+    >>> bool(np.hypot(*X.T).max() <= 1), y.mean()
+    (True, np.float64(0.5))
+    """
+    rng = _rng(n, seed)
+    if not turns > 0:
+        raise ValueError(f"turns={turns!r} is out of range; allowed is (0, inf)")
+    y = np.arange(n) % 2
+    radius = np.sqrt(rng.uniform(0.01, 1.0, n))  # so that the points lie evenly along the arms
+    angle = 2 * np.pi * turns * radius + np.pi * y
+    X = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    return X + noise * rng.standard_normal((n, 2)), y
+
+
+def split(X: Any, y: ArrayLike, *, test: float = 0.2, seed: int = 0) -> tuple[Data, Data]:
+    """The data in two random parts: to learn from, and to be judged by.
+
+    Parameters
+    ----------
+    X, y : n rows, dense or sparse, and their targets
+    test : share of the rows that the second part gets, in (0, 1); each part has at least one
+
+    Returns
+    -------
+    (X, y) to learn from and (X, y) to test with, each in random order.
+
+    Raises
+    ------
+    ValueError : a share out of range, fewer than two rows, or rows and targets that do not match.
+
+    >>> (X, y), (X_test, y_test) = split(*digits(), test=0.25, seed=0)
+    >>> X.shape, X_test.shape
+    ((1348, 64), (449, 64))
+    """
+    X, y = X if isinstance(X, SparseRows) else np.asarray(X), np.asarray(y)
+    n = X.shape[0] if X.ndim else 0
+    if n < 2 or y.shape[:1] != (n,):
+        raise ValueError(f"X has shape {X.shape} and y {y.shape}: a split needs two rows or more, each with its target")
+    if not 0 < test < 1:
+        raise ValueError(f"test={test!r} is out of range; it is the share of rows to test with, allowed is (0, 1)")
+    rows = np.random.default_rng(seed).permutation(n)
+    cut = n - min(n - 1, max(1, round(test * n)))
+    return (X[rows[:cut]], y[rows[:cut]]), (X[rows[cut:]], y[rows[cut:]])
 
 
 def digits() -> Data:
@@ -231,9 +286,10 @@ class SparseRows:
     def __rmatmul__(self, r: NDArray) -> NDArray:
         """r @ X of shape (..., d) for r of shape (..., n)."""
         r = _fits(r, len(self))
-        weights = (r[..., self._row] * self.values).reshape(-1, len(self.values))
-        places = self.indices + self.shape[1] * np.arange(len(weights))[:, None]
-        sums = np.bincount(places.ravel(), weights.ravel(), minlength=len(weights) * self.shape[1])
+        weights = r[..., self._row] * self.values
+        copies = math.prod(r.shape[:-1])
+        places = self.indices + self.shape[1] * np.arange(copies)[:, None]
+        sums = np.bincount(places.ravel(), weights.ravel(), minlength=copies * self.shape[1])
         return sums.reshape(*r.shape[:-1], self.shape[1]).astype(r.dtype, copy=False)
 
 

@@ -10,10 +10,14 @@ are independent copies of the model. Nothing is stored: the data are arguments, 
 True
 """
 
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from . import initialise, layers
+from .data import SparseRows
 
 
 class Model(Protocol):
@@ -26,24 +30,30 @@ class Model(Protocol):
         """Its gradient in theta, of shape (..., d)."""
 
 
-def checked_data(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
+def checked_data(X: Any, y: ArrayLike) -> tuple[Any, NDArray]:
     """X as floats of shape (n, d) and y with n entries, or an error that says what is wrong.
+
+    Numbers in single precision stay so, and sparse rows stay sparse.
 
     >>> checked_data(np.empty((0, 2)), [])
     Traceback (most recent call last):
     ...
     ValueError: the data set is empty: X has shape (0, 2), and at least one row is needed
     """
-    X, y = np.asarray(X, dtype=float), np.asarray(y)
+    if not isinstance(X, SparseRows):
+        X = np.asarray(X, dtype=np.float32 if getattr(X, "dtype", None) == np.float32 else float)
+    y = np.asarray(y)
     if X.ndim != 2:
         raise ValueError(f"X has shape {X.shape}: it must be a table of shape (n, d), one row an example")
     if not X.shape[0]:
         raise ValueError(f"the data set is empty: X has shape {X.shape}, and at least one row is needed")
     if y.shape[:1] != X.shape[:1]:
         raise ValueError(f"X has {X.shape[0]} rows, but y has shape {y.shape}: each row needs its target")
-    for name, array in (("X", X), ("y", y)):
+    for name, array in (("X", X.values if isinstance(X, SparseRows) else X), ("y", y)):
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])
+            if array is not X and array is not y:  # an entry of sparse rows: the row that holds it
+                row = int(np.searchsorted(X.indptr, row, side="right")) - 1
             raise ValueError(f"{name} is not finite, first in row {row}: remove or fill such examples")
     return X, y
 
@@ -53,13 +63,27 @@ def _parameters(theta: ArrayLike, X: NDArray, y: NDArray | None = None) -> NDArr
         raise ValueError(f"the data set is empty: X has shape {X.shape}, and at least one row is needed")
     if y is not None and np.shape(y) != X.shape[:1]:  # (n, 1) would broadcast to a table of n x n residuals
         raise ValueError(f"y has shape {np.shape(y)}, but X has {len(X)} rows: y must have shape ({len(X)},)")
+    return _fitting(theta, X.shape[-1], f"the data have {X.shape[-1]} columns")
+
+
+def _fitting(theta: ArrayLike, size: int, because: str) -> NDArray:
+    """Theta as an array of shape (..., size)."""
     theta = np.asarray(theta, dtype=None if isinstance(theta, np.ndarray) else float)
-    if theta.ndim == 0 or theta.shape[-1] != X.shape[-1]:
-        raise ValueError(
-            f"theta has shape {theta.shape}, but the data have {X.shape[-1]} columns: "
-            f"it must have shape (..., {X.shape[-1]})"
-        )
+    if theta.ndim == 0 or theta.shape[-1] != size:
+        raise ValueError(f"theta has shape {theta.shape}, but {because}: it must have shape (..., {size})")
     return theta
+
+
+def _penalty(l2: float) -> float:
+    if not (np.isfinite(l2) and l2 >= 0):
+        raise ValueError(f"l2={l2!r} is out of range; allowed is [0, inf)")
+    return float(l2)
+
+
+def _penalised(losses: NDArray, l2: float, theta: NDArray) -> Any:
+    """The mean over examples, and half of l2 times the squared length of theta."""
+    mean = losses.mean(axis=-1)
+    return mean + 0.5 * l2 * (theta**2).sum(axis=-1) if l2 else mean
 
 
 class LinearRegression:
@@ -71,8 +95,12 @@ class LinearRegression:
 
     def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
         """Half the mean squared residual, of shape (...)."""
+        return self.losses(theta, X, y).mean(axis=-1)
+
+    def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
+        """The loss of each example, of shape (..., n)."""
         residual = _parameters(theta, X, y) @ X.T - y
-        return 0.5 * (residual**2).mean(axis=-1)
+        return 0.5 * residual**2
 
     def grad(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         r"""Gradient :math:`\frac1n X^\top(X\theta - y)`, of shape (..., d)."""
@@ -106,17 +134,16 @@ class LogisticRegression:
     """
 
     def __init__(self, l2: float = 0.0):
-        if not (np.isfinite(l2) and l2 >= 0):
-            raise ValueError(f"l2={l2!r} is out of range; allowed is [0, inf)")
-        self.l2 = float(l2)
+        self.l2 = _penalty(l2)
 
     def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
         """Mean cross-entropy, of shape (...)."""
-        theta = _parameters(theta, X, y)
-        z = theta @ X.T
-        # log(1 + exp(z)) - y z, without overflow
-        cross_entropy = (np.logaddexp(0.0, z) - y * z).mean(axis=-1)
-        return cross_entropy + 0.5 * self.l2 * (theta**2).sum(axis=-1) if self.l2 else cross_entropy
+        return _penalised(self.losses(theta, X, y), self.l2, np.asarray(theta))
+
+    def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
+        """The cross-entropy of each example, of shape (..., n), without the penalty."""
+        z = _parameters(theta, X, y) @ X.T
+        return np.logaddexp(0.0, z) - y * z  # log(1 + exp(z)) - y z, without overflow
 
     def grad(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         r"""Gradient :math:`\frac1n X^\top(p - y) + l_2\theta`, of shape (..., d)."""
@@ -131,3 +158,541 @@ class LogisticRegression:
     def smoothness(self, X: NDArray) -> float:
         r"""A bound on the largest eigenvalue of the Hessian: :math:`\lambda_{\max}(X^\top X)/(4n) + l_2`."""
         return 0.25 * float(np.linalg.eigvalsh(X.T @ X / len(X))[-1]) + self.l2
+
+
+class SoftmaxRegression:
+    r"""Several classes, labels 0 to k - 1: mean cross-entropy of :math:`p = \mathrm{softmax}(W^\top x)`, and a penalty.
+
+    .. math:: \frac1n \sum_i \Bigl( \log\sum_j e^{w_j^\top x_i} - w_{y_i}^\top x_i \Bigr)
+        + \frac{l_2}2 \lVert W\rVert^2
+
+    `theta` is W, of shape (columns of X, classes), row by row. A constant column in X is the intercept.
+
+    Parameters
+    ----------
+    classes : number of classes k, 2 or more
+    l2 : weight of the penalty, 0 or more
+
+    >>> model = SoftmaxRegression(3)
+    >>> X, y = np.array([[1.0, 2.0]]), np.array([2])
+    >>> round(float(model.loss(np.zeros(6), X, y)), 6)
+    1.098612
+    >>> model.grad(np.zeros(6), X, y).round(3)
+    array([ 0.333,  0.333, -0.667,  0.667,  0.667, -1.333])
+    """
+
+    def __init__(self, classes: int, l2: float = 0.0):
+        self.classes = _counted("classes", classes, 2)
+        self.l2 = _penalty(l2)
+
+    def unpack(self, theta: ArrayLike) -> NDArray:
+        """W as a view of theta, of shape (..., columns, classes)."""
+        theta = np.asarray(theta)
+        return theta.reshape(*theta.shape[:-1], -1, self.classes)
+
+    def _logits(self, theta: ArrayLike, X: NDArray, y: NDArray | None = None) -> NDArray:
+        _parameters(np.empty(X.shape[-1]), X, y)
+        columns = X.shape[-1]
+        theta = _fitting(theta, columns * self.classes, f"{columns} columns and {self.classes} classes need as many")
+        return (self.unpack(theta).swapaxes(-1, -2) @ X.T).swapaxes(-1, -2)
+
+    def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
+        """Mean cross-entropy, of shape (...)."""
+        return _penalised(self.losses(theta, X, y), self.l2, np.asarray(theta))
+
+    def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
+        """The cross-entropy of each example, of shape (..., n), without the penalty."""
+        return layers.cross_entropy(self._logits(theta, X, y), y)
+
+    def grad(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
+        r"""Gradient :math:`\frac1n X^\top(P - Y) + l_2 W`, of shape (..., d)."""
+        error = layers.cross_entropy_gradient(self._logits(theta, X, y), y)
+        error /= len(X)
+        slope = (error.swapaxes(-1, -2) @ X).swapaxes(-1, -2)
+        theta = np.asarray(theta)
+        return slope.reshape(theta.shape) + self.l2 * theta
+
+    def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:
+        """Probability of each class, of shape (..., n, classes)."""
+        return layers.softmax(self._logits(theta, X))
+
+    def accuracy(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
+        """Share of the examples whose likeliest class is the right one, of shape (...)."""
+        z = self._logits(theta, X, y)
+        return (z.argmax(axis=-1) == layers.checked_labels(y, z)).mean(axis=-1)
+
+
+def _counted(name: str, value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name}={value!r}: it must be a whole number, {least} or more")
+    return int(value)
+
+
+# --- networks -------------------------------------------------------------------------------------
+
+
+class Layer(NamedTuple):
+    """The parameters of one layer, as views of theta."""
+
+    W: NDArray  #: weights, of shape (..., fan_in, fan_out): a column holds the incoming weights of one unit
+    b: NDArray  #: shift, of shape (..., fan_out): the bias, or the beta of batch normalisation
+    gamma: NDArray | None = None  #: scale of batch normalisation, of shape (..., fan_out)
+
+
+#: Mean and variance of each hidden layer's sums, for batch normalisation after training.
+Statistics = list[tuple[NDArray, NDArray]]
+
+
+class _Pass(NamedTuple):
+    """What the way forward through a layer leaves for the way back."""
+
+    inputs: NDArray
+    outputs: NDArray  #: before dropout
+    normal: layers.Normalised | None
+    mask: NDArray | None
+
+
+class MLP:
+    r"""A multi-layer perceptron of any depth: :math:`a_l = \phi(a_{l-1} W_l + b_l)`, the last one without :math:`\phi`.
+
+    With batch normalisation a hidden layer is :math:`\phi(\mathrm{BN}(a_{l-1} W_l))`, its beta in the bias's place.
+
+    Parameters
+    ----------
+    sizes : numbers of inputs, of units in each hidden layer, and of outputs (two or more numbers, each at least 1)
+    activation : "relu", "tanh", "sigmoid", "lecun_tanh" (1.7159 tanh(2z/3)) or "identity"
+    batch_norm : whether hidden layers are normalised over the batch
+    dropout : probability to drop a hidden unit in training, in [0, 1). Units are dropped where a `mask_seed` is given;
+        the stochastic oracles give one that follows from their own seed and the step
+    loss : "softmax", mean cross-entropy of labels 0 to sizes[-1] - 1; or "squared", half the mean squared error of
+        targets of shape (n, sizes[-1]), or (n,) for one output
+    eps : of batch normalisation, above 0
+
+    `theta` holds, for each layer, W row by row, then b, then gamma if the layer is normalised (see `unpack`): `size`
+    numbers in all.
+
+    Raises
+    ------
+    ValueError : sizes, an activation, a rate or a loss that are not allowed.
+
+    >>> from optlib import Optimizer, data, descend, oracles, rules
+    >>> X, y = data.digits()
+    >>> model = MLP([64, 32, 10])
+    >>> batches = oracles.minibatch(model, X, y, size=32, seed=0)
+    >>> theta = descend(Optimizer(rules.adam, lr=0.01), batches, model.init(seed=0), steps=200)[-1]
+    >>> bool(model.accuracy(theta, X, y) > 0.9)
+    True
+
+    Source: Rumelhart, Hinton & Williams (1986); Ioffe & Szegedy (2015); Srivastava et al. (2014).
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], activation: str = "relu", *, batch_norm: bool = False, dropout: float = 0.0,
+        loss: Literal["softmax", "squared"] = "softmax", eps: float = 1e-5,
+    ):  # fmt: skip
+        self.sizes = tuple(_counted("a size of the network", size) for size in sizes)
+        if len(self.sizes) < 2:
+            raise ValueError(f"sizes={sizes!r}: name the inputs, the hidden layers and the outputs, as in [64, 32, 10]")
+        for name, value, allowed in (("activation", activation, layers.ACTIVATIONS), ("loss", loss, _LOSSES)):
+            if value not in allowed:
+                raise ValueError(f"{name}={value!r} is unknown; allowed are {', '.join(map(repr, allowed))}")
+        if loss == "softmax" and self.sizes[-1] < 2:
+            raise ValueError(f"sizes={sizes!r}: the softmax needs two outputs or more; or choose loss='squared'")
+        if not eps > 0:
+            raise ValueError(f"eps={eps!r} is out of range; allowed is (0, inf)")
+        self.activation, self.batch_norm, self.kind, self.eps = activation, bool(batch_norm), loss, float(eps)
+        self.dropout = layers.checked_rate(dropout)
+        self._parts = self._layout()
+        self.size = self._parts[-1][-1][1]
+
+    def __repr__(self) -> str:
+        return (
+            f"MLP({list(self.sizes)}, {self.activation!r}, batch_norm={self.batch_norm}, "
+            f"dropout={self.dropout}, loss={self.kind!r})"
+        )
+
+    def _layout(self) -> list[list[tuple[int, int, tuple[int, ...]]]]:
+        """For each layer, where each of its parts begins and ends in theta, and its shape."""
+        parts, start = [], 0
+        for i, (fan_in, fan_out) in enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)):
+            shapes: list[tuple[int, ...]] = [(fan_in, fan_out), (fan_out,)]
+            if self.batch_norm and i < len(self.sizes) - 2:
+                shapes.append((fan_out,))
+            part = []
+            for shape in shapes:
+                stop = start + int(np.prod(shape))
+                part.append((start, stop, shape))
+                start = stop
+            parts.append(part)
+        return parts
+
+    def init(
+        self, seed: int = 0, scheme: str | Callable[[tuple[int, int], np.random.Generator], NDArray] | None = None,
+        dtype: Any = float,
+    ) -> NDArray:  # fmt: skip
+        """A start: random weights, shifts 0, scales 1; of shape (d,).
+
+        Parameters
+        ----------
+        seed : of the draw
+        scheme : a name in `optlib.initialise.SCHEMES`, or a function ``(shape, rng) -> weights``; by default "he" for
+            "relu", "lecun" for "lecun_tanh" and "glorot" for the others
+        dtype : float32 or float64
+
+        >>> MLP([2, 3, 2]).init(seed=0).shape
+        (17,)
+        """
+        if scheme is None:
+            scheme = {"relu": "he", "lecun_tanh": "lecun"}.get(self.activation, "glorot")
+        if not callable(scheme) and scheme not in initialise.SCHEMES:
+            raise ValueError(f"scheme={scheme!r} is unknown; allowed are {', '.join(map(repr, initialise.SCHEMES))}")
+        draw: Any = scheme if callable(scheme) else initialise.SCHEMES[scheme]
+        rng, theta = np.random.default_rng(seed), np.zeros(self.size, dtype)
+        for layer in self.unpack(theta):
+            layer.W[...] = draw(layer.W.shape, rng)
+            if layer.gamma is not None:
+                layer.gamma[...] = 1.0
+        return theta
+
+    def unpack(self, theta: ArrayLike) -> list[Layer]:
+        """The layers' parameters as views of theta: what is written into them is written into theta."""
+        theta = self._theta(theta)
+        lead = theta.shape[:-1]
+        return [Layer(*(theta[..., a:b].reshape(lead + shape) for a, b, shape in part)) for part in self._parts]
+
+    def _theta(self, theta: ArrayLike) -> NDArray:
+        theta = _fitting(theta, self.size, f"the network {'-'.join(map(str, self.sizes))} has {self.size} parameters")
+        return theta if theta.dtype.kind == "f" else theta.astype(float)
+
+    def _inputs(self, theta: NDArray, X: ArrayLike) -> NDArray:
+        if isinstance(X, SparseRows):
+            raise TypeError("a network takes dense examples: give X.dense()")
+        X = np.asarray(X, dtype=theta.dtype)
+        if X.ndim != 2 or X.shape[1] != self.sizes[0]:
+            raise ValueError(f"X has shape {X.shape}, but the network has {self.sizes[0]} inputs: (n, {self.sizes[0]})")
+        if not len(X):
+            raise ValueError(f"the data set is empty: X has shape {X.shape}, and at least one row is needed")
+        return X
+
+    def _forward(
+        self, parameters: list[Layer], X: NDArray, mask_seed: Any = None, statistics: Statistics | None = None,
+        seen: list[NDArray] | None = None,
+    ) -> tuple[NDArray, list[_Pass]]:  # fmt: skip
+        """The outputs, and what each layer leaves for the way back; `seen` collects the sums before normalisation."""
+        rng = np.random.default_rng(mask_seed) if mask_seed is not None and self.dropout else None
+        activate, last = layers.ACTIVATIONS[self.activation].apply, len(parameters) - 1
+        a, passes = X, []
+        for i, (W, b, gamma) in enumerate(parameters):
+            inputs, normal, mask = a, None, None
+            a = inputs @ W
+            if gamma is None:
+                a += b[..., None, :]
+            else:
+                if seen is not None:
+                    seen.append(a)
+                if statistics is None:
+                    a, normal = layers.batch_norm(a, gamma, b, eps=self.eps)
+                else:
+                    a = layers.batch_norm_inference(a, gamma, b, *statistics[i], eps=self.eps)
+            if i < last:
+                a = activate(a)
+            outputs = a
+            if rng is not None and i < last:  # one mask for all copies: each sees what it would see alone
+                mask = layers.dropout_mask(a.shape[-2:], self.dropout, rng, a.dtype)
+                a = a * mask
+            passes.append(_Pass(inputs, outputs, normal, mask))
+        return a, passes
+
+    def _outputs(self, theta: ArrayLike, X: ArrayLike, mask_seed: Any, statistics: Statistics | None) -> NDArray:
+        theta = self._theta(theta)
+        if statistics is not None:
+            self._check_statistics(statistics)
+        return self._forward(self.unpack(theta), self._inputs(theta, X), mask_seed, statistics)[0]
+
+    def _check_statistics(self, statistics: Statistics) -> None:
+        hidden = len(self.sizes) - 2 if self.batch_norm else 0
+        if len(statistics) != hidden:
+            raise ValueError(
+                f"statistics of {len(statistics)} layers, but this network normalises {hidden}: "
+                "make them with model.statistics(theta, X)"
+            )
+
+    def _targets(self, y: ArrayLike, outputs: NDArray) -> NDArray:
+        n, k = outputs.shape[-2:]
+        y = np.asarray(y)
+        if y.shape == (n,) and k == 1:
+            y = y[:, None]
+        if y.shape != (n, k):
+            allowed = f"({n}, {k})" + (f" or ({n},)" if k == 1 else "")
+            raise ValueError(f"y has shape {y.shape}, but {n} examples and {k} outputs need targets of shape {allowed}")
+        return y
+
+    def loss(
+        self, theta: ArrayLike, X: ArrayLike, y: ArrayLike, *,
+        mask_seed: Any = None, statistics: Statistics | None = None,
+    ) -> Any:  # fmt: skip
+        """Mean loss, of shape (...).
+
+        Parameters
+        ----------
+        theta : of shape (..., d). X : of shape (n, inputs). y : labels, or targets
+        mask_seed : seed of the dropout masks (anything that `numpy.random.default_rng` takes); None: nothing is dropped
+        statistics : from `statistics`, for batch normalisation as after training; None: those of the batch
+        """
+        return self.losses(theta, X, y, mask_seed=mask_seed, statistics=statistics).mean(axis=-1)
+
+    def losses(
+        self, theta: ArrayLike, X: ArrayLike, y: ArrayLike, *,
+        mask_seed: Any = None, statistics: Statistics | None = None,
+    ) -> NDArray:  # fmt: skip
+        """The loss of each example, of shape (..., n); parameters are those of `loss`."""
+        outputs = self._outputs(theta, X, mask_seed, statistics)
+        if self.kind == "softmax":
+            return layers.cross_entropy(outputs, y)
+        return 0.5 * ((outputs - self._targets(y, outputs)) ** 2).sum(axis=-1)
+
+    def grad(self, theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, mask_seed: Any = None) -> NDArray:
+        """Gradient of `loss` by the chain rule, backwards through the layers (with the batch's own statistics)."""
+        theta = self._theta(theta)
+        parameters, X = self.unpack(theta), self._inputs(theta, X)
+        outputs, passes = self._forward(parameters, X, mask_seed)
+        if self.kind == "softmax":
+            error = layers.cross_entropy_gradient(outputs, y)
+        else:
+            error = (outputs - self._targets(y, outputs)).astype(theta.dtype, copy=False)
+        error /= len(X)
+        gradient = np.empty(theta.shape, error.dtype)
+        self._backward(parameters, passes, error, self.unpack(gradient))
+        return gradient
+
+    def _backward(self, parameters: list[Layer], passes: list[_Pass], error: NDArray, out: list[Layer]) -> None:
+        """Fill `out` with the gradient, from that in the outputs."""
+        undo, last = layers.ACTIVATIONS[self.activation].backward, len(parameters) - 1
+        for i in range(last, -1, -1):
+            inputs, outputs, normal, mask = passes[i]
+            slope = out[i]
+            if i < last:
+                if mask is not None:
+                    error *= mask
+                error = undo(error, outputs)
+            if normal is None:
+                np.add.reduce(error, axis=-2, out=slope.b)
+            else:
+                error, gamma, slope.b[...] = layers.batch_norm_backward(error, normal)
+                if slope.gamma is not None:
+                    slope.gamma[...] = gamma
+            np.matmul(inputs.swapaxes(-1, -2), error, out=slope.W)
+            if i:
+                error = error @ parameters[i].W.swapaxes(-1, -2)
+
+    def predict(
+        self, theta: ArrayLike, X: ArrayLike, *, mask_seed: Any = None, statistics: Statistics | None = None
+    ) -> NDArray:
+        """Probabilities of the classes, of shape (..., n, classes); or the outputs, (..., n) if there is only one."""
+        outputs = self._outputs(theta, X, mask_seed, statistics)
+        if self.kind == "softmax":
+            return layers.softmax(outputs)
+        return outputs[..., 0] if self.sizes[-1] == 1 else outputs
+
+    def accuracy(self, theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, statistics: Statistics | None = None) -> Any:
+        """Share of the examples whose likeliest class is the right one, of shape (...)."""
+        if self.kind != "softmax":
+            raise TypeError("accuracy counts right classes, but this network has loss='squared': use loss")
+        outputs = self._outputs(theta, X, None, statistics)
+        return (outputs.argmax(axis=-1) == layers.checked_labels(y, outputs)).mean(axis=-1)
+
+    def layer_norms(self, theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, mask_seed: Any = None) -> NDArray:
+        """Length of each layer's gradient, the first layer's first, of shape (..., layers): does it vanish or explode?
+
+        >>> model = MLP([2, 3, 3, 2], "sigmoid")
+        >>> first, second, third = model.layer_norms(model.init(), np.eye(2), [0, 1])
+        >>> bool(first < second < third)
+        True
+        """
+        gradient = self.grad(theta, X, y, mask_seed=mask_seed)
+        lengths = [np.linalg.norm(gradient[..., part[0][0] : part[-1][1]], axis=-1) for part in self._parts]
+        return np.stack(lengths, axis=-1)
+
+    def statistics(self, theta: ArrayLike, X: ArrayLike, size: int | None = None) -> Statistics:
+        r"""Mean and unbiased variance of each normalised layer's sums over the data, for predictions after training.
+
+        .. math:: \mathrm E = \mathrm E_B[\mu_B], \quad \mathrm{Var} = \tfrac{m}{m-1}\,\mathrm E_B[\sigma_B^2]
+
+        Parameters
+        ----------
+        theta : of shape (..., d). X : the training examples
+        size : rows m in a batch, which are normalised together as in training; a remainder is left out. None: all rows
+
+        Returns
+        -------
+        A list with a pair for each hidden layer, for the argument `statistics` of `loss`, `predict` and `accuracy`;
+        empty for a network without batch normalisation.
+
+        Source: Ioffe & Szegedy (2015), algorithm 2, steps 7 to 11.
+        """
+        theta = self._theta(theta)
+        parameters, X = self.unpack(theta), self._inputs(theta, X)
+        size = len(X) if size is None else _counted("size", size, 2)
+        if size > len(X):
+            raise ValueError(f"size={size}: X has only {len(X)} rows")
+        batches = []
+        for start in range(0, len(X) - size + 1, size):
+            seen: list[NDArray] = []
+            self._forward(parameters, X[start : start + size], seen=seen)
+            batches.append([layers.batch_statistics(sums, unbiased=True) for sums in seen])
+        hidden = zip(*batches, strict=True)
+        return [(np.mean([m for m, _ in each], axis=0), np.mean([v for _, v in each], axis=0)) for each in hidden]
+
+
+_LOSSES = ("softmax", "squared")
+
+
+class TwoLayerLinear:
+    r"""The smallest deep network: :math:`y = x W_1 W_2`, linear in x and yet not convex in its parameters.
+
+    .. math:: \frac1{2n} \sum_i \lVert x_i W_1 W_2 - y_i\rVert^2
+
+    The origin is a saddle, and every minimum is as good as any other (Baldi & Hornik 1989; Saxe et al. 2014).
+
+    Parameters
+    ----------
+    inputs, hidden, outputs : sizes, each at least 1; theta holds W1, of shape (inputs, hidden), then W2, of shape
+        (hidden, outputs)
+
+    >>> model = TwoLayerLinear(1, 1, 1)
+    >>> model.loss([2.0, 3.0], np.array([[1.0]]), np.array([5.0])), model.grad([2.0, 3.0], np.eye(1), np.array([5.0]))
+    (np.float64(0.5), array([3., 2.]))
+    """
+
+    def __init__(self, inputs: int, hidden: int, outputs: int = 1):
+        sizes = {"inputs": inputs, "hidden": hidden, "outputs": outputs}
+        self.inputs, self.hidden, self.outputs = (_counted(name, value) for name, value in sizes.items())
+        self.size = self.hidden * (self.inputs + self.outputs)
+
+    def unpack(self, theta: ArrayLike) -> tuple[NDArray, NDArray]:
+        """W1, of shape (..., inputs, hidden), and W2, of shape (..., hidden, outputs), as views of theta."""
+        theta = _fitting(theta, self.size, f"W1 and W2 have {self.size} entries together")
+        lead, cut = theta.shape[:-1], self.inputs * self.hidden
+        first = theta[..., :cut].reshape(*lead, self.inputs, self.hidden)
+        return first, theta[..., cut:].reshape(*lead, self.hidden, self.outputs)
+
+    def init(self, seed: int = 0, scale: float = 0.1) -> NDArray:
+        """A small random start, normal with deviation `scale`, of shape (d,)."""
+        return scale * np.random.default_rng(seed).standard_normal(self.size)
+
+    def _residual(self, theta: ArrayLike, X: NDArray, y: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        first, second = self.unpack(theta)
+        if X.ndim != 2 or not len(X) or X.shape[1] != self.inputs:
+            raise ValueError(f"X has shape {X.shape}: it must be (n, {self.inputs}), with at least one row")
+        y = y[:, None] if np.shape(y) == X.shape[:1] and self.outputs == 1 else y
+        if np.shape(y) != (len(X), self.outputs):
+            raise ValueError(f"y has shape {np.shape(y)}: it must be ({len(X)}, {self.outputs})")
+        hidden = X @ first
+        return first, second, hidden, hidden @ second - y
+
+    def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
+        """Half the mean squared error, of shape (...)."""
+        return self.losses(theta, X, y).mean(axis=-1)
+
+    def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
+        """The loss of each example, of shape (..., n)."""
+        return 0.5 * (self._residual(theta, X, y)[-1] ** 2).sum(axis=-1)
+
+    def grad(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
+        r"""Gradient :math:`\frac1n X^\top R W_2^\top` in W1 and :math:`\frac1n (XW_1)^\top R` in W2."""
+        _, second, hidden, residual = self._residual(theta, X, y)
+        residual /= len(X)
+        parts = X.T @ (residual @ second.swapaxes(-1, -2)), hidden.swapaxes(-1, -2) @ residual
+        return np.concatenate([part.reshape(*part.shape[:-2], -1) for part in parts], axis=-1)
+
+    def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:
+        """The outputs, of shape (..., n, outputs), or (..., n) if there is only one."""
+        first, second = self.unpack(theta)
+        outputs = X @ first @ second
+        return outputs[..., 0] if self.outputs == 1 else outputs
+
+
+class MatrixCompletion:
+    r"""Fill the gaps of a matrix by one of low rank: :math:`M_{ij} \approx u_i^\top v_j` at the known entries.
+
+    .. math:: \frac1{2n} \sum_{(i, j)} (u_i^\top v_j - M_{ij})^2 + \frac{l_2}2 \lVert\theta\rVert^2
+
+    An example is a pair (i, j), so a gradient over a few is zero almost everywhere: what Hogwild! lives on.
+
+    Parameters
+    ----------
+    rows, columns : of the matrix. rank : of the approximation. l2 : weight of the penalty, 0 or more
+        theta holds U, of shape (rows, rank), then V, of shape (columns, rank)
+
+    >>> from optlib import data
+    >>> X, y = data.low_rank(6, 5, rank=1)
+    >>> model = MatrixCompletion(6, 5, rank=1)
+    >>> model.grad(model.init(seed=0), X, y).shape
+    (11,)
+
+    Source: Koren, Bell & Volinsky (2009), equation 2.
+    """
+
+    def __init__(self, rows: int, columns: int, rank: int, l2: float = 0.0):
+        sizes = {"rows": rows, "columns": columns, "rank": rank}
+        self.rows, self.columns, self.rank = (_counted(name, value) for name, value in sizes.items())
+        self.l2, self.size = _penalty(l2), (self.rows + self.columns) * self.rank
+
+    def unpack(self, theta: ArrayLike) -> tuple[NDArray, NDArray]:
+        """U, of shape (..., rows, rank), and V, of shape (..., columns, rank), as views of theta."""
+        theta = _fitting(theta, self.size, f"U and V have {self.size} entries together")
+        factors = theta.reshape(*theta.shape[:-1], self.rows + self.columns, self.rank)
+        return factors[..., : self.rows, :], factors[..., self.rows :, :]
+
+    def init(self, seed: int = 0, scale: float = 0.1) -> NDArray:
+        """A small random start, normal with deviation `scale`, of shape (d,); 0 itself is a saddle."""
+        return scale * np.random.default_rng(seed).standard_normal(self.size)
+
+    def _pairs(self, X: NDArray, y: NDArray | None = None) -> tuple[NDArray, NDArray]:
+        X = np.asarray(X)
+        if X.ndim != 2 or X.shape[1] != 2 or not len(X):
+            raise ValueError(f"X has shape {X.shape}: it must be (n, 2), a pair (row, column) for each known entry")
+        if y is not None and np.shape(y) != X.shape[:1]:
+            raise ValueError(f"y has shape {np.shape(y)}, but X has {len(X)} rows: y must have shape ({len(X)},)")
+        pairs = X.astype(np.intp)
+        allowed = ((pairs >= 0) & (pairs < [self.rows, self.columns]) & (pairs == X)).all(axis=1)
+        if not allowed.all():
+            bad = int(np.argmin(allowed))
+            raise ValueError(
+                f"row {bad} of X is {X[bad].tolist()}: it must name an entry of a matrix of shape "
+                f"({self.rows}, {self.columns}), counted from 0"
+            )
+        return pairs[:, 0], pairs[:, 1]
+
+    def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
+        """Half the mean squared error at the given entries, and the penalty, of shape (...)."""
+        return _penalised(self.losses(theta, X, y), self.l2, np.asarray(theta))
+
+    def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
+        """The loss of each entry, of shape (..., n), without the penalty."""
+        i, j = self._pairs(X, y)
+        U, V = self.unpack(theta)
+        return 0.5 * ((U[..., i, :] * V[..., j, :]).sum(axis=-1) - y) ** 2
+
+    def grad(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
+        r"""Gradient: :math:`\frac1n r_{ij} v_j` for :math:`u_i`, :math:`\frac1n r_{ij} u_i` for :math:`v_j`, summed."""
+        i, j = self._pairs(X, y)
+        U, V = self.unpack(theta)
+        u, v = U[..., i, :], V[..., j, :]
+        residual = ((u * v).sum(axis=-1) - y)[..., None] / len(i)
+        gradient = self.l2 * np.asarray(theta)
+        slope_u, slope_v = self.unpack(gradient)
+        for slope, at, part in ((slope_u, i, residual * v), (slope_v, j, residual * u)):
+            np.add.at(np.moveaxis(slope, -2, 0), at, np.moveaxis(part, -2, 0))
+        return gradient
+
+    def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:
+        """The approximation at the given entries, of shape (..., n)."""
+        i, j = self._pairs(X)
+        U, V = self.unpack(theta)
+        return (U[..., i, :] * V[..., j, :]).sum(axis=-1)
+
+    def matrix(self, theta: ArrayLike) -> NDArray:
+        """The whole matrix :math:`UV^\top`, of shape (..., rows, columns)."""
+        U, V = self.unpack(theta)
+        return U @ V.swapaxes(-1, -2)

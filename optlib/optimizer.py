@@ -254,7 +254,7 @@ def _steps(
 ) -> Iterator[tuple[NDArray, Iterable[NDArray], int]]:
     """The loop itself: point, memory and count after each update."""
     memory: Iterable[NDArray] = optimizer._memory(state)
-    timed = _takes_step(oracle)
+    timed = takes_step(oracle)
     wants_loss = "loss" in optimizer._given
     for t in itertools.count(int(state["t"])):
         values = optimizer._values(t, theta)
@@ -290,8 +290,9 @@ def descend(
 ) -> NDArray:  # fmt: skip
     """The whole path of a walk: the start and `steps` points after it, stacked, of shape (steps + 1, ..., d).
 
-    Parameters are those of `run`, and `engine`: "numba" compiles rule and surface together into one loop, where the
-    oracle is the gradient of an `optlib.surfaces.Surface`; the path is the same to about 1e-12.
+    Parameters are those of `run`, and `engine`: "numba" compiles the rule. Where the oracle is the gradient of an
+    `optlib.surfaces.Surface`, rule and surface become one loop, and the path is the same to about 1e-12; for any other
+    oracle the update becomes one pass over the vector, and the path is the same to the last bit.
 
     >>> from optlib import rules, surfaces
     >>> descend(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0], steps=2)
@@ -321,7 +322,7 @@ def _walk(optimizer: Optimizer, oracle: Oracle, path: NDArray, loss: Oracle | No
     """The loop of `_steps` for a path of known length: what is not finite is looked for in the end, all at once."""
     theta = path[0].copy()
     memory: Iterable[NDArray] = optimizer._memory(optimizer.init(theta))
-    timed, wants_loss = _takes_step(oracle), loss is not None and "loss" in optimizer._given
+    timed, wants_loss = takes_step(oracle), loss is not None and "loss" in optimizer._given
     path[1:] = 0.0
     with np.errstate(all="ignore"):
         for t in range(len(path) - 1):
@@ -346,14 +347,12 @@ def _explain(optimizer: Optimizer, oracle: Oracle, path: NDArray, loss: Oracle |
 def _compiled(engine: str, optimizer: Optimizer, oracle: Oracle, theta: NDArray, steps: int, strict: bool) -> NDArray:
     if engine != "numba":
         raise ValueError(f"engine={engine!r} is unknown; allowed are 'numpy' and 'numba'")
-    surface = getattr(oracle, "__self__", None)
-    if not isinstance(surface, Surface) or getattr(oracle, "__name__", "") != "grad":
-        raise TypeError(
-            "engine='numba' compiles a rule together with a surface, so the oracle must be the grad of an "
-            f"optlib.surfaces.Surface, not {oracle!r}; use engine='numpy'"
-        )
     # by name, since the compiler's room stands above this one and is wanted only here
-    return importlib.import_module(".compile", __package__).walk(optimizer, surface, theta, steps, strict=strict)
+    compiler = importlib.import_module(".compile", __package__)
+    surface = getattr(oracle, "__self__", None)
+    if isinstance(surface, Surface) and getattr(oracle, "__name__", "") == "grad":
+        return compiler.walk(optimizer, surface, theta, steps, strict=strict)
+    return compiler.drive(optimizer, oracle, theta, steps, strict=strict)
 
 
 # --- reading a rule's signature -----------------------------------------------------------------
@@ -447,7 +446,8 @@ def _fitted(rule: Callable, name: str, value: Any, theta: NDArray) -> Any:
 # --- points and gradients -----------------------------------------------------------------------
 
 
-def _takes_step(oracle: Oracle) -> bool:
+def takes_step(oracle: Oracle) -> bool:
+    """Whether an oracle names a parameter `t`, and so is to be given the number of updates already made."""
     try:
         return "t" in inspect.signature(oracle).parameters
     except (TypeError, ValueError):  # some built-in callables have no signature

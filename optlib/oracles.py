@@ -11,14 +11,16 @@ seed and `t` alone, so they have no memory, two runs see the same batches, and a
 (4, 2)
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .models import Model, checked_data
+from .optimizer import Oracle, takes_step
 
 Order = Literal["epoch", "once", "iid", "fixed"]
 
@@ -30,10 +32,20 @@ _ORDERS = {
 }
 
 
+def _step_gradient(model: Model, theta: NDArray, X: Any, y: NDArray, seed: int, t: int) -> NDArray:
+    """The model's gradient; one that drops units at random (its `dropout` is above 0) takes a `mask_seed` for that.
+
+    The 1 keeps its draws apart from those of the batches.
+    """
+    if getattr(model, "dropout", 0.0):
+        return model.grad(theta, X, y, mask_seed=[seed, t, 1])  # type: ignore[call-arg]
+    return model.grad(theta, X, y)
+
+
 class _Examples:
     """A model and the examples it learns from."""
 
-    def __init__(self, model: Model, X: ArrayLike, y: ArrayLike):
+    def __init__(self, model: Model, X: Any, y: ArrayLike):
         self.model = model
         self.X, self.y = checked_data(X, y)
 
@@ -49,6 +61,14 @@ class FullBatch(_Examples):
     >>> FullBatch(LinearRegression(), [[1.0], [2.0]], [1.0, 2.0])(np.array([0.0]))
     array([-2.5])
     """
+
+    def __init__(self, model: Model, X: Any, y: ArrayLike):
+        super().__init__(model, X, y)
+        if getattr(model, "dropout", 0.0):
+            raise ValueError(
+                f"{model!r} drops other units at every step, so it has no gradient that is the same each time: "
+                "use minibatch(model, X, y, size=len(X))"
+            )
 
     def __call__(self, theta: NDArray) -> NDArray:
         return self.model.grad(theta, self.X, self.y)
@@ -83,14 +103,16 @@ class MiniBatch(_Examples):
     def _permutation(self, epoch: int) -> NDArray:
         if self.order == "fixed":
             return self._shuffled[1]
-        key = 0 if self.order == "once" else epoch
-        if self._shuffled[0] != key:  # a cache only: it follows from the seed and the epoch
-            self._shuffled = key, np.random.default_rng([self.seed, key]).permutation(len(self.X))
-        return self._shuffled[1]
+        wanted = 0 if self.order == "once" else epoch
+        key, permutation = self._shuffled  # a cache only, read at once: threads may share this oracle
+        if key != wanted:
+            permutation = np.random.default_rng([self.seed, wanted]).permutation(len(self.X))
+            self._shuffled = wanted, permutation
+        return permutation
 
     def __call__(self, theta: NDArray, t: int) -> NDArray:
         rows = self.indices(t)
-        return self.model.grad(theta, self.X[rows], self.y[rows])
+        return _step_gradient(self.model, theta, self.X[rows], self.y[rows], self.seed, t)
 
 
 def full_batch(model: Model, X: ArrayLike, y: ArrayLike) -> FullBatch:
@@ -98,7 +120,7 @@ def full_batch(model: Model, X: ArrayLike, y: ArrayLike) -> FullBatch:
 
     Raises
     ------
-    ValueError : an empty data set, rows and targets that do not match, or NaN in them.
+    ValueError : an empty data set, rows and targets that do not match, or NaN in them; a model with dropout.
     """
     return FullBatch(model, X, y)
 
@@ -113,7 +135,7 @@ def minibatch(
     size : examples in a batch, 1 to n
     order : "epoch", a fresh permutation for every epoch (without replacement); "once", one permutation for all;
         "iid", every batch drawn anew (with replacement); "fixed", the order of the data
-    seed : of the random order
+    seed : of the random order, and of the units that a model with dropout drops
 
     >>> from optlib.models import LinearRegression
     >>> X, y = np.arange(6.0).reshape(6, 1), np.zeros(6)
@@ -129,12 +151,15 @@ def single(model: Model, X: ArrayLike, y: ArrayLike, *, order: Order = "epoch", 
     return MiniBatch(model, X, y, 1, order, seed)
 
 
-def online(model: Model, example: Callable[[int], tuple[ArrayLike, ArrayLike]]) -> Callable[..., NDArray]:
+def online(
+    model: Model, example: Callable[[int], tuple[ArrayLike, ArrayLike]], *, seed: int = 0
+) -> Callable[..., NDArray]:
     """The gradient of an example that arrives at step t and is never seen again: online learning.
 
     Parameters
     ----------
     example : t -> (X, y), the rows that arrive at step t
+    seed : of the units that a model with dropout drops
 
     >>> from optlib.models import LinearRegression
     >>> oracle = online(LinearRegression(), lambda t: ([[1.0]], [float(t)]))
@@ -143,9 +168,258 @@ def online(model: Model, example: Callable[[int], tuple[ArrayLike, ArrayLike]]) 
     """
 
     def gradient(theta: NDArray, t: int) -> NDArray:
-        return model.grad(theta, *checked_data(*example(t)))
+        return _step_gradient(model, theta, *checked_data(*example(t)), seed, t)
 
     return gradient
+
+
+# --- which examples of a batch matter -------------------------------------------------------------
+
+
+class Measured(Model, Protocol):
+    """A model that can also tell how well it does on each example."""
+
+    def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
+        """The loss of each row of X, of shape (..., n)."""
+
+
+class HardExamples(MiniBatch):
+    """The gradient over the hardest examples of a mini-batch. Made by `hard_examples`."""
+
+    model: Measured
+
+    def __init__(self, model: Measured, X: ArrayLike, y: ArrayLike, size: int, ratio: float, order: Order, seed: int):
+        super().__init__(model, X, y, size, order, seed)
+        if not hasattr(model, "losses"):
+            raise TypeError(f"{model!r} has no method losses(theta, X, y), which ranks the examples")
+        if not _number(ratio) or not 0 < ratio <= 1:
+            raise ValueError(f"ratio={ratio!r} is out of range; it is the share of a batch to keep, allowed is (0, 1]")
+        self.ratio = float(ratio)
+
+    def hardest(self, theta: NDArray, t: int) -> NDArray:
+        """The rows of X that step t learns from, of shape (..., k): the k of its batch with the largest losses."""
+        rows = self.indices(t)
+        losses = np.asarray(self.model.losses(theta, self.X[rows], self.y[rows]))
+        # at least one; and 0.29 x 100 = 28.999... means 29
+        k = max(1, int(self.ratio * len(rows) + 1e-9))
+        kept = np.argpartition(-losses, k - 1, axis=-1)[..., :k]
+        return rows[np.sort(kept, axis=-1)]
+
+    def __call__(self, theta: NDArray, t: int) -> NDArray:
+        theta = np.asarray(theta, dtype=None if isinstance(theta, np.ndarray) else float)
+        hardest = self.hardest(theta, t)
+        gradient = np.empty(theta.shape, theta.dtype if theta.dtype.kind == "f" else float)
+        for i in np.ndindex(theta.shape[:-1]):  # each copy of the model finds other examples hard
+            rows = hardest[i]
+            gradient[i] = _step_gradient(self.model, theta[i], self.X[rows], self.y[rows], self.seed, t)
+        return gradient
+
+
+def hard_examples(
+    model: Measured, X: ArrayLike, y: ArrayLike, size: int, ratio: float, *, order: Order = "epoch", seed: int = 0
+) -> HardExamples:
+    r"""Online hard example mining: of every mini-batch only the examples with the largest losses are learnt from.
+
+    .. math:: g = \frac1k \sum_{i \in \text{top}_k} \nabla\ell_i(\theta), \quad
+        k = \max(1, \lfloor \text{ratio}\cdot n\rfloor)
+
+    Parameters
+    ----------
+    model : one with `losses(theta, X, y)`, of shape (n,), besides `grad`
+    size : examples in a batch, 1 to N, of which `order` and `seed` decide as in `minibatch`
+    ratio : share of a batch to keep, in (0, 1]; at least one example is kept
+
+    Returns
+    -------
+    HardExamples, an oracle of (theta, t).
+
+    Raises
+    ------
+    ValueError : a ratio or a size out of range, data that do not fit. TypeError : a model without `losses`.
+
+    >>> from optlib.models import LinearRegression
+    >>> oracle = hard_examples(LinearRegression(), np.eye(4), [0.0, 3.0, 1.0, 2.0], size=4, ratio=0.5)
+    >>> oracle.hardest(np.zeros(4), t=0).tolist(), oracle(np.zeros(4), t=0).tolist()
+    ([1, 3], [0.0, -1.5, 0.0, -1.0])
+
+    Source: Shrivastava, Gupta & Girshick (2016).
+    """
+    return HardExamples(model, X, y, size, ratio, order, seed)
+
+
+# --- oracles made of oracles ----------------------------------------------------------------------
+
+
+class _Changed:
+    """An oracle whose gradient is another one's, changed; it hands the step on to those that ask for it."""
+
+    def __init__(self, oracle: Oracle):
+        if not callable(oracle):
+            raise TypeError(f"{oracle!r} is no oracle: give a callable, theta -> gradient or (theta, t) -> gradient")
+        self.oracle = oracle
+        self._takes_step = takes_step(oracle)
+        #: whether the gradient differs from step to step, so that t must be given
+        self.timed = oracle.timed if isinstance(oracle, _Changed) else self._takes_step
+
+    def _gradient(self, theta: NDArray, t: int | None) -> NDArray:
+        if not self._takes_step or (t is None and not self.timed):
+            return np.asarray(self.oracle(theta))
+        if t is None:
+            raise TypeError("this oracle differs from step to step: call it as oracle(theta, t)")
+        return np.asarray(self.oracle(theta, t=t))
+
+    def loss(self, theta: ArrayLike) -> Any:
+        """The loss of the oracle inside, of shape (...) for theta of shape (..., d)."""
+        inside = getattr(self.oracle, "loss", None)
+        if inside is None:
+            raise TypeError(f"{self.oracle!r} has no loss: only oracles made from models and data know theirs")
+        return inside(theta)
+
+
+class Noisy(_Changed):
+    """A gradient with noise added that fades. Made by `noisy`."""
+
+    def __init__(self, oracle: Oracle, seed: int, eta: float, gamma: float):
+        super().__init__(oracle)
+        self.timed = True
+        self.seed, self.eta, self.gamma = seed, _at_least_zero("eta", eta), _at_least_zero("gamma", gamma)
+        self._drawn: tuple[Any, NDArray] = (None, np.empty(0))
+
+    def noise(self, t: int, shape: tuple[int, ...]) -> NDArray:
+        """The noise of step t, in float64."""
+        # in blocks, since making a generator takes longer than a few draws; smaller ones for large vectors
+        steps = max(1, min(1024, 2**20 // max(1, math.prod(shape))))
+        block, row = divmod(t, steps)
+        key, normal = self._drawn  # a cache only, read at once: threads may share this oracle
+        if key != (block, shape):
+            normal = np.random.default_rng([self.seed, block]).standard_normal((steps, *shape))
+            self._drawn = (block, shape), normal
+        return math.sqrt(self.eta / (1 + t) ** self.gamma) * normal[row]
+
+    def __call__(self, theta: NDArray, t: int) -> NDArray:
+        g = self._gradient(theta, t)
+        return g + self.noise(int(t), g.shape).astype(g.dtype if g.dtype.kind == "f" else float, copy=False)
+
+
+def noisy(oracle: Oracle, seed: int = 0, *, eta: float = 0.01, gamma: float = 0.55) -> Noisy:
+    r"""Gradient noise that fades: what is added has mean 0 and the variance :math:`\eta/(1+t)^\gamma`.
+
+    .. math:: g_t + \mathcal N(0, \sigma_t^2 I), \quad \sigma_t^2 = \frac{\eta}{(1+t)^\gamma}, \quad t = 0, 1, \dots
+
+    Parameters
+    ----------
+    oracle : theta -> gradient, or (theta, t) -> gradient
+    seed : of the noise: it follows from the seed and t, so a resumed run sees the same
+    eta : variance at the first step, 0 or more; the paper tried 0.01, 0.3 and 1
+    gamma : how fast it fades, 0 (not at all) or more
+
+    >>> from optlib import surfaces
+    >>> oracle = noisy(surfaces.bowl.grad, seed=1, eta=0.3)
+    >>> theta = np.array([1.0, 2.0])
+    >>> bool((oracle(theta, t=5) == oracle(theta, t=5)).all()), bool((oracle(theta, t=5) == oracle(theta, t=6)).any())
+    (True, False)
+
+    Source: Neelakantan et al. (2015), equation 1.
+    """
+    return Noisy(oracle, seed, eta, gamma)
+
+
+class Clipped(_Changed):
+    """A gradient that is shortened where it is too long. Made by `clipped`."""
+
+    def __init__(self, oracle: Oracle, norm: float | None, value: float | None):
+        super().__init__(oracle)
+        if (norm is None) == (value is None):
+            raise TypeError(f"norm={norm!r}, value={value!r}: clip either by norm or by value; for both, clip twice")
+        name, limit = ("norm", norm) if norm is not None else ("value", value)
+        if not _number(limit) or not 0 < limit < math.inf:
+            raise ValueError(f"{name}={limit!r} is out of range; allowed is (0, inf)")
+        self.norm, self.value = norm, value
+
+    def __call__(self, theta: NDArray, t: int | None = None) -> NDArray:
+        g = self._gradient(theta, t)
+        if self.value is not None:
+            return np.clip(g, -self.value, self.value)
+        length = _length(g)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(length >= self.norm, g * (self.norm / length), g)
+
+
+def clipped(oracle: Oracle, *, norm: float | None = None, value: float | None = None) -> Clipped:
+    r"""A gradient that cannot explode: by norm, its direction stays; by value, each number is cut off by itself.
+
+    .. math:: g \leftarrow \frac{c}{\lVert g\rVert}\,g \ \text{ if } \lVert g\rVert \ge c, \qquad
+        g_i \leftarrow \min(\max(g_i, -v), v)
+
+    Parameters
+    ----------
+    oracle : theta -> gradient, or (theta, t) -> gradient
+    norm : c, above 0; for theta of shape (..., d) each copy has its own length
+    value : v, above 0; give one of the two
+
+    >>> oracle = clipped(lambda theta: np.array([30.0, 40.0]), norm=5.0)
+    >>> oracle(np.zeros(2)), clipped(oracle, value=3.5)(np.zeros(2))
+    (array([3., 4.]), array([3. , 3.5]))
+
+    Source: Pascanu, Mikolov & Bengio (2013), algorithm 1. PyTorch divides by the norm plus 1e-6; this is exact.
+    """
+    return Clipped(oracle, norm, value)
+
+
+def _length(g: NDArray) -> NDArray:
+    """The length along the last axis, of shape (..., 1), or () for a number; squares too large to hold are avoided."""
+    if not g.ndim:
+        return np.abs(g)
+    with np.errstate(over="ignore"):
+        length = np.sqrt((g * g).sum(axis=-1, keepdims=True))
+    if np.isinf(length).any() and np.isfinite(g).all():
+        largest = np.abs(g).max(axis=-1, keepdims=True)
+        largest = np.where(largest > 0, largest, 1)
+        length = largest * np.sqrt(((g / largest) ** 2).sum(axis=-1, keepdims=True))
+    return length
+
+
+class Penalised(_Changed):
+    """A gradient with that of a penalty added. Made by `l2`."""
+
+    def __init__(self, oracle: Oracle, strength: float):
+        super().__init__(oracle)
+        self.strength = _at_least_zero("strength", strength)
+
+    def __call__(self, theta: NDArray, t: int | None = None) -> NDArray:
+        return self._gradient(theta, t) + self.strength * np.asarray(theta)
+
+    def loss(self, theta: ArrayLike) -> Any:
+        """The loss of the oracle inside, and the penalty, of shape (...)."""
+        return super().loss(theta) + 0.5 * self.strength * (np.asarray(theta) ** 2).sum(axis=-1)
+
+
+def l2(oracle: Oracle, strength: float) -> Penalised:
+    r"""A pull towards zero: the gradient of a loss with :math:`\frac\lambda2\lVert\theta\rVert^2` added.
+
+    .. math:: g + \lambda\theta
+
+    For plain gradient descent this is weight decay; for Adam it is not (see `optlib.rules.adamw`).
+
+    Parameters
+    ----------
+    oracle : theta -> gradient, or (theta, t) -> gradient
+    strength : lambda, 0 or more
+
+    >>> l2(lambda theta: theta, strength=0.5)(np.array([2.0]))
+    array([3.])
+    """
+    return Penalised(oracle, strength)
+
+
+def _number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _at_least_zero(name: str, value: float) -> float:
+    if not _number(value) or not 0 <= value < math.inf:
+        raise ValueError(f"{name}={value!r} is out of range; allowed is [0, inf)")
+    return float(value)
 
 
 # --- gradient checking --------------------------------------------------------------------------
@@ -252,7 +526,9 @@ def check_gradient(
         raise ValueError(f"the gradient has shape {claimed.shape}, but theta has shape {theta.shape}")
     measured = central_difference(f, theta, h)
     step = _steps(theta, h)
-    rounding = 1e3 * np.finfo(float).eps * max(1.0, abs(float(f(theta)))) / step
+    value, eps = abs(float(f(theta))), np.finfo(float).eps
+    # two values of f that differ by ten units in the last place are the same: so a zero gradient passes
+    rounding = np.maximum(1e3 * max(1.0, value), 10.0 * value / tolerance) * eps / step
     size = np.maximum(np.maximum(np.abs(claimed), np.abs(measured)), rounding)
     error = np.abs(claimed - measured) / size
     error = np.where(np.isnan(error), np.inf, error)  # a NaN agrees with nothing

@@ -48,6 +48,9 @@ class Surface:
     source: str = ""
     constants: MappingProxyType[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
+    def __reduce__(self) -> tuple:  # so that one can be sent to a worker: a mapping proxy cannot
+        return _made, ({**self.__dict__, "constants": dict(self.constants)},)
+
     @property
     def dim(self) -> int:
         """Number of coordinates."""
@@ -97,6 +100,10 @@ class Surface:
                 f"(..., {self.dim}); given was shape {theta.shape}"
             )
         return theta
+
+
+def _made(fields: dict[str, Any]) -> Surface:
+    return Surface(**{**fields, "constants": MappingProxyType(fields["constants"])})
 
 
 # Products instead of powers: one point and many points then round alike, to the last bit.

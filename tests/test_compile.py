@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from optlib import NotFinite, Optimizer, compile, descend, rules, schedules, surfaces
+from optlib import NotFinite, Optimizer, compile, data, descend, models, oracles, rules, schedules, surfaces
 from optlib.compile import CannotCompile
-from optlib.surfaces import Quadratic, Surface
+from optlib.surfaces import Surface
 
 pytest.importorskip("numba", reason="the compiled engine needs Numba: pip install 'optlib[fast]'")
 
@@ -203,12 +203,40 @@ def test_what_cannot_be_compiled_is_named_with_its_place(rule, named):
             attempt()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("rule", [rules.sgd, rules.nag, rules.adam, rules.rprop_plus, rules.nesterov_1983])
+def test_any_oracle_gives_the_same_path_to_the_last_bit(rule, dtype):
+    """Gradients come from Python, keep their step number, and may live in a buffer that is filled anew each time."""
+    X, y = data.digits()
+    model = models.MLP([64, 5, 10])
+    batches = oracles.minibatch(model, X.astype(dtype), y, size=32, seed=0)
+    buffer, kept = np.empty(model.size, dtype), []
+
+    def oracle(theta, t):
+        kept.append(theta)
+        buffer[...] = batches(theta, t=t)
+        return buffer
+
+    optimizer = Optimizer(rule, lr=schedules.cosine(0.01, 40)) if rule is rules.adam else Optimizer(rule)
+    start = model.init(0, dtype=dtype)
+    compiled = descend(optimizer, oracle, start, 40, engine="numba")
+    np.testing.assert_array_equal(compiled, descend(optimizer, batches, start, 40))
+    assert compiled.dtype == dtype
+    if rule is rules.sgd:
+        np.testing.assert_array_equal(kept, compiled[:-1])
+
+
 def test_engine_and_oracle_are_checked():
     opt = Optimizer(rules.sgd)
     with pytest.raises(ValueError, match="allowed are 'numpy' and 'numba'"):
         descend(opt, surfaces.bowl.grad, [1.0, 1.0], 2, engine="fortran")
-    with pytest.raises(TypeError, match=r"must be the grad of an optlib\.surfaces\.Surface"):
-        descend(opt, Quadratic([1.0, 2.0]).grad, [1.0, 1.0], 2, engine="numba")
+    with pytest.raises(CannotCompile, match="compares losses"):
+        descend(Optimizer(rules.irprop_plus), lambda theta: theta, [1.0, 1.0], 2, engine="numba")
+    with pytest.raises(ValueError, match=r"the gradient has shape \(1,\), but theta has shape \(2,\)"):
+        descend(opt, lambda theta: theta[:1], [1.0, 1.0], 2, engine="numba")
+    with pytest.raises(NotFinite) as caught:
+        descend(opt, lambda theta, t: theta if t < 3 else theta * np.nan, [1.0, 1.0], 9, engine="numba")
+    assert caught.value.step == 4
 
 
 def test_machine_code_is_kept_between_processes(tmp_path):

@@ -84,7 +84,7 @@ FAULTS = """() => {
   const walker = document.createTreeWalker(document.querySelector("article"), NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode;
-    if (!node.parentElement.closest("pre, code, .katex, script") && /\\$[^$\\s][^$]*\\$/.test(node.data))
+    if (!node.parentElement.closest("pre, code, .sig, .katex, script") && /\\$[^$\\s][^$]*\\$/.test(node.data))
       faults.push(`a raw formula: ${node.data.trim().slice(0, 80)}`);
   }
   const ids = [...document.querySelectorAll("[id]")].filter((e) => !e.closest("svg")).map((e) => e.id);

@@ -281,6 +281,16 @@ def test_a_fault_is_found_where_it_is(name: str) -> None:
     assert any(place == where and fragment in message for where, message in messages(notebook)), messages(notebook)
 
 
+def test_a_block_that_never_ends_is_found() -> None:
+    notebook = sound()
+    for name, text in (("slope-en", ENGLISH), ("slope-zh", CHINESE)):
+        assert text.count("\n```\n\n[^n]:") == 1
+        cell(notebook, name).source = text.replace("\n```\n\n[^n]:", "```\n\n[^n]:")
+    found = messages(notebook)
+    for place in ("(slope-en)", "(slope-zh)"):
+        assert any(place in where and "```{dropdown} is not closed" in message for where, message in found), found
+
+
 def test_hidden_input_and_headings_do_not_count_as_code_in_a_row() -> None:
     notebook = sound()
     insert(

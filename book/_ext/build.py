@@ -23,7 +23,7 @@ from views import VIEWS, View, cut_toc, load_yaml
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-READING = ("bilingual", "cells", "figures", "formulas", "generated", "theme", "views")  # what shapes a page
+READING = ("api", "bilingual", "cells", "figures", "formulas", "generated", "theme", "views")  # what shapes a page
 KATEX = ROOT / "node_modules" / "katex" / "dist"
 SHOWN = re.compile(r"WARNING|ERROR|^(?:reading sources|writing output)\.\.\. \[\s*\d+%\]")
 

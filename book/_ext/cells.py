@@ -22,7 +22,7 @@ OPTION = re.compile(r"^[ \t]*:[\w-]+:(?:[ \t].*)?$")
 #: Directives whose content is not prose.
 VERBATIM = {"bibliography", "code", "code-block", "code-cell", "eval-rst", "literalinclude", "math", "toctree"}
 #: Directives whose argument is a class, a file or a name, not a title.
-NAMED = {"container", "div", "figure", "image", "include", "index", "lang", "raw"}
+NAMED = {"api", "container", "div", "figure", "image", "include", "index", "lang", "raw"}
 
 
 # --- files ------------------------------------------------------------------------------------------
@@ -142,6 +142,7 @@ class Parts:
     prose: str
     directives: list[str]
     verbatim: list[tuple[str, str]]
+    unclosed: list[str] = field(default_factory=list, repr=False)  #: fences without an end, with their names
 
 
 def parts(text: str) -> Parts:
@@ -178,7 +179,7 @@ def parts(text: str) -> Parts:
             prose.append(line)
         options = False
     verbatim += [(block.name, "\n".join(block.lines).strip()) for block in stack if block.verbatim]
-    return Parts("\n".join(prose), directives, verbatim)
+    return Parts("\n".join(prose), directives, verbatim, [f"{b.fence}{b.name and '{' + b.name + '}'}" for b in stack])
 
 
 def closes(match: re.Match, block: Block) -> bool:

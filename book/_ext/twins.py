@@ -172,7 +172,10 @@ def cell_problems(cell: dict, rows: Iterable[dict]) -> Iterator[str]:
         if language_of(cell):
             yield f"code is shown in every view: remove the tag lang-{language_of(cell)}"
         yield from figure_problems(cell, rows)
-    elif language_of(cell) is None:
+        return
+    for fence in parts(text).unclosed:
+        yield f"the block {fence} is not closed: its closing fence must stand alone on a line of its own"
+    if language_of(cell) is None:
         yield from heading_problems(text)
         yield from neutral_problems(text)
     elif found := headings(text):

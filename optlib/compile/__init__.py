@@ -13,7 +13,7 @@ function sgd(theta, g, { lr }) {
 """
 
 from .js import javascript, javascript_module
-from .native import available, basin_map, kernel, walk
+from .native import available, basin_map, drive, kernel, walk
 from .source import CannotCompile
 
-__all__ = ["CannotCompile", "available", "basin_map", "javascript", "javascript_module", "kernel", "walk"]
+__all__ = ["CannotCompile", "available", "basin_map", "drive", "javascript", "javascript_module", "kernel", "walk"]

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import rules, schedules
-from ..optimizer import NotFinite, Optimizer, State, _checked
+from ..optimizer import NotFinite, Optimizer, State, _checked, _finite, _gradient, takes_step
 from ..surfaces import Surface
 from .source import CannotCompile, Hoist, names, read
 
@@ -131,6 +131,36 @@ def walk(
     if strict and not np.isfinite(path[-1]).all():
         bad = int(np.argmax(~np.isfinite(path.reshape(steps + 1, -1)).all(axis=1)))
         raise NotFinite("new point", bad, f"on surface {surface.name}")
+    return path
+
+
+def drive(
+    optimizer: Optimizer, oracle: Callable[..., ArrayLike], theta: ArrayLike, steps: int, *, strict: bool = True
+) -> NDArray:
+    """A descent on gradients that come from Python, with a compiled update: for models of many parameters.
+
+    Parameters are those of `optlib.descend`, which comes here with ``engine="numba"`` and an oracle that is no
+    surface's gradient. The path, of shape (steps + 1, ...), is the NumPy engine's to the last bit.
+
+    >>> from optlib import rules
+    >>> if available():
+    ...     path = drive(Optimizer(rules.sgd, lr=0.5), lambda theta: theta, np.ones(3), steps=2)
+    ...     assert (path[-1] == 0.25).all()
+    """
+    start = np.array(theta, order="C")
+    path = np.empty((steps + 1, *start.shape), start.dtype)
+    path[0] = start
+    step, state, timed = kernel(optimizer, dtype=start.dtype), optimizer.init(start), takes_step(oracle)
+    with np.errstate(all="ignore"):  # what overflows is reported, with its step
+        for t in range(steps):
+            point = path[t]  # no buffer that changes: an oracle may keep it
+            if optimizer._look_ahead is not None:
+                point = optimizer._ask(point, optimizer._memory(state), optimizer._values(t))
+            g = _gradient(oracle(point, t=t) if timed else oracle(point), start, t + 1, strict)
+            step(start, np.ascontiguousarray(g), state)
+            if strict:
+                _finite(start, "new point", t + 1)
+            path[t + 1] = start
     return path
 
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..surfaces import Surface
 from ._picture import Picture
-from ._style import GREY, GROUND, figure_of, house, label, legend, listed, look_of, named_paths, panels
+from ._style import GREY, GROUND, Look, figure_of, house, label, legend, listed, look_of, named_paths, panels
 
 
 def curve(
@@ -118,7 +118,14 @@ def _draw_losses(ax: Axes, times: NDArray, array: NDArray, label: str, i: int, l
     if not times.size:
         return
     low, middle, high = np.nanquantile(array, [0.1, 0.5, 0.9], axis=0)
+    draw_spread(ax, times, middle, (low, high) if spread and len(array) > 1 else None, look, label)
+
+
+def draw_spread(
+    ax: Axes, times: NDArray, middle: NDArray, band: tuple[NDArray, NDArray] | None, look: Look, label: str
+) -> None:
+    """A line with its algorithm's markers, and a band around it."""
     mark: dict[str, Any] = {"marker": look.marker, "markevery": max(len(times) // 12, 1)}
     ax.plot(times, middle, color=look.colour, linestyle=look.line, label=label or None, zorder=4, **mark)
-    if spread and len(array) > 1:
-        ax.fill_between(times, low, high, color=look.colour, alpha=0.22, linewidth=0, zorder=3)
+    if band is not None:
+        ax.fill_between(times, *band, color=look.colour, alpha=0.22, linewidth=0, zorder=3)

@@ -1,0 +1,875 @@
+r"""A fair contest between optimizers: the same budget, the same number of tuning runs, fresh seeds, and the spread.
+
+A contest has two rounds. *Tuning*: each optimizer tries equally many settings of its grid on each problem. *Repeats*:
+its best setting runs again with seeds that tuning has not seen; only these runs are reported.
+
+The budget counts gradient evaluations: one call of the problem's oracle is one, so on one problem each run costs the
+same. A rule that compares losses is given them free.
+
+>>> from optlib import rules, surfaces
+>>> result = contest(
+...     surface(surfaces.ravine),
+...     {"sgd": (rules.sgd, {"lr": [1e-3, 1e-2, 1e-1]}), "momentum": (rules.momentum, {"lr": [1e-3, 1e-2, 1e-1]})},
+...     budget=100, seeds=3,
+... )
+>>> [(row.optimizer, row.chosen, row.failures, row.runs) for row in result.rows]
+[('momentum', {'lr': 0.01}, 0, 6), ('sgd', {'lr': 0.01}, 0, 6)]
+"""
+
+import csv
+import io
+import json
+import math
+import multiprocessing
+import os
+import pickle
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import oracles, rules
+from .models import Model, checked_data
+from .optimizer import Optimizer, Oracle, run, specification, takes_step
+from .surfaces import Surface
+
+Grid = Mapping[str, Any]
+
+# --- problems -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be made small, and where its gradients come from. `function`, `surface` and `examples` make one.
+
+    Parameters
+    ----------
+    name : what it is called in the table
+    oracle : seed -> oracle, which is a callable theta -> gradient, or (theta, t) -> gradient
+    start : seed -> theta, floats of shape (d,)
+    metric : theta -> number, the smaller the better; what is tuned for and reported
+    loss : theta -> number, for the rules that compare losses; others do without
+
+    A contest with several processes sends problems to them: the callables must then be known by name to a module.
+    """
+
+    name: str
+    oracle: Callable[[int], Oracle]
+    start: Callable[[int], ArrayLike]
+    metric: Callable[[NDArray], Any]
+    loss: Callable[[NDArray], Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A point, moved at random in a box around it; or a function of the seed."""
+
+    point: Any
+    spread: Any = 0.0
+
+    def __call__(self, seed: int) -> NDArray:
+        if callable(self.point):
+            return np.asarray(self.point(seed))
+        point = np.asarray(self.point, dtype=None if isinstance(self.point, np.ndarray) else float)
+        moved = point + self.spread * np.random.default_rng([seed, 0, 0, 1]).uniform(-1.0, 1.0, point.shape)
+        return moved.astype(point.dtype) if np.any(self.spread) else point
+
+
+@dataclass(frozen=True)
+class _Gradient:
+    """The same gradient for every seed, with normal noise of a constant size that differs from seed to seed."""
+
+    grad: Oracle
+    noise: float = 0.0
+
+    def __call__(self, seed: int) -> Oracle:
+        return oracles.noisy(self.grad, seed, eta=self.noise**2, gamma=0.0) if self.noise else self.grad
+
+
+@dataclass(frozen=True)
+class _Batches:
+    model: Any
+    X: Any
+    y: Any
+    size: int | None
+
+    def __call__(self, seed: int) -> Oracle:
+        if self.size is None:
+            return oracles.full_batch(self.model, self.X, self.y)
+        return oracles.minibatch(self.model, self.X, self.y, self.size, seed=seed)
+
+
+@dataclass(frozen=True)
+class _Loss:
+    model: Any
+    X: Any
+    y: Any
+
+    def __call__(self, theta: NDArray) -> Any:
+        return self.model.loss(theta, self.X, self.y)
+
+
+def function(
+    f: Callable[[NDArray], Any], grad: Oracle, start: Any, *,
+    name: str | None = None, spread: ArrayLike = 0.0, noise: float = 0.0,
+) -> Problem:  # fmt: skip
+    """A problem from a function and its gradient, yours as easily as ours.
+
+    Parameters
+    ----------
+    f : theta -> number, what is to be made small
+    grad : theta -> gradient, or (theta, t) -> gradient
+    start : floats of shape (d,), or seed -> such a point
+    name : by default that of `f`
+    spread : half the side of the box around `start` from which each seed draws its own start; a number or one for each
+        coordinate, 0 or more, in theta's units
+    noise : standard deviation of the normal noise in each gradient, 0 or more
+
+    Raises
+    ------
+    ValueError : a negative spread or noise. TypeError : what must be callable is not.
+
+    >>> problem = function(lambda x: float(x @ x), lambda x: 2 * x, [1.0, -1.0], name="mine", spread=0.5)
+    >>> bool((abs(problem.start(3) - [1.0, -1.0]) <= 0.5).all()), problem.name
+    (True, 'mine')
+    """
+    for what, value in (("f", f), ("grad", grad)):
+        if not callable(value):
+            raise TypeError(f"{what}={value!r} is not callable: give a function of theta")
+    for what, amount in (("spread", spread), ("noise", noise)):
+        if not (np.isfinite(amount) & (np.asarray(amount) >= 0)).all():
+            raise ValueError(f"{what}={amount!r} is out of range; allowed is [0, inf)")
+    name = name or getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__
+    return Problem(name, _Gradient(grad, float(noise)), _Start(start, np.asarray(spread, dtype=float)), f, f)
+
+
+def surface(f: Surface, *, noise: float = 0.0, spread: ArrayLike | None = None, name: str | None = None) -> Problem:
+    """A problem from a test surface: from its start, which each seed moves a little.
+
+    Parameters are those of `function`; by default the spread is a twentieth of the surface's domain, a coordinate.
+
+    >>> from optlib import surfaces
+    >>> surface(surfaces.bowl).start(0).shape
+    (2,)
+    """
+    if spread is None:
+        spread = np.array([high - low for low, high in f.domain]) / 20
+    return function(f, f.grad, f.start, name=name or f.name, spread=spread, noise=noise)
+
+
+def examples(
+    model: Model, X: ArrayLike, y: ArrayLike, *, batch: int | None = None, start: Any = None,
+    held_out: tuple[ArrayLike, ArrayLike] | None = None, metric: Callable[..., Any] | None = None,
+    name: str | None = None,
+) -> Problem:  # fmt: skip
+    """A problem from a model and data: each seed shuffles the batches and draws a start of its own.
+
+    Parameters
+    ----------
+    model : one of `optlib.models`, or any object with ``loss(theta, X, y)`` and ``grad(theta, X, y)``
+    X, y : n examples, as the model wants them
+    batch : examples in a mini-batch, 1 to n; None for all of them
+    start : floats of shape (d,), or seed -> such a point; by default the model's `init`, else zeros
+    held_out : the (X, y) on which the metric is taken; by default the data that are learnt from
+    metric : (theta, X, y) -> number, the smaller the better; by default the model's loss
+    name : by default that of the model's class
+
+    >>> from optlib import data, models
+    >>> problem = examples(models.LinearRegression(), *data.line(n=50), batch=10)
+    >>> problem.start(0), bool(problem.metric([2.0, 1.0]) < problem.metric([0.0, 0.0]))
+    (array([0., 0.]), True)
+    """
+    rows, targets = checked_data(X, y)
+    where = (rows, targets) if held_out is None else checked_data(*held_out)
+    if start is None:
+        start = getattr(model, "init", None) or np.zeros(rows.shape[1])
+    measure = _Loss(model, *where) if metric is None else _Metric(metric, *where)
+    source = _Batches(model, rows, targets, batch)
+    source(0)  # a batch that does not fit is found now
+    return Problem(name or type(model).__name__, source, _Start(start), measure, _Loss(model, rows, targets))
+
+
+@dataclass(frozen=True)
+class _Metric:
+    measure: Callable[..., Any]
+    X: Any
+    y: Any
+
+    def __call__(self, theta: NDArray) -> Any:
+        return self.measure(theta, self.X, self.y)
+
+
+# --- entries: a rule and the settings to try ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A rule, what stays fixed of its hyper-parameters, and the values to try of the others."""
+
+    name: str
+    rule: Callable
+    fixed: dict[str, Any]
+    grid: dict[str, list]
+
+    @property
+    def size(self) -> int:
+        return math.prod(len(values) for values in self.grid.values())
+
+    def setting(self, i: int) -> dict[str, Any]:
+        """Setting i of the grid, the last hyper-parameter changing fastest."""
+        chosen = {}
+        for name, values in reversed(self.grid.items()):
+            i, at = divmod(i, len(values))
+            chosen[name] = values[at]
+        return {name: chosen[name] for name in self.grid}
+
+    def optimizer(self, i: int) -> Optimizer:
+        return Optimizer(self.rule, **self.fixed, **self.setting(i))
+
+    def edges(self, i: int) -> list[str]:
+        """The hyper-parameters of setting i that are the least or the greatest of their values."""
+        found = []
+        for name, value in self.setting(i).items():
+            values = self.grid[name]
+            if len(values) < 2 or not all(_is_number(v) for v in values):
+                continue
+            low, high, closed = rules.RANGES.get(name, (-np.inf, np.inf, False))
+            if value == min(values) and value > low:
+                found.append(f"{name}={value:g} is the least of its grid")
+            elif value == max(values) and (value < high or not closed):
+                found.append(f"{name}={value:g} is the greatest of its grid")
+        return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _entry(name: str, given: Any) -> _Entry:
+    if isinstance(given, Optimizer):
+        return _Entry(name, given.rule, dict(given.hyper), {})
+    if callable(given):
+        given = (given, {})
+    if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping)):
+        raise TypeError(
+            f"optimizer {name!r} is {given!r}: give (rule, grid), as in (rules.adam, {{'lr': [1e-3, 1e-2]}}); "
+            "values that are no list stay fixed. An Optimizer runs as it is"
+        )
+    rule, values = given
+    _, _, defaults = specification(rule)
+    fixed = {k: v for k, v in values.items() if not isinstance(v, (list, tuple, np.ndarray, range))}
+    grid = {k: [_plain(x) for x in v] for k, v in values.items() if k not in fixed}
+    for key, tried in grid.items():
+        if not tried:
+            raise ValueError(f"optimizer {name!r}: the grid of {key} is empty; give at least one value, or a number")
+        for i, value in enumerate(tried):
+            if any(_same(value, earlier) for earlier in tried[:i]):
+                raise ValueError(f"optimizer {name!r}: the grid of {key} holds {value!r} twice: each try must differ")
+            if key in defaults:
+                _try(name, rule, {**fixed, key: value, **{k: v[0] for k, v in grid.items() if k != key}})
+    _try(name, rule, {**fixed, **{k: v[0] for k, v in grid.items()}})
+    return _Entry(name, rule, dict(fixed), grid)
+
+
+def _try(name: str, rule: Callable, hyper: dict[str, Any]) -> None:
+    try:
+        Optimizer(rule, **hyper)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"optimizer {name!r}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is b or (_is_number(a) and _is_number(b) and a == b)
+
+
+# --- one run --------------------------------------------------------------------------------------
+
+
+class _Task(NamedTuple):
+    problem: str
+    optimizer: str
+    setting: int
+    seed: int
+
+
+def _perform(problem: Problem, optimizer: Optimizer, seed: int, at: Sequence[int]) -> dict[str, Any]:
+    """The metric at the numbers of evaluations `at`, and how the run failed if it did."""
+    theta = np.asarray(problem.start(seed))
+    curve: list[float | None] = [_metric(problem, theta)]
+    failure = None
+    walk = run(optimizer, problem.oracle(seed), theta, loss=problem.loss)
+    try:
+        done = 0
+        for stop in at[1:]:
+            for point, _ in islice(walk, stop - done):
+                theta = point
+            done = stop
+            curve.append(_metric(problem, theta))
+            if curve[-1] is None:
+                failure = f"the metric is not finite at step {done}"
+                break
+    except (FloatingPointError, OverflowError) as error:  # NotFinite, and what Python's own floats raise
+        step = getattr(error, "step", None)
+        failure = f"not finite at step {step}" if step else f"{type(error).__name__} after step {done}"
+    curve += [None] * (len(at) - len(curve))
+    if failure is None and curve[0] is not None and curve[-1] is not None and curve[-1] > curve[0]:
+        failure = "worse than at the start"
+    return {"curve": curve, "failure": failure}
+
+
+def _metric(problem: Problem, theta: NDArray) -> float | None:
+    try:
+        with np.errstate(all="ignore"):
+            value = np.asarray(problem.metric(theta), dtype=float)
+    except (FloatingPointError, OverflowError):  # a failure, counted as one
+        return None
+    if value.size != 1:
+        raise ValueError(
+            f"the metric of problem {problem.name!r} gave an array of shape {value.shape} for theta of shape "
+            f"{theta.shape}: it must be one number"
+        )
+    return float(value.item()) if np.isfinite(value).all() else None
+
+
+def _named_run(problem: Problem, optimizer: Optimizer, task: _Task, at: Sequence[int]) -> dict[str, Any]:
+    try:
+        return _perform(problem, optimizer, task.seed, at)
+    except Exception as error:
+        error.add_note(f"in the contest: {optimizer!r} on problem {problem.name!r} with seed {task.seed}")
+        raise
+
+
+# --- the record on disk ---------------------------------------------------------------------------
+
+
+class _Record:
+    """Runs that are done, in memory and as lines of JSON, the first of which describes the contest."""
+
+    def __init__(self, path: str | os.PathLike | None, chosen: "_Contenders"):
+        self.path = None if path is None else Path(path)
+        self.done: dict[_Task, dict[str, Any]] = {}
+        if self.path is None:
+            return
+        described = chosen.described()
+        if self.path.exists() and self.path.stat().st_size:
+            self._read(described)
+        else:
+            self._append({"contest": described})
+
+    def _read(self, described: dict[str, Any]) -> None:
+        assert self.path is not None
+        raw = self.path.read_bytes()
+        whole = raw[: raw.rfind(b"\n") + 1]  # a last line without its end was cut by the interruption
+        try:
+            head, *lines = [json.loads(line) for line in whole.splitlines()] or [None]
+            before = head["contest"]
+            done = {_Task(*line["run"]): {"curve": line["curve"], "failure": line["failure"]} for line in lines}
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"{self.path} is no record of a contest: name another file. Nothing was changed") from None
+        differing = list(_differences(before, described))
+        if differing:
+            raise ValueError(
+                f"{self.path} records another contest: {'; '.join(differing)}. "
+                "Name another file, or remove this one to begin anew. Nothing was changed"
+            )
+        self.done = done
+        if len(whole) < len(raw):
+            os.truncate(self.path, len(whole))
+
+    def add(self, task: _Task, outcome: dict[str, Any]) -> None:
+        self.done[task] = outcome
+        if self.path is not None:
+            self._append({"run": list(task), **outcome})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        """One write of a whole line, on the disk before the next run begins."""
+        assert self.path is not None
+        data = (json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            os.write(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
+    """What differs between two descriptions, in words."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*before, *(k for k in now if k not in before)]:
+            place = f"{where} {key}".strip()
+            if key not in now:
+                yield f"{place} is only in the file"
+            elif key not in before:
+                yield f"{place} is not in the file"
+            else:
+                yield from _differences(before[key], now[key], place)
+    elif _is_number(before) and _is_number(now) and isinstance(now, float):
+        if not math.isclose(before, now, rel_tol=1e-6, abs_tol=1e-12):  # another machine may round otherwise
+            yield f"{where} was {before}, now {now}"
+    elif before != now:
+        yield f"{where} was {before}, now {now}"
+
+
+def _described(value: Any) -> Any:
+    """A hyper-parameter as JSON: numbers as they are; a schedule by its first values, for two may share a name."""
+    if callable(value):
+        first = [float(np.sum(value(t))) for t in (0, 1, 2, 5, 10, 20, 50, 100)]
+        return {"schedule": getattr(value, "__qualname__", type(value).__name__), "values": first}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return float(value) if _is_number(value) else repr(value)
+
+
+def _fingerprint(problem: Problem, seed: int) -> dict[str, Any]:
+    """Numbers that tell other data or another function of the same name."""
+    theta, oracle = np.asarray(problem.start(seed)), problem.oracle(seed)
+    sums = {"start": float(theta.sum()), "metric there": _metric(problem, theta), "gradient there": None}
+    with np.errstate(all="ignore"), suppress(FloatingPointError, OverflowError):
+        g = np.asarray(oracle(theta, t=0) if takes_step(oracle) else oracle(theta), dtype=float)
+        sums["gradient there"] = _finite(float(g.sum()))
+    return {"dimension": int(theta.size), **sums}
+
+
+# --- who runs, with which settings and seeds -------------------------------------------------------
+
+
+class _Contenders:
+    """All that decides a contest, checked."""
+
+    def __init__(
+        self, problems: Any, optimizers: Any, budget: int, tries: int | None, seeds: int, tuning_seeds: int, seed: int,
+        points: int, workers: int,
+    ):  # fmt: skip
+        self.problems = _named_problems(problems)
+        if not isinstance(optimizers, Mapping) or not optimizers:
+            raise ValueError(f"optimizers={optimizers!r}: give a dict with at least one entry, name -> (rule, grid)")
+        self.entries = {str(name): _entry(str(name), given) for name, given in optimizers.items()}
+        self.budget = _count("budget", budget)
+        self.seeds, self.tuning_seeds = _count("seeds", seeds), _count("tuning_seeds", tuning_seeds)
+        self.seed, self.workers = _count("seed", seed, 0), _count("workers", workers)
+        smallest = min(self.entries.values(), key=lambda entry: entry.size)
+        self.tries = smallest.size if tries is None else _count("tries", tries)
+        if self.tries > smallest.size:
+            raise ValueError(
+                f"tries={tries}, but the grid of optimizer {smallest.name!r} holds {smallest.size} settings, so it "
+                f"would be tuned less than others: give it more values, or tries={smallest.size} or fewer"
+            )
+        self.at = np.unique(np.linspace(0, self.budget, _count("points", points) + 1).round().astype(int)).tolist()
+
+    @property
+    def total(self) -> int:
+        """Runs of the whole contest."""
+        return len(self.problems) * len(self.entries) * (self.tries * self.tuning_seeds + self.seeds)
+
+    def settings(self, entry: _Entry) -> list[int]:
+        """The settings an optimizer tries: its grid in order, or a draw from it, the same for grids of one size."""
+        if entry.size == self.tries:
+            return list(range(entry.size))
+        drawn = np.random.default_rng([self.seed, 0, 0, 2]).choice(entry.size, self.tries, replace=False, shuffle=False)
+        return sorted(drawn.tolist())
+
+    def _tuning_of(self, problem: str, entry: _Entry, setting: int) -> list[_Task]:
+        return [_Task(problem, entry.name, setting, self.seed + s) for s in range(self.tuning_seeds)]
+
+    def _repeats_of(self, problem: str, entry: _Entry, setting: int) -> list[_Task]:
+        first = self.seed + self.tuning_seeds
+        return [_Task(problem, entry.name, setting, first + s) for s in range(self.seeds)]
+
+    def tuning(self) -> Iterator[_Task]:
+        for problem in self.problems:
+            for entry in self.entries.values():
+                for setting in self.settings(entry):
+                    yield from self._tuning_of(problem, entry, setting)
+
+    def repeats(self, best: Mapping[tuple[str, str], int]) -> Iterator[_Task]:
+        for (problem, name), setting in best.items():
+            yield from self._repeats_of(problem, self.entries[name], setting)
+
+    def best(self, problem: str, entry: _Entry, done: Mapping[_Task, dict]) -> int:
+        """The setting with the least median; of equal ones the first."""
+
+        def score(setting: int) -> float:
+            return statistics.median(_last(done[task]) for task in self._tuning_of(problem, entry, setting))
+
+        return min(self.settings(entry), key=score)
+
+    def described(self) -> dict[str, Any]:
+        """What must be the same when a contest goes on."""
+        return {
+            "format": 1, "budget": self.budget, "tries": self.tries, "seeds": self.seeds,
+            "tuning seeds": self.tuning_seeds, "seed": self.seed, "evaluations": self.at,
+            "problem": {name: _fingerprint(problem, self.seed) for name, problem in self.problems.items()},
+            "optimizer": {
+                entry.name: {
+                    "rule": entry.rule.__name__, "fixed": {k: _described(v) for k, v in entry.fixed.items()},
+                    "grid": {k: [_described(v) for v in values] for k, values in entry.grid.items()},
+                }
+                for entry in self.entries.values()
+            },
+        }  # fmt: skip
+
+    def result(self, best: Mapping[tuple[str, str], int], done: Mapping[_Task, dict]) -> "Contest":
+        """The table and the curves of the repeats."""
+        rows, curves = [], {}
+        for (problem, name), setting in best.items():
+            entry = self.entries[name]
+            outcomes = [done[task] for task in self._repeats_of(problem, entry, setting)]
+            curves[problem, name] = np.array([[_number(v) for v in outcome["curve"]] for outcome in outcomes])
+            tuned = [_last(done[t]) for i in self.settings(entry) for t in self._tuning_of(problem, entry, i)]
+            rows.append(_row(problem, entry, setting, outcomes, tuned))
+        order = {problem: i for i, problem in enumerate(self.problems)}
+        rows.sort(key=lambda row: (order[row.problem], row.median))
+        return Contest(
+            tuple(rows), np.array(self.at), curves, self.budget, self.tries, self.tuning_seeds, self.seeds, self.seed
+        )
+
+
+def _named_problems(problems: Any) -> dict[str, Problem]:
+    listed = [problems] if isinstance(problems, Problem) else list(problems)
+    if not listed:
+        raise ValueError("problems is empty: give at least one, as in [compare.surface(surfaces.ravine)]")
+    named: dict[str, Problem] = {}
+    for problem in listed:
+        if not isinstance(problem, Problem):
+            raise TypeError(
+                f"{problem!r} is no problem: make one with compare.function, compare.surface or compare.examples"
+            )
+        theta = np.asarray(problem.start(0))
+        if not np.issubdtype(theta.dtype, np.floating) or not theta.size:
+            raise TypeError(f"problem {problem.name!r} starts at {theta!r}: it must start at floats, as in [1.0, 2.0]")
+        if problem.name in named:
+            raise ValueError(f"two problems are called {problem.name!r}: give one another name=")
+        named[problem.name] = problem
+    return named
+
+
+def _count(name: str, value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name}={value!r}: it must be a whole number, {least} or more")
+    return int(value)
+
+
+def _number(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+def _last(outcome: Mapping[str, Any]) -> float:
+    """What a run has reached: infinity where it is not finite."""
+    return _number(outcome["curve"][-1])
+
+
+def _run_all(chosen: _Contenders, record: _Record, tasks: Sequence[_Task], bar: "_Bar") -> None:
+    """Every run that is not yet on record."""
+    waiting = []
+    for task in tasks:
+        if task in record.done:
+            bar.step(task)
+        else:
+            waiting.append(task)
+    jobs = {
+        task: (chosen.problems[task.problem], chosen.entries[task.optimizer].optimizer(task.setting), task, chosen.at)
+        for task in waiting
+    }
+    if chosen.workers == 1 or len(waiting) < 2:
+        for task, job in jobs.items():
+            record.add(task, _named_run(*job))
+            bar.step(task)
+        return
+    for job in jobs.values():
+        _check_sendable(job)
+    # spawned rather than forked, the same on every system, and safe where threads run
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(chosen.workers, len(waiting)), mp_context=spawned) as pool:
+        try:
+            futures = {pool.submit(_named_run, *job): task for task, job in jobs.items()}
+            for future in as_completed(futures):
+                record.add(futures[future], future.result())
+                bar.step(futures[future])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _check_sendable(job: tuple) -> None:
+    problem, optimizer, task, _ = job
+    for what, part in ((f"problem {problem.name!r}", problem), (f"optimizer {task.optimizer!r}", optimizer)):
+        try:
+            pickle.dumps(part)
+        except Exception as error:
+            raise TypeError(
+                f"{what} cannot be sent to another process ({error}): define its functions at the top of a module, "
+                "instead of as lambda or inside a function, or use workers=1"
+            ) from None
+
+
+class _Bar:
+    """Progress on one line of stderr."""
+
+    WIDTH = 30
+
+    def __init__(self, total: int, wanted: bool | None, stream: TextIO | None = None):
+        self.stream = sys.stderr if stream is None else stream
+        self.shown = self.stream.isatty() if wanted is None else wanted
+        self.total, self.done, self.drawn = total, 0, -math.inf
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.shown and self.done:
+            self.stream.write("\n")
+            self.stream.flush()
+
+    def step(self, task: _Task) -> None:
+        """One run is done."""
+        self.done += 1
+        now = time.monotonic()
+        if not self.shown or (now - self.drawn < 0.1 and self.done < self.total):
+            return
+        self.drawn = now
+        full = self.WIDTH * self.done // self.total
+        told = f"{self.done}/{self.total} runs, {task.optimizer} on {task.problem}"
+        self.stream.write(f"\r\x1b[K[{'#' * full}{'.' * (self.WIDTH - full)}] {told[:60]}")
+        self.stream.flush()
+
+
+# --- the result -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """One optimizer on one problem. Median and quartiles are over the repeats; what is not finite counts as inf."""
+
+    problem: str
+    optimizer: str
+    median: float
+    low: float  #: 25th percentile
+    high: float  #: 75th percentile
+    failures: int  #: of the repeats: not finite, or worse than at the start
+    repeats: int
+    runs: int  #: all runs spent, tuning included
+    tuning_failures: int  #: of the tuning runs: those that are not finite
+    chosen: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()  #: how the failed repeats failed, each once
+
+
+def _row(problem: str, entry: _Entry, setting: int, outcomes: Sequence[Mapping], tuned: Sequence[float]) -> Row:
+    last = np.array([_last(outcome) for outcome in outcomes])
+    # ranks that exist: between a number and infinity there is nothing to interpolate
+    low, middle, high = (float(np.quantile(last, q, method=how)) for q, how in _QUARTILES)
+    failures = [outcome["failure"] for outcome in outcomes if outcome["failure"]]
+    if all(math.isinf(value) for value in tuned):
+        warnings = ["no setting of the grid stays finite"]
+    else:
+        warnings = entry.edges(setting)
+    return Row(
+        problem, entry.name, middle, low, high, len(failures), len(outcomes), len(tuned) + len(outcomes),
+        sum(map(math.isinf, tuned)), entry.setting(setting), tuple(warnings), tuple(dict.fromkeys(failures)),
+    )  # fmt: skip
+
+
+_QUARTILES: tuple[tuple[float, Any], ...] = ((0.25, "lower"), (0.5, "inverted_cdf"), (0.75, "higher"))
+
+_HEAD = ("problem", "optimizer", "median", "25 % .. 75 %", "failed", "runs", "chosen")
+_HEAD_ZH = ("问题", "算法", "中位数", "25 % .. 75 %", "失败", "运行", "选用")
+
+
+@dataclass(frozen=True, repr=False)
+class Contest:
+    """The outcome of a `contest`: prints as a table, is one in a notebook, and goes to CSV or JSON.
+
+    `rows` are sorted by problem, then by median. ``curves[problem, optimizer]``, of shape (seeds, points), is the
+    metric at the numbers of gradient evaluations in `evaluations`, infinite once a run has failed; see `view.contest`.
+    """
+
+    rows: tuple[Row, ...]
+    evaluations: NDArray
+    curves: dict[tuple[str, str], NDArray] = field(compare=False)
+    budget: int
+    tries: int
+    tuning_seeds: int
+    seeds: int
+    seed: int
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Names of the problems, in the order given."""
+        return tuple(dict.fromkeys(row.problem for row in self.rows))
+
+    @property
+    def runs(self) -> int:
+        """All runs spent, tuning included."""
+        return sum(row.runs for row in self.rows)
+
+    def row(self, problem: str, optimizer: str) -> Row:
+        """The row of one optimizer on one problem; KeyError if there is none."""
+        for row in self.rows:
+            if (row.problem, row.optimizer) == (problem, optimizer):
+                return row
+        has = ", ".join(f"{row.optimizer} on {row.problem}" for row in self.rows)
+        raise KeyError(f"no {optimizer!r} on {problem!r} in this contest; it has {has}")
+
+    @property
+    def terms(self) -> str:
+        """Budget, tuning and repeats in one line: what a comparison must state."""
+        return (
+            f"budget {self.budget} gradient evaluation{'s' * (self.budget > 1)}; "
+            f"{self.tries} setting{'s' * (self.tries > 1)} tried with {self.tuning_seeds} "
+            f"seed{'s' * (self.tuning_seeds > 1)}, the best repeated with {self.seeds} fresh "
+            f"seed{'s' * (self.seeds > 1)}"
+        )
+
+    def __str__(self) -> str:
+        cells = [_HEAD, *(_cells(row) for row in self.rows)]
+        widths = [max(len(line[i]) for line in cells) for i in range(len(_HEAD))]
+        pad = [str.rjust if i in (2, 4, 5) else str.ljust for i in range(len(_HEAD))]
+        lines = ["  ".join(p(cell, w) for p, cell, w in zip(pad, line, widths, strict=True)).rstrip() for line in cells]
+        return "\n".join([self.terms, *lines])
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        head = [en if en == zh else f"{en} · {zh}" for en, zh in zip(_HEAD, _HEAD_ZH, strict=True)]
+        lines = [f"| {' | '.join(head)} |", "|---|---|--:|---|--:|--:|---|"]
+        lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in _cells(row))} |" for row in self.rows]
+        return "\n".join(lines)
+
+    def to_csv(self, path: str | os.PathLike | None = None) -> str:
+        """The table as CSV, one line a row; written to `path` if given, and returned. `chosen` is JSON in one cell."""
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(_FIELDS)
+        for row in self.rows:
+            told = _told(row)
+            writer.writerow([json.dumps(v) if isinstance(v, (dict, list)) else v for v in told.values()])
+        return _written(out.getvalue(), path)
+
+    def to_json(self, path: str | os.PathLike | None = None) -> str:
+        """Terms, table and curves as JSON; written to `path` if given, and returned. What is not finite is null."""
+        told = {
+            "budget": self.budget, "tries": self.tries, "tuning_seeds": self.tuning_seeds, "seeds": self.seeds,
+            "seed": self.seed, "rows": [_told(row) for row in self.rows], "evaluations": self.evaluations.tolist(),
+            "curves": [
+                {"problem": problem, "optimizer": name, "values": [[_finite(v) for v in run] for run in runs.tolist()]}
+                for (problem, name), runs in self.curves.items()
+            ],
+        }  # fmt: skip
+        return _written(json.dumps(told, ensure_ascii=False, allow_nan=False, indent=1) + "\n", path)
+
+
+_FIELDS = tuple(Row.__dataclass_fields__)
+
+
+def _told(row: Row) -> dict[str, Any]:
+    """A row as JSON."""
+    told = {name: getattr(row, name) for name in _FIELDS}
+    told |= {name: _finite(told[name]) for name in ("median", "low", "high")}
+    told["chosen"] = {name: _described(value) for name, value in row.chosen.items()}
+    return told | {name: list(told[name]) for name in ("warnings", "reasons")}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """A row as text."""
+    chosen = ", ".join(f"{name}={_short(value)}" for name, value in row.chosen.items()) or "as given"
+    if row.warnings:
+        chosen += f"  ({'; '.join(row.warnings)})"
+    return (
+        row.problem, row.optimizer, f"{row.median:.3g}", f"{row.low:.3g} .. {row.high:.3g}",
+        f"{row.failures}/{row.repeats}", str(row.runs), chosen,
+    )  # fmt: skip
+
+
+def _short(value: Any) -> str:
+    if _is_number(value):
+        return f"{value:.6g}"
+    return getattr(value, "__qualname__", None) or repr(value)
+
+
+def _written(text: str, path: str | os.PathLike | None) -> str:
+    """The text, and a file of it that is never seen half written."""
+    if path is not None:
+        target = Path(path)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            beside.write_text(text, encoding="utf-8", newline="")
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+    return text
+
+
+# --- the contest ----------------------------------------------------------------------------------
+
+
+def contest(
+    problems: Problem | Sequence[Problem], optimizers: Mapping[str, Any], *, budget: int, tries: int | None = None,
+    seeds: int = 5, tuning_seeds: int = 1, seed: int = 0, points: int = 50, file: str | os.PathLike | None = None,
+    workers: int = 1, progress: bool | None = None,
+) -> "Contest":  # fmt: skip
+    """Tune each optimizer on the same number of runs, repeat its best setting with fresh seeds, and tabulate.
+
+    Parameters
+    ----------
+    problems : what `function`, `surface` or `examples` make, or your own `Problem`; each with a name of its own
+    optimizers : name -> (rule, grid). In the grid a list holds values to try, anything else stays fixed; several lists
+        give all combinations. An `Optimizer` instead runs as it is
+    budget : gradient evaluations of each run, 1 or more
+    tries : settings each optimizer may try on each problem; by default the size of the smallest grid. A larger grid is
+        searched at random (without repetition), a smaller one is refused, since it would be less well tuned
+    seeds : fresh seeds for the repeats of the best setting, 1 or more
+    tuning_seeds : seeds with which each setting is tried; the setting with the least median wins
+    seed : the first of all seeds: tuning has seed, seed + 1, ..., the repeats those that follow
+    points : at how many numbers of evaluations, spread evenly after the start, the metric is recorded
+    file : a record of JSON lines, one appended as each run ends. The same contest called again goes on from there;
+        the record of another one is refused, naming the difference. What your functions compute is compared only at
+        the start of the first run
+    workers : processes; with more than 1, a script needs ``if __name__ == "__main__":`` around the call
+    progress : whether to show a bar on stderr; by default where that is a terminal
+
+    Returns
+    -------
+    Contest, which prints as a table.
+
+    Raises
+    ------
+    ValueError, TypeError : grids, numbers or names that make no fair contest, before any run; a record of another one.
+    Whatever your own function raises, with a note that names the run. Divergence is no error: it is counted.
+
+    >>> from optlib import rules, surfaces
+    >>> grid = {"lr": [0.01, 0.1, 1.0]}
+    >>> print(contest(surface(surfaces.bowl), {"sgd": (rules.sgd, grid), "adam": (rules.adam, grid)}, budget=30))
+    budget 30 gradient evaluations; 3 settings tried with 1 seed, the best repeated with 5 fresh seeds
+    problem  optimizer  median  25 % .. 75 %      failed  runs  chosen
+    bowl     sgd             0  0 .. 0               0/5     8  lr=1  (lr=1 is the greatest of its grid)
+    bowl     adam       0.0686  0.0528 .. 0.0761     0/5     8  lr=0.1
+    """
+    chosen = _Contenders(problems, optimizers, budget, tries, seeds, tuning_seeds, seed, points, workers)
+    record = _Record(file, chosen)
+    with _Bar(chosen.total, progress) as bar:
+        best = {}
+        tuning = list(chosen.tuning())
+        _run_all(chosen, record, tuning, bar)
+        for problem in chosen.problems:
+            for entry in chosen.entries.values():
+                best[problem, entry.name] = chosen.best(problem, entry, record.done)
+        _run_all(chosen, record, list(chosen.repeats(best)), bar)
+    return chosen.result(best, record.done)

@@ -1,0 +1,161 @@
+r"""The spectrum of a Hessian from its products with vectors alone: Lanczos, Ritz values, spectral density."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._checks import like, number, vector, whole
+
+Product = Callable[[NDArray], ArrayLike]
+
+
+class Krylov(NamedTuple):
+    """An orthonormal basis of a Krylov space, and the matrix seen in it. Made by `lanczos`."""
+
+    basis: NDArray  #: columns, of shape (d, k)
+    diagonal: NDArray  #: of the tridiagonal matrix T, of shape (k,)
+    beside: NDArray  #: beside its diagonal, of shape (k - 1,)
+
+    @property
+    def matrix(self) -> NDArray:
+        """T, of shape (k, k)."""
+        return np.diag(self.diagonal) + np.diag(self.beside, 1) + np.diag(self.beside, -1)
+
+
+class Density(NamedTuple):
+    """A spectrum as weighted points, and smoothed. Made by `spectral_density`."""
+
+    values: NDArray  #: eigenvalue estimates, ascending
+    weights: NDArray  #: the share of the spectrum that each stands for; they sum to 1
+    grid: NDArray  #: where the smooth curve is drawn
+    curve: NDArray  #: the density there; its integral is 1
+
+    def moment(self, power: int) -> float:
+        """The mean of the eigenvalues' powers, an estimate of tr(H^power)/d."""
+        return float(self.weights @ self.values**power)
+
+
+def lanczos(product: Product, start: ArrayLike, k: int) -> Krylov:
+    r"""Lanczos' tridiagonalisation with full reorthogonalisation: :math:`V^\top H V = T`.
+
+    .. math:: \beta_j v_{j+1} = H v_j - \alpha_j v_j - \beta_{j-1} v_{j-1}, \qquad \alpha_j = v_j^\top H v_j
+
+    In exact arithmetic three terms suffice; in floating point the basis loses its right angles as soon as a Ritz value
+    has converged, and copies of that value appear. So each new vector is made orthogonal to all before it, twice.
+
+    Parameters
+    ----------
+    product : v -> H v for a symmetric H of shape (d, d), which need never be written down
+    start : first vector, of shape (d,), not zero
+    k : most vectors, 1 to d; fewer come back where the Krylov space ends before
+
+    Returns
+    -------
+    Krylov : `basis` (d, k), and the two diagonals of T.
+
+    Raises
+    ------
+    ValueError : a start of zeros, k out of range, a product of another shape or not finite.
+
+    Source: Lanczos (1950); Golub & Van Loan (2013), section 10.1 and 10.3 on reorthogonalisation.
+
+    >>> H = np.diag([1.0, 2.0, 5.0])
+    >>> krylov = lanczos(lambda v: H @ v, [1.0, 1.0, 1.0], k=3)
+    >>> np.linalg.eigvalsh(krylov.matrix).round(12)
+    array([1., 2., 5.])
+    """
+    v = vector(start, "start")
+    k = whole(k, "k", 1, v.size)
+    norm = np.linalg.norm(v)
+    if norm == 0:
+        raise ValueError("start is zero, and spans nothing: give a vector with a length, such as a random one")
+    basis = np.empty((v.size, k))
+    diagonal, beside = np.empty(k), np.empty(k)
+    basis[:, 0] = v / norm
+    scale = 0.0
+    for j in range(k):
+        w = like(product(basis[:, j].copy()), basis[:, j], "product(v)").copy()
+        diagonal[j] = basis[:, j] @ w
+        scale = max(scale, float(np.linalg.norm(w)))
+        known = basis[:, : j + 1]
+        for _ in range(2):  # once more removes what rounding left
+            w -= known @ (known.T @ w)
+        beside[j] = np.linalg.norm(w)
+        if j + 1 == k or beside[j] <= 1e-12 * scale:  # the space is used up: what is left is rounding
+            break
+        basis[:, j + 1] = w / beside[j]
+    return Krylov(basis[:, : j + 1], diagonal[: j + 1], beside[:j])
+
+
+def ritz(product: Product, start: ArrayLike, k: int) -> tuple[NDArray, NDArray]:
+    """Ritz values and vectors: eigenvalues as far as k products with vectors show them, the extreme ones first to
+    converge.
+
+    Parameters are those of `lanczos`.
+
+    Returns
+    -------
+    values, ascending, of shape (k,), and the vectors as columns, of shape (d, k).
+
+    Source: Parlett (1980), *The Symmetric Eigenvalue Problem*, chapters 11 to 13.
+
+    >>> H = np.diag(np.arange(1.0, 101.0))
+    >>> values, vectors = ritz(lambda v: H @ v, np.ones(100), k=40)
+    >>> values[-1].round(4), vectors.shape
+    (np.float64(100.0), (100, 40))
+    """
+    krylov = lanczos(product, start, k)
+    values, y = np.linalg.eigh(krylov.matrix)
+    return values, krylov.basis @ y
+
+
+def spectral_density(
+    product: Product, d: int, *, k: int = 30, probes: int = 10, seed: int = 0,
+    width: float | None = None, points: int = 400,
+) -> Density:  # fmt: skip
+    r"""Stochastic Lanczos quadrature: the whole spectrum's shape from a few random vectors.
+
+    Each random start v, of length 1, gives Ritz values :math:`\theta_j` with weights :math:`\tau_j^2`, the squares of
+    the first entries of T's eigenvectors, and :math:`\sum_j \tau_j^2 p(\theta_j) = v^\top p(H) v` exactly for
+    polynomials p of degree below 2k. The mean over starts estimates :math:`\mathrm{tr}\,p(H)/d`; a Gaussian on each
+    point makes a curve.
+
+    Parameters
+    ----------
+    product : v -> H v for a symmetric H
+    d : number of parameters
+    k : Lanczos steps for each start, 1 to d (more is cut to d)
+    probes : random starts, 1 or more
+    seed : of the starts
+    width : standard deviation of the Gaussians; by default 1 % of the spectrum's range
+    points : length of the grid on which the curve is drawn
+
+    Source: Golub & Meurant (1994); Ghorbani, Krishnan & Xiao (2019), section 2.
+
+    >>> H = np.diag([0.0, 0.0, 0.0, 4.0])
+    >>> density = spectral_density(lambda v: H @ v, 4, k=2, probes=200)
+    >>> bool(abs(density.moment(1) - 1.0) < 0.2), density.values.max().round(9)
+    (True, np.float64(4.0))
+    """
+    d, k = whole(d, "d"), whole(k, "k")
+    probes, points = whole(probes, "probes"), whole(points, "points", 2)
+    rng = np.random.default_rng(seed)
+    values, weights = [], []
+    for _ in range(probes):
+        krylov = lanczos(product, rng.standard_normal(d), min(k, d))
+        nodes, y = np.linalg.eigh(krylov.matrix)
+        values.append(nodes)
+        weights.append(y[0] ** 2 / probes)
+    return _smooth(np.concatenate(values), np.concatenate(weights), width, points)
+
+
+def _smooth(values: NDArray, weights: NDArray, width: float | None, points: int) -> Density:
+    order = np.argsort(values, kind="stable")
+    values, weights = values[order], weights[order]
+    spread = float(values[-1] - values[0]) or max(1.0, abs(float(values[0])))
+    sigma = 0.01 * spread if width is None else number(width, "width", open_low=True)
+    grid = np.linspace(values[0] - 5 * sigma, values[-1] + 5 * sigma, points)
+    bells = np.exp(-0.5 * ((grid[:, None] - values) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+    return Density(values, weights, grid, bells @ weights)

@@ -1,0 +1,76 @@
+"""The library's reference is complete: every room, every public name, and an example for what computes."""
+
+import doctest
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
+
+import api
+import pytest
+
+import optlib
+from optlib import oracles, rules, schedules
+
+ROOT = Path(optlib.__file__).parent
+BOOK = ROOT.parent / "book"
+LISTED = re.findall(r"^```\{api\} (\S+)$", "".join(p.read_text(encoding="utf-8") for p in BOOK.glob("api*.md")), re.M)
+FILES = [path for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+ROOMS = ["optlib", *sorted(f"optlib.{path.stem}" for path in FILES if not path.name.startswith("_"))]
+
+
+def test_every_room_is_listed_once():
+    rooms = [name for name in ROOMS if name != "optlib.optimizer"]  # its names stand in optlib itself
+    assert sorted(LISTED) == sorted(rooms), "a page book/api*.md needs a heading and ```{api} optlib.ROOM```"
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_every_public_name_is_documented(name):
+    module = import_module(name)
+    text = api.reference(module)
+    for part in (module, *api.submodules(module)):
+        assert api.public(part) or list(api.submodules(part))
+        for public, value in api.public(part).items():
+            assert re.search(rf"^\.\. py:\w+:: {public}(\(|$)", text, re.M), f"{part.__name__}.{public} is missing"
+            if inspect.isclass(value) or inspect.isfunction(value):
+                assert inspect.getdoc(value), f"{part.__name__}.{public} has no docstring"
+
+
+def test_what_is_imported_from_elsewhere_is_not_listed():
+    assert "np" not in api.public(import_module("optlib.oracles"))
+    assert "checked_data" not in api.public(import_module("optlib.oracles"))
+
+
+def examples_of(value) -> list:
+    return doctest.DocTestParser().get_examples(value.__doc__ or "")
+
+
+#: They are shown in another's example; so are classes, in that of the function that their docstring says makes them.
+SHOWN_BY = {"full_batch": "FullBatch", "single": "minibatch", "Measured": "hard_examples"}
+
+
+@pytest.mark.parametrize("name", rules.TABLE)
+def test_every_rule_has_an_example(name):
+    assert examples_of(rules.TABLE[name]), f"rules.{name} has no doctest"
+
+
+@pytest.mark.parametrize("module", [schedules, oracles], ids=lambda module: module.__name__)
+def test_every_schedule_and_oracle_has_an_example(module):
+    own = api.public(module)
+    for name, value in own.items():
+        if inspect.isfunction(value) or inspect.isclass(value):
+            made_by = re.search(r"(?:Made by|outcome of) `(\w+)`", value.__doc__ or "")
+            shown_by = made_by[1] if made_by and not examples_of(value) else SHOWN_BY.get(name, name)
+            assert examples_of(own[shown_by]), f"{module.__name__}.{name} has no doctest"
+
+
+def test_sections_become_lists_and_errors_are_taken_apart():
+    text = api.restructured(
+        "Do it with `x`s.\n\n.. math:: a &= b \\\\\n    c &= d\n\nParameters\n----------\nx, y : of shape (d,)\n"
+        "    and more\n**kw : others\n\nRaises\n------\nValueError : a bad x;\nTypeError : no\nnumber.\n\n>>> 1\n1"
+    )
+    assert "Do it with ``x``\\ s." in text
+    assert "    \\begin{aligned}\n    a &= b" in text
+    assert "``x``, ``y``\n    of shape (d,)\n    and more\n``**kw``\n    others" in text
+    assert "``ValueError``\n    a bad x\n``TypeError``\n    no number." in text
+    assert text.endswith(">>> 1\n1")
