@@ -49,5 +49,4 @@ def write(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict:
     app.connect("downhill-notebook", place, priority=400)
     app.connect("build-finished", write)
-    app.add_js_file("explore.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

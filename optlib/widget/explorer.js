@@ -334,7 +334,7 @@ function python(lib, state) {
   const runs = state.runs.map((run, i) => {
     const hyper = Object.entries(run.hyper).filter(([name, v]) => v !== lib.rules[run.rule].defaults[name]);
     const loss = lib.rules[run.rule].given.includes("loss") ? ", loss=f" : "";
-    return `    "${names[i]}": descend(Optimizer(rules.${run.rule}${hyper.map(([n, v]) => `, ${n}=${value(v)}`).join("")}), f.grad, ${json(state.start)}, steps=${state.steps}${loss}),\n`;
+    return `    "${names[i]}": descend(Optimizer(rules.${run.rule}${hyper.map(([n, v]) => `, ${n}=${value(v)}`).join("")}), f.grad, [${state.start.map(number).join(", ")}], steps=${state.steps}${loss}),\n`;
   });
   const more = state.runs.some((r) => Object.values(r.hyper).some(isSchedule)) ? ", schedules" : "";
   const draw = state.start.length === 2 ? "view.contour" : "view.curve";
@@ -1106,8 +1106,8 @@ class Figure {
     const tick = (now) => {
       if (!this.playing || !this.alive) return;
       const whole = stills ? 6000 : Math.min(Math.max(state.steps * 40, 2500), 8000);
-      let t = from + ((now - begun) / whole) * state.steps;
-      if (stills) t = from + Math.floor(((now - begun) / whole) * 10) * (state.steps / 10);
+      let t = from + Math.max((now - begun) / whole, 0) * state.steps; // a frame's time may lie before the click
+      if (stills) t = from + Math.floor(Math.max((now - begun) / whole, 0) * 10) * (state.steps / 10);
       state.at = Math.min(Math.floor(t), state.steps);
       this.refresh();
       if (state.at >= state.steps) { this.pause(); return; }
@@ -1128,6 +1128,8 @@ class Figure {
   // -- sharing
 
   address() { return this.options.address(packed(difference(this.state, this.initial))); }
+
+  pythonText() { return python(this.lib, this.state); }
 
   async copy(text) {
     this.shareOut.replaceChildren();

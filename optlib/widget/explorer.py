@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import rules, schedules
 from ..compile.front import library
 from ..optimizer import Optimizer, run
-from ..surfaces import Surface
+from ..surfaces import TABLE, Surface
 from . import labels, noise, presets
 from .controls import STATIC, SYMBOLS
 from .presets import DEFAULTS, EXAMPLES, PRESETS, SURFACES, State
@@ -340,7 +340,7 @@ def _tables() -> State:
         "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in labels.LABELS.items()},
         "algorithms": labels.ALGORITHMS, "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
         "symbols": _LETTERS, "looks": looks, "series": style._SERIES, "ground": style.GROUND,
-        "defaults": DEFAULTS, "rates": presets.RATES, "library": {name: 1 for name in SURFACES if name not in EXAMPLES},
+        "defaults": DEFAULTS, "rates": presets.RATES, "library": {name: 1 for name in TABLE},
     }  # fmt: skip
 
 

@@ -5,6 +5,8 @@ A state is plain JSON. What a scene does not name has the value of :data:`DEFAUL
 
 from typing import Any
 
+from numpy import exp
+
 from .. import data
 from ..surfaces import TABLE, Surface
 
@@ -48,8 +50,25 @@ regression = Surface(
     "half the mean squared error of a line, intercept x and slope y, on 20 examples of optlib.data.line",
 )  # fmt: skip
 
+# --- a plain with one well ------------------------------------------------------------------------
+
+
+def _plain(x, y):
+    return 1 - exp(-(x * x + y * y) / 2)
+
+
+def _plain_gradient(x, y):
+    w = exp(-(x * x + y * y) / 2)
+    return w * x, w * y
+
+
+plain = Surface(
+    "plain", _plain, _plain_gradient, ((-4.0, 4.0), (-4.0, 4.0)), (2.9, 1.4), ((0.0, 0.0),),
+    "1 - exp(-(x² + y²)/2): the gradient dies away with distance",
+)  # fmt: skip
+
 #: All surfaces of the explorer by name, those of `optlib.surfaces` first.
-SURFACES: dict[str, Surface] = {**TABLE, "regression": regression}
+SURFACES: dict[str, Surface] = {**TABLE, "regression": regression, "plain": plain}
 
 #: Losses that are means over examples: surface -> (gradient of one example, the examples).
 EXAMPLES = {"regression": (_example_gradient, _LINE)}
@@ -124,8 +143,8 @@ PRESETS: dict[str, State] = {
         "runs": [run("sgd", lr=0.1), run("momentum", lr=0.1), run("adam", lr=0.1)], "sliders": ["start.1", "noise"],
     },
     "plateau": {
-        "surface": "beale", "start": [-3.6, 1.1], "steps": 200, "series": "gradient",
-        "runs": [run("sgd", lr=0.005), run("momentum", lr=0.002), run("adam", lr=0.1), run("rmsprop", lr=0.05)],
+        "surface": "plain", "start": [2.9, 1.4], "steps": 200, "series": "gradient", "levels": "linear",
+        "runs": [run("sgd", lr=1.0), run("momentum", lr=1.0, gamma=0.9), run("adagrad", lr=0.3), run("adam", lr=0.05)],
     },
     "ravine": {
         "surface": "ravine", "start": [-10.0, 1.0], "steps": 100, "cartoon": False,
@@ -137,8 +156,8 @@ PRESETS: dict[str, State] = {
         "axes": [["lr", 0.0, 0.45], ["gamma", 0.0, 1.0]],
     },
     "barrier": {
-        "scene": "line", "surface": "waves", "start": [-5.0], "steps": 150, "series": "x",
-        "runs": [run("sgd", lr=0.05), run("momentum", lr=0.05, gamma=0.9)],
+        "scene": "line", "surface": "waves", "start": [-7.0], "steps": 150, "series": "x",
+        "runs": [run("sgd", lr=0.08), run("momentum", lr=0.08, gamma=0.9)],
     },
     "nesterov": {
         "surface": "ravine", "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 60, "cartoon": True, "at": 2,
@@ -159,8 +178,7 @@ PRESETS: dict[str, State] = {
     "reddi": {
         "scene": "time", "surface": "stream", "start": [0.0], "steps": 900, "series": "x", "project": True,
         "domain": [[-1.0, 1.0]], "stream": [[6.0], [-1.0], [-1.0], [-1.0], [-1.0]],
-        "runs": [run("adam", lr=0.05, beta1=0.0, beta2=0.3), run("amsgrad", lr=0.05, beta1=0.0, beta2=0.3),
-                 run("sgd", lr=0.01)],
+        "runs": [run("adam", lr=0.05, beta1=0.0, beta2=0.3), run("amsgrad", lr=0.05, beta1=0.0, beta2=0.3)],
     },
     "race-lowlands": {
         "surface": "three_lowlands", "steps": 200,
