@@ -40,6 +40,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "three_lowlands": ("Three lowlands", "三片洼地"),
     "waves": ("Waves (one coordinate)", "波浪（一维）"),
     "regression": ("Regression on 20 examples", "20 个样本的回归"),
+    "three_points": ("Regression on 3 examples", "3 个样本的回归"),
     "plain": ("A plain with a well", "平原上的一口井"),
     "stream": ("Given gradients", "给定的梯度"),
     # the picture

@@ -5,6 +5,7 @@ A state is plain JSON. What a scene does not name has the value of :data:`DEFAUL
 
 from typing import Any
 
+import numpy as np
 from numpy import exp
 
 from .. import data
@@ -12,42 +13,67 @@ from ..surfaces import TABLE, Surface
 
 State = dict[str, Any]
 
-# --- a regression whose noise is real -------------------------------------------------------------
+# --- regressions: a line with intercept x and slope y, through examples (a, b) --------------------
 
 _X, _Y = data.line(n=20, seed=0)
-_LINE = tuple((round(float(a), 3), round(float(b), 3)) for a, b in zip(_X[:, 1], _Y, strict=True))
+_TWENTY = tuple((round(float(a), 3), round(float(b), 3)) for a, b in zip(_X[:, 1], _Y, strict=True))
+_THREE = tuple((float(a), float(b)) for a, b in zip(data.three_points()[0][:, 1], data.three_points()[1], strict=True))
+
+
+def _error(x, y, a, b):
+    return x + y * a - b
 
 
 def _example_gradient(x, y, a, b):
-    e = x + y * a - b
+    e = _error(x, y, a, b)
     return e, e * a
 
 
-def _regression(x, y):
+def _twenty(x, y):
     f = 0 * x
-    for a, b in _LINE:
-        e = x + y * a - b
+    for a, b in _TWENTY:
+        e = _error(x, y, a, b)
         f = f + e * e
     return f / 40
 
 
-def _regression_gradient(x, y):
+def _twenty_gradient(x, y):
     dx, dy = 0 * x, 0 * y
-    for a, b in _LINE:
-        e = x + y * a - b
-        dx, dy = dx + e, dy + e * a
+    for a, b in _TWENTY:
+        gx, gy = _example_gradient(x, y, a, b)
+        dx, dy = dx + gx, dy + gy
     return dx / 20, dy / 20
 
 
-def _least_squares() -> tuple[float, float]:
-    n, sa, sb = len(_LINE), sum(a for a, _ in _LINE), sum(b for _, b in _LINE)
-    slope = (sum(a * b for a, b in _LINE) - sa * sb / n) / (sum(a * a for a, _ in _LINE) - sa * sa / n)
-    return (sb - slope * sa) / n, slope
+def _three(x, y):
+    f = 0 * x
+    for a, b in _THREE:
+        e = _error(x, y, a, b)
+        f = f + e * e
+    return f / 6
+
+
+def _three_gradient(x, y):
+    dx, dy = 0 * x, 0 * y
+    for a, b in _THREE:
+        gx, gy = _example_gradient(x, y, a, b)
+        dx, dy = dx + gx, dy + gy
+    return dx / 3, dy / 3
+
+
+def _least_squares(examples: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    slope, intercept = np.polyfit(*np.transpose(examples), 1)
+    return float(intercept), float(slope)
 
 
 regression = Surface(
-    "regression", _regression, _regression_gradient, ((-1.5, 3.5), (-1.5, 4.5)), (-1.0, -1.0), (_least_squares(),),
-    "half the mean squared error of a line, intercept x and slope y, on 20 examples of optlib.data.line",
+    "regression", _twenty, _twenty_gradient, ((-1.5, 3.5), (-1.5, 4.5)), (-1.0, -1.0), (_least_squares(_TWENTY),),
+    "half the mean squared error of a line on 20 examples of optlib.data.line",
+)  # fmt: skip
+
+three_points = Surface(
+    "three_points", _three, _three_gradient, ((-4.0, 4.0), (-2.0, 5.0)), (-1.0, 4.0), (_least_squares(_THREE),),
+    "half the mean squared error of a line on the three examples of optlib.data.three_points",
 )  # fmt: skip
 
 # --- a plain with one well ------------------------------------------------------------------------
@@ -68,10 +94,12 @@ plain = Surface(
 )  # fmt: skip
 
 #: All surfaces of the explorer by name, those of `optlib.surfaces` first.
-SURFACES: dict[str, Surface] = {**TABLE, "regression": regression, "plain": plain}
+SURFACES: dict[str, Surface] = {
+    **TABLE, **{s.name: s for s in (regression, three_points, plain)},
+}  # fmt: skip
 
 #: Losses that are means over examples: surface -> (gradient of one example, the examples).
-EXAMPLES = {"regression": (_example_gradient, _LINE)}
+EXAMPLES = {"regression": (_example_gradient, _TWENTY), "three_points": (_example_gradient, _THREE)}
 
 # --- scenes ---------------------------------------------------------------------------------------
 
@@ -131,8 +159,8 @@ def _signal() -> list[list[float]]:
 
 PRESETS: dict[str, State] = {
     "learning-rates": {
-        "surface": "ravine", "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 40, "limit": True,
-        "runs": [run("sgd", lr=lr) for lr in (0.01, 0.1, 0.18, 0.204)],
+        "surface": "three_points", "steps": 30, "limit": True,
+        "runs": [run("sgd", lr=lr) for lr in (0.02, 0.25, 0.48, 0.55)],
     },
     "batch": {
         "surface": "regression", "start": [-1.0, -1.0], "steps": 120, "batch": 1,
