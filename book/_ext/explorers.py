@@ -1,4 +1,4 @@
-"""Sphinx extension: explorers in chapters. A mount point beside the picture, and the module they are drawn by."""
+"""Sphinx extension: explorers in chapters. A mount point in the figure of the picture, and the module that it loads."""
 
 from __future__ import annotations
 
@@ -6,32 +6,46 @@ import importlib
 import json
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.util.osutil import ensuredir
 from views import View
 
+logger = logging.getLogger(__name__)
+
 MIME = "application/vnd.downhill.explorer+json"
+WAITING: dict[tuple[str, str], dict] = {}  # (page, figure) -> state, from a page's source until its tree is made
 
 
-def place(app: Sphinx, docname: str, notebook: dict, view: View) -> None:
-    """Before each picture that stands for an explorer, the element that the page's script mounts it on."""
-    explorer = importlib.import_module("optlib.widget.explorer")
-    for cell in notebook["cells"]:
-        outputs = []
+def collect(app: Sphinx, docname: str, notebook: dict, view: View) -> None:
+    """Take the states out of the notebook; what is left is the picture, a figure like any other."""
+    for index, cell in enumerate(notebook["cells"]):
         for output in cell.get("outputs", []):
             bundle = output.get("data", {}).pop(MIME, None)
-            if bundle is not None:
-                bundle = json.loads("".join(bundle)) if isinstance(bundle, (str, list)) else bundle
-                outputs.append(
-                    {
-                        "output_type": "display_data",
-                        "metadata": {},
-                        "data": {"text/html": explorer.mount_point(bundle), "text/plain": ""},
-                    }
+            if bundle is None:
+                continue
+            name = cell["metadata"].get("downhill", {}).get("figure", {}).get("name")
+            if name is None:
+                logger.warning(
+                    "an explorer needs a named figure: add metadata.downhill.figure with name, alt and caption",
+                    location=f"{app.env.doc2path(docname)}:{(index + 1) * 10_000 + 1}",
+                    type="downhill",
                 )
-            outputs.append(output)
-        if "outputs" in cell:
-            cell["outputs"] = outputs
+                continue
+            WAITING[docname, nodes.fully_normalize_name(name)] = (
+                json.loads("".join(bundle)) if isinstance(bundle, (str, list)) else bundle
+            )
+
+
+def place(app: Sphinx, doctree: nodes.document) -> None:
+    """Into each figure that stands for an explorer, the element that the page's script mounts it on."""
+    explorer = importlib.import_module("optlib.widget.explorer")
+    for figure in doctree.findall(nodes.figure):
+        for name in figure["names"]:
+            bundle = WAITING.pop((app.env.docname, name), None)
+            if bundle is not None:
+                figure.insert(0, nodes.raw("", explorer.mount_point(bundle), format="html"))
 
 
 def write(app: Sphinx, exception: Exception | None) -> None:
@@ -47,6 +61,7 @@ def write(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict:
-    app.connect("downhill-notebook", place, priority=400)
+    app.connect("downhill-notebook", collect, priority=400)
+    app.connect("doctree-read", place)
     app.connect("build-finished", write)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -20,23 +20,23 @@
   }
 
   // The figure's picture gives way; its caption stays.
+  const home = (point) => point.closest("figure") ?? point.parentElement;
+
   function seat(point) {
-    const output = point.closest(".cell_output") ?? point.parentElement;
-    const image = output.querySelector("img");
-    const figure = image?.closest("figure") ?? image?.parentElement ?? null;
     const el = document.createElement("div");
     el.className = "downhill-explorer";
-    if (figure) { figure.prepend(el); } else point.after(el);
-    return { el, remove: image?.closest("picture, a") ?? image };
+    point.after(el);
+    const image = home(point).querySelector("img");
+    return { el, picture: image?.closest("picture, a") ?? image };
   }
 
   async function begin(point, index, link) {
     const given = JSON.parse(point.dataset.downhillExplorer);
     const explorer = await load();
-    const { el, remove } = seat(point);
+    const { el, picture } = seat(point);
     const page = location.href.split("#")[0];
     await explorer.mount(el, given, { link, address: (state) => `${page}#explorer=${index}.${state}` });
-    if (remove) remove.hidden = true;
+    if (picture) picture.style.display = "none";
     point.dataset.mounted = "";
     return el;
   }
@@ -58,8 +58,7 @@
         return;
       }
       // The mount point itself takes no room: what is watched is the picture beside it.
-      const target = (point.closest(".cell_output") ?? point.parentElement);
-      const watched = target.querySelector("img") ?? target;
+      const watched = home(point).querySelector("img") ?? home(point);
       Object.assign(watched, { point, number: index });
       seen.observe(watched);
     });

@@ -1024,7 +1024,7 @@ class Figure {
       button("reset", say("reset"), () => { this.state = structuredClone(this.initial); this.messages = []; this.compare = null; this.changed(true); }));
     root.append(this.top, this.notes, h("div", { class: "dx-body" }, main, aside), ...(below ? [below] : []), this.lens,
       h("details", { "data-key": "numbers" }, h("summary", {}, say("numbers")), this.numbers),
-      h("details", { "data-key": "settings" }, h("summary", {}, say("picture")), h("div", { class: "dx-columns" }, ...this.settings(prominent.length ? state.sliders : []))),
+      h("details", { "data-key": "settings" }, h("summary", {}, say("settings.picture")), h("div", { class: "dx-columns" }, ...this.settings(prominent.length ? state.sliders : []))),
       foot, this.shareOut, this.summary);
     for (const d of root.querySelectorAll("details")) d.addEventListener("toggle", () => { if (d.open) this.refresh(); });
     if (this.root) this.root.replaceWith(root); else this.el.append(root);
@@ -1355,7 +1355,7 @@ class Figure {
       this.cache.series = { what, ...found, ...span([...found.curves, ...extra], what) };
     }
     const { log, range } = this.cache.series;
-    return frame(44, 18, w - 54, hh - (big ? 46 : 44), [[0, state.steps], range], log);
+    return frame(44, 18, w - 54, hh - (big ? 46 : 50), [[0, state.steps], range], log);
   }
 
   paintCurves(brush, g, width) {

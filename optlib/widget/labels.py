@@ -45,7 +45,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "stream": ("Given gradients", "给定的梯度"),
     # the picture
     "explorer": ("Explorer", "探索器"),
-    "picture": ("Picture", "图"),
+    "settings.picture": ("Settings of the scene", "场景设置"),
     "levels": ("Contour levels", "等高线"),
     "levels.auto": ("even", "均匀铺开"),
     "levels.log": ("logarithmic", "对数"),
