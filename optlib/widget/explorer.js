@@ -232,7 +232,7 @@ const symbol = (name) => DATA.symbols[name] ?? name;
 
 /** A line of a rule as mathematics; `value` gives a number for a name, or nothing. */
 function formula(text, value = () => undefined) {
-  const out = text.replace(/\*\*\s*2\b/g, "²").replace(/\*\*/g, "^").replace(/ \* /g, "·").replace(/\bsqrt\(/g, "√(");
+  const out = text.replace(/\s*\*\*\s*2\b/g, "²").replace(/\s*\*\*\s*/g, "^").replace(/ \* /g, "·").replace(/ - /g, " − ").replace(/\bsqrt\(/g, "√(");
   return out.replace(/[A-Za-z_]\w*/g, (name) => {
     const x = value(name);
     if (x === undefined) return symbol(name);
@@ -549,6 +549,7 @@ function axes(brush, f, ink, names) {
     const [a, b] = f.box[1].map(Math.log10), step = Math.max(1, Math.ceil((b - a) / 5));
     ys = [];
     for (let e = Math.ceil(a / step) * step; e <= b; e += step) ys.push(10 ** e);
+    if (b - a < 1.6) ys = [-3, -2, -1, 0, 1].map((k) => 10 ** (Math.floor(b) + k)).flatMap((p) => [p, 2 * p, 5 * p]).filter((v) => v >= f.box[1][0] && v <= f.box[1][1]);
   } else ys = ticks(...f.box[1], Math.max(2, Math.round(f.h / 55)));
   for (const v of ys) {
     brush.text(f.x - 6, f.Y(v), show(v), { ...grey, align: "right" });
@@ -660,7 +661,7 @@ function span(curves, what) {
 function relief(brush, ground, scene, w, h, state, walks, styles, ink, upTo) {
   const { n, z, box, heights: hs } = ground, m = 44, turn = (state.turn * Math.PI) / 180, tilt = (state.tilt * Math.PI) / 180;
   const [cosT, sinT, cosP, sinP] = [Math.cos(turn), Math.sin(turn), Math.cos(tilt), Math.sin(tilt)];
-  const low = hs[0], high = hs[hs.length - 1], size = Math.min(w / 2.9, h / 2.1);
+  const low = hs[0], high = hs[hs.length - 1], size = Math.min(w / 2.9, h / 2.25);
   const mid = hs[Math.floor(hs.length / 2)], power = Math.log(0.5) / Math.log(Math.min(Math.max((mid - low) / (high - low), 1e-4), 0.5));
   const lift = (v) => (Number.isFinite(v) ? Math.min(Math.max((v - low) / (high - low), 0), 1.2) ** Math.min(Math.max(power, 0.25), 1) : NaN);
   const place = (u, v, t) => {
@@ -782,7 +783,7 @@ class Figure {
     const same = runs.filter((r) => r.rule === rule);
     if (same.length === 1) return base;
     const telling = Object.keys(runs[i].hyper).find((name) => new Set(same.map((r) => JSON.stringify(r.hyper[name]))).size > 1);
-    if (!telling) return (runs[i].delay || same.some((r) => r.delay)) ? `${base} (${this.say("delay")} ${runs[i].delay})` : `${base} ${same.indexOf(runs[i]) + 1}`;
+    if (!telling) return (runs[i].delay || same.some((r) => r.delay)) ? `${base}, ${this.say("late", { n: runs[i].delay })}` : `${base} ${same.indexOf(runs[i]) + 1}`;
     const value = runs[i].hyper[telling];
     return `${base} ${symbol(telling)}=${isSchedule(value) ? this.say(`schedule.${value.schedule}`) : show(value)}`;
   }
@@ -1049,7 +1050,7 @@ class Figure {
     if (key === "start.1" && state.surface === "saddle") return this.slider(key, "δ", "delta0", get, put, { ...options, usual: usual || 1e-4, title: this.say("start.1") });
     if (parts[0] === "start") return this.slider(key, this.say(key), "plain", get, put, options);
     if (parts[0] === "constants") return this.slider(key, parts[1], parts[1], get, put, options);
-    const label = parts.at(-1) === "delay" ? `${this.say("delay")}: ${this.nameOf(+parts[1])}` : this.say(parts.at(-1));
+    const label = this.say(parts.at(-1));
     return this.slider(key, label, parts.at(-1), get, put, options);
   }
 
@@ -1585,8 +1586,11 @@ class Figure {
     arrow(brush, ...P(at), ...P(away), { stroke: ink, width: 1.5, dash: [3, 2.5] });
     if (step.rule.lookAhead) { brush.line([...P(from), ...P(at)], { stroke: ink, width: 1, dash: [1, 2] }); brush.dots(P(at), 5, { stroke: ink, width: 1.6 }); }
     if (Math.hypot(drift[0] - from[0], drift[1] - from[1]) > 1e-3 * reach) {
-      arrow(brush, ...P(from), ...P(drift), { stroke: DATA.series[0], width: 2 });
-      arrow(brush, ...P(drift), ...P(to), { stroke: DATA.series[1], width: 2 });
+      // On one line with the step they would hide under it, so they are moved aside.
+      const [ax, ay] = P(from), [bx, by] = P(drift), [cx, cy] = P(to), across = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax), whole = Math.hypot(cx - ax, cy - ay) || 1;
+      const aside = Math.abs(across) < 8 * whole ? 8 : 0, [ox, oy] = [(-aside * (cy - ay)) / whole, (aside * (cx - ax)) / whole];
+      arrow(brush, ax + ox, ay + oy, bx + ox, by + oy, { stroke: DATA.series[0], width: 2 });
+      arrow(brush, bx + 1.6 * ox, by + 1.6 * oy, cx + 1.6 * ox, cy + 1.6 * oy, { stroke: DATA.series[1], width: 2 });
     }
     arrow(brush, ...P(from), ...P(to), { stroke: colour, width: 3 }, 11);
     brush.dots(P(from), 4.5, { stroke: colour, width: 1.8 });

@@ -66,12 +66,12 @@ LABELS: dict[str, tuple[str, str]] = {
         "颜色表示从该点出发，{name} 在 {steps} 步内落入哪个极小点；无色表示都没到。",
     ),
     "map.note.fast": (
-        "The darker, the sooner {name} is at a minimum from there; bare: not within {steps} steps.",
-        "颜色越深，{name} 从该点出发到达极小点越快；无色表示 {steps} 步内没到。",
+        "The stronger the tint, the sooner {name} is at a minimum from there; bare: not within {steps} steps.",
+        "着色越浓，{name} 从该点出发到达极小点越快；无色表示 {steps} 步内没到。",
     ),
     "map.note.stable": (
-        "Tinted: the loss falls; the darker, the faster. Bare: it grows.",
-        "有色处损失下降，颜色越深降得越快；无色处损失增大。",
+        "Tinted: the loss falls; the stronger the tint, the faster. Bare: it grows.",
+        "着色处损失下降，着色越浓降得越快；无色处损失增大。",
     ),
     "map.failed": ("the map cannot be drawn here: {why}", "这里画不了地图：{why}"),
     # where the walk begins
@@ -101,6 +101,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "convention": ("Convention", "写法约定"),
     "same": ("Same path as {name}.", "与 {name} 的路径相同。"),
     "differs": ("Another path than {name}'s: {by} apart at most.", "与 {name} 的路径不同：最远相差 {by}。"),
+    "late": ("{n} steps late", "迟 {n} 步"),
     "delay": ("Delay of the gradient", "梯度延迟"),
     "schedule": ("Schedule of η", "η 的调度"),
     "schedule.none": ("constant", "常数"),
@@ -195,9 +196,5 @@ LABELS: dict[str, tuple[str, str]] = {
     "nan.start": (
         "{name} cannot start: the gradient there is not a number.",
         "{name} 无法起步：起点处的梯度不是数。",
-    ),
-    "static": (
-        "Without JavaScript the picture stands still.",
-        "没有 JavaScript 时，图是静止的。",
     ),
 }  # fmt: skip

@@ -171,7 +171,7 @@ PRESETS: dict[str, State] = {
         "runs": [run("sgd", lr=0.1), run("momentum", lr=0.1), run("adam", lr=0.1)], "sliders": ["start.1", "noise"],
     },
     "plateau": {
-        "surface": "plain", "start": [2.9, 1.4], "steps": 200, "series": "gradient", "levels": "linear",
+        "surface": "plain", "start": [3.2, 2.0], "steps": 200, "series": "gradient", "levels": "linear",
         "runs": [run("sgd", lr=1.0), run("momentum", lr=1.0, gamma=0.9), run("adagrad", lr=0.3), run("adam", lr=0.05)],
     },
     "ravine": {
@@ -247,6 +247,6 @@ PRESETS: dict[str, State] = {
     },
     "stale": {
         "surface": "bowl", "constants": {"b": 3.0}, "start": [-3.4, 2.6], "steps": 80, "sliders": ["runs.1.delay"],
-        "runs": [run("sgd", lr=0.15), run("sgd", lr=0.15, delay=4)],
+        "runs": [run("sgd", lr=0.15), run("sgd", lr=0.15, delay=2)],
     },
 }  # fmt: skip
