@@ -167,9 +167,9 @@ def drift(
 
 def against(
     x: ArrayLike, values: Mapping[str, ArrayLike], *, xlabel: str, ylabel: str, log_x: bool = False,
-    top: float | None = None,
+    top: float | None = None, log: bool = True,
 ) -> Picture:  # fmt: skip
-    """Something measured for each algorithm against a number that was varied; the height is logarithmic.
+    """Something measured for each algorithm against a number that was varied.
 
     Parameters
     ----------
@@ -178,8 +178,9 @@ def against(
         percentile
     log_x : whether x is logarithmic too
     top : height at which the picture ends; what lies above is cut off
+    log : whether the height is logarithmic
     """
-    drawn = loss_curves(values, x=x, ylabel=ylabel)
+    drawn = loss_curves(values, x=x, ylabel=ylabel, log=log)
     ax = drawn.figure.axes[0]
     with house():
         if log_x:
