@@ -1,4 +1,4 @@
-"""The explorer in a real browser, opened from disk as the site's pages may be: it answers, and its numbers are optlib's."""
+"""The explorer in a real browser, opened from disk as the site's pages may be: its numbers are optlib's."""
 
 import base64
 import gzip
@@ -7,9 +7,11 @@ import os
 import re
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from browser import need
+from nbclient import NotebookClient
 
 from optlib import Optimizer, compile, descend, rules, schedules, surfaces
 from optlib.widget import Explorer, explorer, labels, noise, presets
@@ -166,7 +168,8 @@ def arguments_of(maker):
 def test_the_noise_is_the_same_in_python(show):
     page = show(Explorer("triangular"))
     drawn = page.evaluate(
-        f"() => {{ const n = {FIGURE}.lib.functions.normal; return [1, 2].map((s) => Array.from({{ length: 50 }}, (_, t) => n(s, t, 1))); }}"
+        f"() => {{ const n = {FIGURE}.lib.functions.normal;"
+        " return [1, 2].map((s) => Array.from({ length: 50 }, (_, t) => n(s, t, 1))); }"
     )
     ours = [[float(noise.normal(s, t, 1)) for t in range(50)] for s in (1, 2)]
     np.testing.assert_allclose(drawn, ours, rtol=1e-12, atol=1e-12)
@@ -328,7 +331,8 @@ def test_a_bad_link_says_why_and_shows_the_default(show, link, why):
 
 
 def test_the_copied_python_walks_the_same(show):
-    for figure in (Explorer("ravine"), Explorer("triangular"), Explorer("one-cycle"), Explorer("reddi"), Explorer("barrier")):
+    for name in ("ravine", "triangular", "one-cycle", "reddi", "barrier"):
+        figure = Explorer(name)
         page = show(figure)
         text = page.evaluate(f"{FIGURE}.pythonText()")
         assert len(text.strip().splitlines()) <= 5 + len(figure.state["runs"])
@@ -527,7 +531,8 @@ def test_it_works_on_a_phone_by_touch(show):
     settle(page)
     assert state(page)["start"] != [-10.0, 1.0]
     small = page.locator(".dx button:visible, .dx select:visible").evaluate_all(
-        "(all) => all.filter((b) => { const r = b.getBoundingClientRect(); return r.height < 40 || r.width < 40; }).map((b) => b.outerHTML)"
+        "(all) => all.map((b) => [b.getBoundingClientRect(), b.outerHTML])"
+        ".filter(([r]) => r.height < 40 || r.width < 40).map(([, html]) => html)"
     )
     assert small == []
 
@@ -573,9 +578,8 @@ def test_every_word_has_both_languages():
     for key, (english, chinese) in labels.LABELS.items():
         assert english
         assert chinese
-        assert re.findall(r"\{(\w+)\}", english) and sorted(re.findall(r"\{(\w+)\}", english)) == sorted(
-            re.findall(r"\{(\w+)\}", chinese)
-        ) or "{" not in english + chinese, key
+        holes = [sorted(set(re.findall(r"\{(\w+)\}", words))) for words in (english, chinese)]
+        assert holes[0] == holes[1], key
     wanted = set(re.findall(r"""say\("([\w.]+)\"""", (explorer.HERE / "explorer.js").read_text(encoding="utf-8")))
     wanted |= {f"schedule.{maker.__name__}" for maker in explorer.SCHEDULES} | set(presets.SURFACES)
     assert wanted - labels.LABELS.keys() == set()
@@ -593,6 +597,21 @@ def test_what_a_notebook_stores(monkeypatch):
     assert metadata["image/png"]["width"] == 480
     again, _ = Explorer("ravine")._repr_mimebundle_()
     assert json.dumps(data) == json.dumps(again)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("static", ["0", "1"])
+def test_a_kernel_shows_the_live_figure_unless_told_otherwise(monkeypatch, static):
+    pytest.importorskip("anywidget")
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    monkeypatch.setenv("OPTLIB_STATIC", static)
+    cells = ["from optlib.widget import Explorer\nfigure = Explorer('ravine')", "figure"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    done = NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    shown = set(done.cells[1].outputs[0].data)
+    live = {"application/vnd.jupyter.widget-view+json"} if static == "0" else set()
+    assert shown == {explorer.MIME, "image/png", "text/plain"} | live
+    assert ("widgets" in done.metadata) == bool(live)
 
 
 def test_traits_move_the_picture_and_the_other_way_round():

@@ -70,7 +70,10 @@ def library(
         _table("surfaces", ((s.name, _surface_entry(s)) for s in surfaces)),
         _table("schedules", ((s.__name__, _schedule_entry(s)) for s in schedules)),
         _table("functions", ((f.__name__, f.__name__) for f in functions)),
-        _table("examples", ((n, f"{{ gradient: {f.__name__}, data: {json.dumps(d)} }}") for n, (f, d) in examples.items())),
+        _table(
+            "examples",
+            ((name, f"{{ gradient: {f.__name__}, data: {json.dumps(rows)} }}") for name, (f, rows) in examples.items()),
+        ),
         "return { rules, surfaces, schedules, functions, examples };",
     ]  # fmt: skip
     return "\n".join(parts) + "\n"
@@ -180,7 +183,8 @@ _COMPARED = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==
 def _schedule_entry(maker: Callable) -> str:
     arguments = tree_of(maker).args
     names = [a.arg for a in (*arguments.args, *arguments.kwonlyargs)]
-    return f"{{ make: ({{ {', '.join(names)} }}) => {maker.__name__}({', '.join(names)}), arguments: {json.dumps(names)} }}"
+    listed = ", ".join(names)
+    return f"{{ make: ({{ {listed} }}) => {maker.__name__}({listed}), arguments: {json.dumps(names)} }}"
 
 
 def _makers(makers: Iterable[Callable], done: dict[str, str] | None = None) -> dict[str, str]:

@@ -30,7 +30,7 @@ from .presets import DEFAULTS, EXAMPLES, PRESETS, SURFACES, State
 HERE = Path(__file__).parent
 MIME = "application/vnd.downhill.explorer+json"  #: what a notebook stores of the figure, besides its picture
 RULES = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
-SCHEDULES = [
+SCHEDULES: list[Callable] = [
     schedules.step, schedules.exponential, schedules.inverse_time, schedules.polynomial, schedules.cosine,
     schedules.warm_restarts, schedules.triangular, schedules.triangular2, schedules.exp_range, schedules.one_cycle,
     schedules.inverse_sqrt,
@@ -331,16 +331,15 @@ def _tables() -> State:
     """Words and colours, as the module reads them."""
     from ..view import _style as style  # colours have one home; Matplotlib is needed to read it
 
-    dashes = {"-": None}
     looks = {
-        name: {"colour": look.colour, "dash": dashes.get(look.line) if isinstance(look.line, str) else list(look.line[1])}
+        name: {"colour": look.colour, "dash": None if isinstance(look.line, str) else list(look.line[1])}
         for name, look in style.LOOKS.items() if name in rules.TABLE
     }  # fmt: skip
     return {
         "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in labels.LABELS.items()},
         "algorithms": labels.ALGORITHMS, "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
         "symbols": _LETTERS, "looks": looks, "series": style._SERIES, "ground": style.GROUND,
-        "defaults": DEFAULTS, "rates": presets.RATES, "library": {name: 1 for name in TABLE},
+        "defaults": DEFAULTS, "rates": presets.RATES, "library": dict.fromkeys(TABLE, 1),
     }  # fmt: skip
 
 
@@ -363,7 +362,7 @@ def module() -> str:
 
 @cache
 def script() -> str:
-    """The same as a classic script that sets ``window.downhillExplorer``: pages opened from disk may load no modules."""
+    """The same as a classic script that sets ``window.downhillExplorer``: a page opened from disk may load no module."""
     body, _, end = _body().partition("\nexport { mount };\n")
     assert end, "explorer.js ends with its exports"
     return f"window.downhillExplorer = (() => {{\n{body}\nreturn {{ mount, render }};\n}})();\n"
@@ -378,7 +377,8 @@ def style() -> str:
 @cache
 def _widget_class() -> Any:
     try:
-        anywidget, traitlets = (importlib.import_module(name) for name in ("anywidget", "traitlets"))
+        anywidget: Any = importlib.import_module("anywidget")
+        traitlets: Any = importlib.import_module("traitlets")
     except ImportError:
         raise ImportError("the live explorer needs anywidget: pip install anywidget") from None
 

@@ -185,7 +185,10 @@ LABELS: dict[str, tuple[str, str]] = {
     ),
     "bad.state": ("This state cannot be shown: {why}", "这个状态无法显示：{why}"),
     "summary.surface": ("{surface}, {steps} steps from {start}.", "{surface}，从 {start} 出发走 {steps} 步。"),
-    "summary.run": ("{name} is at {at} after {t} steps, with a loss of {loss}.", "{name} 走 {t} 步后在 {at}，损失为 {loss}。"),
+    "summary.run": (
+        "{name} is at {at} after {t} steps, with a loss of {loss}.",
+        "{name} 走 {t} 步后在 {at}，损失为 {loss}。",
+    ),
     "summary.free": ("{name} is at {at} after {t} steps.", "{name} 走 {t} 步后在 {at}。"),
     "leaves": ("{name} leaves the frame at step {t}.", "{name} 在第 {t} 步走出画面。"),
     "diverges": ("{name} diverges: no finite number from step {t} on.", "{name} 发散：从第 {t} 步起数值不再有限。"),

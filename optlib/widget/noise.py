@@ -1,10 +1,10 @@
 r"""Random numbers for figures: plain functions of the seed, the step and a counter, so they compile to JavaScript.
 
 NumPy's generators draw better numbers, but none that a browser can draw again. These are Lehmer's multiplicative
-generator (Park & Miller 1988, multiplier 16807 modulo :math:`2^{31}-1`), stirred with the step and the counter, in exact
-floating-point integers: the noise of a figure is the same in the page and in Python.
+generator (Park & Miller 1988, multiplier 16807 modulo :math:`2^{31}-1`), stirred with the step and the counter, in
+exact floating-point integers: the noise of a figure is the same in the page and in Python.
 
->>> round(uniform(1, 0, 0), 6), round(uniform(1, 1, 0), 6)
+>>> round(float(uniform(1, 0, 0)), 6), round(float(uniform(1, 1, 0)), 6)
 (0.632475, 0.392469)
 """
 
@@ -33,7 +33,7 @@ def stir(z: float) -> float:
 def uniform(seed: float, t: float, i: float) -> float:
     """A number in (0, 1) that follows from whole numbers: the seed, the step t and the counter i.
 
-    >>> uniform(1, 2, 3) == uniform(1, 2, 3) != uniform(1, 2, 4)
+    >>> bool(uniform(1, 2, 3) == uniform(1, 2, 3) != uniform(1, 2, 4))
     True
     """
     z = stir(seed + 1.0)

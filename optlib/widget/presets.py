@@ -3,6 +3,7 @@
 A state is plain JSON. What a scene does not name has the value of :data:`DEFAULTS`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,8 @@ def _three_gradient(x, y):
 
 
 def _least_squares(examples: tuple[tuple[float, float], ...]) -> tuple[float, float]:
-    slope, intercept = np.polyfit(*np.transpose(examples), 1)
+    a, b = np.transpose(examples)
+    slope, intercept = np.polyfit(a, b, 1)
     return float(intercept), float(slope)
 
 
@@ -99,7 +101,10 @@ SURFACES: dict[str, Surface] = {
 }  # fmt: skip
 
 #: Losses that are means over examples: surface -> (gradient of one example, the examples).
-EXAMPLES = {"regression": (_example_gradient, _TWENTY), "three_points": (_example_gradient, _THREE)}
+EXAMPLES: dict[str, tuple[Callable, tuple]] = {
+    "regression": (_example_gradient, _TWENTY),
+    "three_points": (_example_gradient, _THREE),
+}
 
 # --- scenes ---------------------------------------------------------------------------------------
 

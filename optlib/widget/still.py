@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-
 if TYPE_CHECKING:
     from .explorer import Explorer
 
@@ -29,13 +28,14 @@ def picture(figure: "Explorer") -> Any:
 def _against_time(figure: "Explorer") -> Any:
     """What the algorithms remember, or where they are, against the step."""
     from .. import view
+    from ..view import _style as style
 
     state = figure.state
     drawn, ax = view.panels()
     with view.house():
         if state["series"] == "memory":
             stream = np.array(state["stream"])[:, 0]
-            ax.plot(np.arange(1, len(stream) + 1), stream, ".", color="#7a7a7a", markersize=3, alpha=0.6)
+            ax.plot(np.arange(1, len(stream) + 1), stream, ".", color=style.GREY, markersize=3, alpha=0.6)
         for i, (label, each) in enumerate(zip(figure.paths(), state["runs"], strict=True)):
             values = _memory(figure, each) if state["series"] == "memory" else figure.paths()[label][:, 0]
             ax.plot(values, color=view.series(i) if " " in label else view.colour(label), label=_told(each, state))
@@ -64,10 +64,9 @@ def _memory(figure: "Explorer", each: dict) -> np.ndarray:
 
 def _stability(figure: "Explorer", n: int = 60) -> Any:
     """Where, in the plane of two hyper-parameters, the loss falls."""
-    from matplotlib.colors import to_rgba
-
     from .. import view
     from ..optimizer import descend
+    from ..view import _style as style
 
     state, surface, (each, *_) = figure.state, figure.surface(), figure.state["runs"]
     assert surface is not None
@@ -81,7 +80,7 @@ def _stability(figure: "Explorer", n: int = 60) -> Any:
         fall = np.log10(np.maximum(surface(end), 1e-300) / surface(starts[0])) / state["steps"]
     fall = np.where(np.isfinite(fall), fall, 1.0).reshape(n, n)
     image = np.zeros((n, n, 4))
-    image[:] = to_rgba("#4a86b8")
+    image[..., :3] = [int(style.GROUND[k : k + 2], 16) / 255 for k in (1, 3, 5)]
     image[..., 3] = np.where(fall < 0, 0.06 + 0.7 * (1 - np.exp(7 * np.minimum(fall, 0))), 0.0)
     drawn, ax = view.panels()
     with view.house():
