@@ -362,7 +362,7 @@ def module() -> str:
 
 @cache
 def script() -> str:
-    """The same as a classic script that sets ``window.downhillExplorer``: a page opened from disk may load no module."""
+    """The same as a classic script that sets ``window.downhillExplorer``: pages on disk may load no module."""
     body, _, end = _body().partition("\nexport { mount };\n")
     assert end, "explorer.js ends with its exports"
     return f"window.downhillExplorer = (() => {{\n{body}\nreturn {{ mount, render }};\n}})();\n"
