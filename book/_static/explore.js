@@ -64,5 +64,8 @@
     });
   }
 
+  // A link pasted into the page that it leads to
+  addEventListener("hashchange", () => { if (/^#explorer=/.test(location.hash)) location.reload(); });
+
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start); else start();
 })();

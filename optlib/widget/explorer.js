@@ -316,7 +316,7 @@ function unpacked(text) {
 }
 
 /** The lines of Python that make the same walks. */
-function python(lib, state) {
+function python(lib, state, walks = []) {
   const number = (x) => (x === Infinity ? "float('inf')" : Number.isInteger(x) ? `${x}.0` : String(x));
   const json = (x) => JSON.stringify(x).replaceAll("null", "None").replaceAll("true", "True").replaceAll("false", "False");
   const surface = lib.surfaces[state.surface];
@@ -333,12 +333,12 @@ function python(lib, state) {
     ? `schedules.${v.schedule}(${lib.schedules[v.schedule].arguments.map((a) => `${a}=${whole.includes(a) ? v[a] : number(v[a])}`).join(", ")})` : number(v));
   const runs = state.runs.map((run, i) => {
     const hyper = Object.entries(run.hyper).filter(([name, v]) => v !== lib.rules[run.rule].defaults[name]);
-    const loss = lib.rules[run.rule].given.includes("loss") ? ", loss=f" : "";
+    const loss = (lib.rules[run.rule].given.includes("loss") ? ", loss=f" : "") + (walks[i]?.end ? ", strict=False" : "");
     return `    "${names[i]}": descend(Optimizer(rules.${run.rule}${hyper.map(([n, v]) => `, ${n}=${value(v)}`).join("")}), f.grad, [${state.start.map(number).join(", ")}], steps=${state.steps}${loss}),\n`;
   });
   const more = state.runs.some((r) => Object.values(r.hyper).some(isSchedule)) ? ", schedules" : "";
-  const draw = state.start.length === 2 ? "view.contour" : "view.curve";
-  return `from optlib import Optimizer, descend, rules${more}, surfaces, view\nf = ${f}\npaths = {\n${runs.join("")}}\n${draw}(f, paths)\n`;
+  const draw = state.start.length === 2 ? "view.contour" : "view.curve", look = state.start.length === 2 && state.levels !== "auto" ? `, levels="${state.levels}"` : "";
+  return `from optlib import Optimizer, descend, rules${more}, surfaces, view\nf = ${f}\npaths = {\n${runs.join("")}}\n${draw}(f, paths${look})\n`;
 }
 
 /** A name for each run: its rule's, and a number where there are several of them. */
@@ -556,7 +556,7 @@ function axes(brush, f, ink, names) {
     brush.line([f.x - 3, f.Y(v), f.x, f.Y(v)], rule);
   }
   if (names[0]) brush.text(f.x + f.w, f.y + f.h + 25, names[0], { ...grey, size: 12, align: "right" });
-  if (names[1]) brush.text(f.x - 6, f.y - 9, names[1], { ...grey, size: 12, align: "left" });
+  if (names[1]) brush.text(f.x, f.y - 9, names[1], { ...grey, size: 12, align: "left" });
 }
 
 function arrow(brush, x0, y0, x1, y1, style, head = 8) {
@@ -1130,7 +1130,7 @@ class Figure {
 
   address() { return this.options.address(packed(difference(this.state, this.initial))); }
 
-  pythonText() { return python(this.lib, this.state); }
+  pythonText() { return python(this.lib, this.state, this.walks); }
 
   async copy(text) {
     this.shareOut.replaceChildren();
