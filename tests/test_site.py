@@ -300,3 +300,28 @@ def test_the_root_and_the_lost_page_work_without_scripts(visit):
     for path in ("index.html", "404.html"):
         page = visit(path, java_script_enabled=False)
         assert [link.get_attribute("lang") or "en" for link in page.locator("body a").all()] == ["en", "zh-CN", "zh-CN"]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_an_explorer_takes_its_pictures_place_and_answers(visit, view):
+    page = visit(f"{view}/00-descent.html")
+    assert page.locator(".dx").count() == 0  # nothing is loaded before the reader comes near
+    figure = page.locator("figure:has([data-downhill-explorer])").first
+    figure.scroll_into_view_if_needed()
+    figure.locator(".dx").wait_for()
+    assert figure.locator("img").is_hidden()
+    assert figure.locator("figcaption").first.is_visible()
+    assert figure.locator(".dx").get_attribute("lang") == TAGS["zh" if view == "zh" else "en"]
+    summary = figure.locator(".dx-canvas").get_attribute("aria-label")
+    figure.locator(".dx-handle").press("ArrowRight")
+    page.wait_for_function("(old) => document.querySelector('.dx-canvas').ariaLabel !== old", arg=summary)
+    assert page.troubles == []
+
+
+def test_without_scripts_an_explorer_is_its_picture(visit):
+    page = visit("en/00-descent.html", java_script_enabled=False)
+    figure = page.locator("figure:has([data-downhill-explorer])").first
+    figure.scroll_into_view_if_needed()
+    assert figure.locator("img").is_visible()
+    assert figure.locator("img").get_attribute("alt")
+    assert figure.locator("figcaption").first.is_visible()

@@ -16,7 +16,7 @@ _OPERATORS = {
 }  # fmt: skip
 _CALLS = {
     "sqrt": "Math.sqrt", "exp": "Math.exp", "log": "Math.log", "sin": "Math.sin", "cos": "Math.cos",
-    "tanh": "Math.tanh",
+    "tanh": "Math.tanh", "floor": "Math.floor",
     "abs": "Math.abs", "sign": "Math.sign", "maximum": "Math.max", "minimum": "Math.min",
 }  # fmt: skip
 _ATOM = 20

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 #: The functions that rules and surfaces may call, besides plain functions of their own module.
-UFUNCS = ("sqrt", "exp", "log", "sin", "cos", "tanh", "abs", "sign", "maximum", "minimum", "where")
+UFUNCS = ("sqrt", "exp", "log", "sin", "cos", "tanh", "floor", "abs", "sign", "maximum", "minimum", "where")
 
 
 class CannotCompile(TypeError):
@@ -45,13 +45,7 @@ def read(function: Callable) -> Code:
     >>> read(adam).constants
     ('lr', 'beta1', 'beta2', 'eps', 'eps_root')
     """
-    try:
-        text = textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError):
-        raise CannotCompile(f"{function!r} has no source to compile: define it in a file or a notebook cell") from None
-    tree = ast.parse(text).body[0]
-    if not isinstance(tree, ast.FunctionDef):
-        raise CannotCompile(f"{function!r} is no plain function: write it with def, not as a lambda or class")
+    tree = tree_of(function)
     statements = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
     helpers, data = [], {}
     known = {a.arg for a in (*tree.args.args, *tree.args.kwonlyargs)} | set(_assigned(statements))
@@ -76,6 +70,26 @@ def read(function: Callable) -> Code:
         tuple(dict.fromkeys(helpers)),
         tuple(data.items()),
     )
+
+
+def tree_of(function: Callable) -> ast.FunctionDef:
+    """The syntax tree of a function written with def.
+
+    Raises
+    ------
+    CannotCompile : its source is not to be found, or it is something else.
+    """
+    try:
+        text = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):
+        raise CannotCompile(f"{function!r} has no source to compile: define it in a file or a notebook cell") from None
+    try:
+        tree = ast.parse(text).body[0]
+    except SyntaxError:  # a lambda in the middle of a line
+        tree = ast.Pass()
+    if not isinstance(tree, ast.FunctionDef):
+        raise CannotCompile(f"{function!r} is no plain function: write it with def, not as a lambda or class")
+    return tree
 
 
 _STATEMENTS = (ast.Assign, ast.Return, ast.For, ast.Tuple, ast.Name, ast.Constant, ast.keyword, ast.Load, ast.Store)

@@ -1,4 +1,5 @@
-"""Live controls: the only room that knows ipywidgets. Without a kernel or ipywidgets the picture alone is shown.
+"""Live controls and the explorer: the only room that knows ipywidgets and anywidget. Without a kernel or without them
+the picture alone is shown.
 
 >>> from optlib import surfaces, view, widget
 >>> def ravine(b):
@@ -8,5 +9,6 @@
 """
 
 from .controls import Choice, Controls, Slider, Switch, choice, log_slider, slider, switch
+from .explorer import Explorer
 
-__all__ = ["Choice", "Controls", "Slider", "Switch", "choice", "log_slider", "slider", "switch"]
+__all__ = ["Choice", "Controls", "Explorer", "Slider", "Switch", "choice", "log_slider", "slider", "switch"]

@@ -1,0 +1,392 @@
+"""The explorer: a figure that answers while the reader drags, in a live notebook and in the built page.
+
+One ECMAScript module draws it in both. Its rules, surfaces and schedules are compiled from `optlib` when the module is
+put together; `explorer.js` beside this file draws and listens. Without a kernel or without anywidget a picture stands
+in its place, and the site puts the figure on top of it.
+"""
+
+import copy
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import rules, schedules
+from ..compile.front import library
+from ..optimizer import Optimizer, run
+from ..surfaces import TABLE, Surface
+from . import labels, noise, presets
+from .controls import STATIC, SYMBOLS
+from .presets import DEFAULTS, EXAMPLES, PRESETS, SURFACES, State
+
+HERE = Path(__file__).parent
+MIME = "application/vnd.downhill.explorer+json"  #: what a notebook stores of the figure, besides its picture
+RULES = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
+SCHEDULES: list[Callable] = [
+    schedules.step, schedules.exponential, schedules.inverse_time, schedules.polynomial, schedules.cosine,
+    schedules.warm_restarts, schedules.triangular, schedules.triangular2, schedules.exp_range, schedules.one_cycle,
+    schedules.inverse_sqrt,
+]  # fmt: skip
+_LETTERS = {
+    **SYMBOLS, "m_hat": "m̂", "v_hat": "v̂", "v_max": "v_max", "u": "u", "Eg2": "E[g²]", "Ed2": "E[Δ²]",
+    "eps_root": "ε′", "weight_decay": "λ", "eta_plus": "η⁺", "eta_minus": "η⁻", "phi": "φ", "dampening": "τ",
+    "lr_t": "ηₜ", "mu_next": "μ₊", "g_bar": "ḡ", "rate": "λ", "delta": "Δ", "sigma": "σ", "new": "θ",
+}  # fmt: skip
+
+
+class Explorer:
+    """A surface, algorithms that walk on it, and everything a reader can change about them.
+
+    Parameters
+    ----------
+    preset : name of a scene in `optlib.widget.presets.PRESETS`; what else is given changes it
+    surface : a name or a `Surface` of one or two coordinates, also your own
+    algorithms : names, rules or `Optimizer` objects; or a dict of names to hyper-parameters such as
+        ``{"sgd": {"lr": 0.1}}``
+    start : where the walks begin, of shape (d,)
+    steps : how many steps, 1 to 5000
+    lang : "en", "zh", or "auto" for the page's own language
+    **state : any other entry of `optlib.widget.presets.DEFAULTS`, such as ``noise=0.5`` or ``map="where"``
+
+    Raises
+    ------
+    ValueError : an unknown preset, surface, algorithm or entry, a start that does not fit; TypeError and ValueError of
+    `Optimizer` : hyper-parameters it does not know; CannotCompile : a rule or surface without JavaScript, with why.
+
+    >>> Explorer("learning-rates")
+    <explorer learning-rates: three_points, sgd × 4>
+    >>> figure = Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.5}}, start=[4.0, -2.0], steps=2)
+    >>> figure.paths()["sgd"].tolist()
+    [[4.0, -2.0], [2.0, -1.0], [1.0, -0.5]]
+    """
+
+    def __init__(
+        self, preset: str | None = None, *, surface: str | Surface | None = None, algorithms: Any = None,
+        start: ArrayLike | None = None, steps: int | None = None, lang: str = "auto", **state: Any,
+    ):  # fmt: skip
+        if preset is not None and preset not in PRESETS:
+            raise ValueError(f"no preset {preset!r}: there are {', '.join(PRESETS)}")
+        if lang not in ("en", "zh", "auto"):
+            raise ValueError(f"lang={lang!r}: it is 'en', 'zh' or 'auto'")
+        unknown = sorted(state.keys() - DEFAULTS.keys())
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)}: no entry of a state; there are {', '.join(DEFAULTS)}")
+        self.preset, self.lang = preset, lang
+        self.own_rules: dict[str, Callable] = {}
+        self.own_surfaces: dict[str, Surface] = {}
+        self._state: State = {**copy.deepcopy(PRESETS[preset] if preset else {}), **copy.deepcopy(state)}
+        if surface is not None:
+            self._state |= {"surface": self._named(surface), "constants": self._constants(surface)}
+            if preset:
+                self._state.pop("start", None)
+        if algorithms is not None:
+            self._state["runs"] = [self._run(rule, hyper) for rule, hyper in _pairs(algorithms)]
+        if start is not None:
+            self._state["start"] = [float(x) for x in np.atleast_1d(np.asarray(start, dtype=float))]
+        if steps is not None:
+            self._state["steps"] = steps
+        self._check()
+        self.extra = self._extra()
+
+    # -- what was asked for
+
+    def _named(self, surface: str | Surface) -> str:
+        if isinstance(surface, str):
+            return surface
+        known = SURFACES.get(surface.name)
+        if known is not None and (known.value, known.gradient) == (surface.value, surface.gradient):
+            return surface.name
+        if surface.name in SURFACES:
+            raise ValueError(f"a surface {surface.name!r} exists already: give yours another name")
+        if surface.dim > 2:
+            raise ValueError(f"surface {surface.name!r} has {surface.dim} coordinates; the explorer shows one or two")
+        self.own_surfaces[surface.name] = surface
+        return surface.name
+
+    def _constants(self, surface: str | Surface) -> State:
+        return {} if isinstance(surface, str) else {k: float(v) for k, v in surface.constants.items()}
+
+    def _run(self, rule: Any, hyper: Mapping[str, Any]) -> State:
+        """One algorithm as a state holds it, from a name, a rule or an Optimizer."""
+        if isinstance(rule, Optimizer):
+            rule, hyper = rule.rule, rule.hyper
+        if callable(rule):
+            name = rule.__name__
+            if rules.TABLE.get(name) is not rule:
+                self.own_rules[name] = rule
+        else:
+            name = rule
+        if name in rules.TABLE and "lr" not in hyper and name in presets.RATES:
+            hyper = {"lr": presets.RATES[name], **hyper}
+        return {"rule": name, "hyper": {k: v if isinstance(v, Mapping) else float(v) for k, v in hyper.items()}}
+
+    def _check(self) -> None:
+        state = self.state
+        if state["surface"] != "stream" and state["surface"] not in self.surfaces:
+            raise ValueError(f"no surface {state['surface']!r}: there are {', '.join(self.surfaces)}")
+        dim = len(state["stream"][0]) if state["surface"] == "stream" else self.surfaces[state["surface"]].dim
+        if len(state["start"]) != dim or not np.isfinite(state["start"]).all():
+            raise ValueError(f"start={state['start']!r}: {state['surface']} wants {dim} finite number(s)")
+        if not isinstance(state["steps"], int) or not 1 <= state["steps"] <= 5000:
+            raise ValueError(f"steps={state['steps']!r}: it must be a whole number, 1 to 5000")
+        for each in state["runs"]:
+            self.optimizer(each)
+
+    @property
+    def surfaces(self) -> dict[str, Surface]:
+        """All surfaces by name, the reader's own included."""
+        return {**SURFACES, **self.own_surfaces}
+
+    @property
+    def state(self) -> State:
+        """Everything the figure shows, as plain JSON; assign to it to change the figure, in part or as a whole."""
+        state = {**copy.deepcopy(DEFAULTS), **copy.deepcopy(self._state)}
+        if state["start"] is None and state["surface"] in self.surfaces:
+            state["start"] = list(self.surfaces[state["surface"]].start)
+        return state
+
+    @state.setter
+    def state(self, changes: Mapping[str, Any]) -> None:
+        before = self._state
+        unknown = sorted(changes.keys() - DEFAULTS.keys())
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)}: no entry of a state; there are {', '.join(DEFAULTS)}")
+        self._state = {**self._state, **copy.deepcopy(dict(changes))}
+        if changes.get("surface", self.state["surface"]) != before.get("surface", DEFAULTS["surface"]):
+            self._state = {**self._state, "constants": {}, "start": None, **dict(changes)}
+        try:
+            self._check()
+        except Exception:
+            self._state = before
+            raise
+        if "widget" in self.__dict__:
+            self.widget.state = copy.deepcopy(self._state)
+
+    def __repr__(self) -> str:
+        state = self.state
+        names = list(dict.fromkeys(each["rule"] for each in state["runs"]))
+        counts = [sum(each["rule"] == name for each in state["runs"]) for name in names]
+        listed = ", ".join(name if n == 1 else f"{name} × {n}" for name, n in zip(names, counts, strict=True))
+        return f"<explorer {f'{self.preset}: ' if self.preset else ''}{state['surface']}, {listed or 'no algorithm'}>"
+
+    # -- the same walks in Python
+
+    def optimizer(self, each: State) -> Optimizer:
+        """The `Optimizer` of one of the state's runs."""
+        known = {**rules.TABLE, **self.own_rules}
+        if each["rule"] not in known:
+            raise ValueError(f"no algorithm {each['rule']!r}: there are {', '.join(r.__name__ for r in RULES)}")
+        if known[each["rule"]] in rules.WHOLE:
+            library([known[each["rule"]]])  # says why it has no JavaScript
+        return Optimizer(known[each["rule"]], **{k: _value(v) for k, v in each.get("hyper", {}).items()})
+
+    def surface(self) -> Surface | None:
+        """The surface with the state's constants, or None where gradients are given."""
+        state = self.state
+        surface = self.surfaces.get(state["surface"])
+        return surface.but(**state["constants"]) if surface is not None else None
+
+    def gradient(self, theta: NDArray, t: int) -> NDArray:
+        """The gradient that step t (from 0) sees at a point of shape (d,): with the scene's examples and noise."""
+        state = self.state
+        if state["stream"]:
+            g = np.array(state["stream"][t % len(state["stream"])])
+        elif state["batch"] and state["surface"] in EXAMPLES:
+            example, rows = EXAMPLES[state["surface"]]
+            drawn = [int(noise.uniform(state["seed"], t, k + 16) * len(rows)) for k in range(state["batch"])]
+            g = np.sum([example(*theta, *rows[j]) for j in drawn], axis=0) / state["batch"]
+        else:
+            surface = self.surface()
+            assert surface is not None
+            g = surface.grad(theta)
+        if state["noise"]:
+            g = g + state["noise"] * np.array([noise.normal(state["seed"], t, i) for i in range(len(g))])
+        return g
+
+    def paths(self) -> dict[str, NDArray]:
+        """The walks that the figure shows, each of shape (n + 1, d): up to the last finite point, n steps at most."""
+        runs = self.state["runs"]
+        names = [each["rule"] for each in runs]
+        labelled = [
+            name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}" for i, name in enumerate(names)
+        ]
+        return {label: self._walk(each) for label, each in zip(labelled, runs, strict=True)}
+
+    def _walk(self, each: State) -> NDArray:
+        state, delay, asked = self.state, each.get("delay", 0), []
+
+        def stale(theta: NDArray, t: int) -> NDArray:
+            asked.append(theta)
+            late = max(0, t - delay)
+            return self.gradient(asked[late], late)
+
+        path = [np.array(state["start"], dtype=float)]
+        optimizer = self.optimizer(each)
+        memory = optimizer.init(path[0])
+        for _ in range(state["steps"]):
+            theta, memory = next(run(optimizer, stale, path[-1], memory, loss=self.surface(), strict=False))
+            if state["project"]:
+                theta = np.clip(theta, *np.transpose(state["domain"]))
+            if not np.isfinite(theta).all():
+                break
+            path.append(theta)
+        return np.array(path)
+
+    # -- how it is shown
+
+    @cached_property
+    def picture(self) -> Any:
+        """The picture that stands for the figure where nothing can move."""
+        from .still import picture
+
+        return picture(self)
+
+    @cached_property
+    def widget(self) -> Any:
+        """The live widget: its traits are ``state``, ``lang`` and ``extra``."""
+        made = _widget_class()(state=copy.deepcopy(self._state), lang=self.lang, extra=self.extra)
+        made.observe(self._moved, "state")
+        return made
+
+    def _moved(self, change: Any) -> None:
+        self._state = dict(change["new"])
+
+    def _extra(self) -> str:
+        """The reader's own rules and surfaces, compiled."""
+        if not (self.own_rules or self.own_surfaces):
+            return ""
+        return library(self.own_rules.values(), self.own_surfaces.values())
+
+    @property
+    def bundle(self) -> State:
+        """What the page needs to show the figure: its state, language and own code."""
+        return {"state": self._state, "lang": self.lang, **({"extra": self.extra} if self.extra else {})}
+
+    def html(self) -> str:
+        """A page's element that the module can be mounted on.
+
+        >>> Explorer(surface="bowl").html()[:50]
+        '<div data-downhill-explorer="{&quot;state&quot;: {'
+        """
+        return mount_point(self.bundle)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = self.picture._repr_mimebundle_()
+        data = {**data, "text/plain": repr(self), MIME: copy.deepcopy(self.bundle)}
+        if live():
+            shown = self.widget._repr_mimebundle_()
+            shown = shown[0] if isinstance(shown, tuple) else shown
+            data |= {k: v for k, v in shown.items() if k.startswith("application/")}
+        elif find_spec("anywidget") is None and not os.environ.get(STATIC):
+            print("This is a picture; pip install anywidget makes it answer.", file=sys.stderr)
+        return data, metadata
+
+
+def mount_point(bundle: State) -> str:
+    """The element for a bundle, as HTML."""
+    import html
+
+    return f'<div data-downhill-explorer="{html.escape(json.dumps(bundle, ensure_ascii=False))}"></div>'
+
+
+def _pairs(algorithms: Any) -> Iterable[tuple[Any, Mapping[str, Any]]]:
+    if isinstance(algorithms, Mapping):
+        return algorithms.items()
+    if isinstance(algorithms, (str, Optimizer)) or callable(algorithms):
+        algorithms = [algorithms]
+    return [(rule, {}) for rule in algorithms]
+
+
+def _value(value: Any) -> Any:
+    """A hyper-parameter's number, or its schedule."""
+    if not isinstance(value, Mapping):
+        return value
+    arguments = {name: number for name, number in value.items() if name != "schedule"}
+    maker = {each.__name__: each for each in SCHEDULES}.get(value["schedule"])
+    if maker is None:
+        raise ValueError(f"no schedule {value['schedule']!r}: there are {', '.join(s.__name__ for s in SCHEDULES)}")
+    return maker(**arguments)
+
+
+def live() -> bool:
+    """Whether there is a kernel, anywidget, and nobody who wants live figures left out."""
+    if os.environ.get(STATIC, "") not in ("", "0") or "IPython" not in sys.modules or find_spec("anywidget") is None:
+        return False
+    shell = sys.modules["IPython"].get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+# --- the module -----------------------------------------------------------------------------------
+
+
+def _tables() -> State:
+    """Words and colours, as the module reads them."""
+    from ..view import _style as style  # colours have one home; Matplotlib is needed to read it
+
+    looks = {
+        name: {"colour": look.colour, "dash": None if isinstance(look.line, str) else list(look.line[1])}
+        for name, look in style.LOOKS.items() if name in rules.TABLE
+    }  # fmt: skip
+    return {
+        "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in labels.LABELS.items()},
+        "algorithms": labels.ALGORITHMS, "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
+        "symbols": _LETTERS, "looks": looks, "series": style._SERIES, "ground": style.GROUND,
+        "defaults": DEFAULTS, "rates": presets.RATES, "library": dict.fromkeys(TABLE, 1),
+    }  # fmt: skip
+
+
+def _body() -> str:
+    code = library(
+        RULES, SURFACES.values(), schedules=SCHEDULES, functions=[noise.uniform, noise.normal], examples=EXAMPLES
+    )
+    tables = json.dumps(_tables(), ensure_ascii=False, separators=(",", ":"))
+    return (
+        "// Made by optlib.widget.explorer: the first function is compiled from optlib, the rest is explorer.js.\n"
+        f"function library() {{\n{code}}}\n\nconst DATA = {tables};\n\n{(HERE / 'explorer.js').read_text('utf-8')}"
+    )
+
+
+@cache
+def module() -> str:
+    """The whole ECMAScript module: ``export default { render }`` for anywidget, ``mount`` for pages."""
+    return _body()
+
+
+@cache
+def script() -> str:
+    """The same as a classic script that sets ``window.downhillExplorer``: pages on disk may load no module."""
+    body, _, end = _body().partition("\nexport { mount };\n")
+    assert end, "explorer.js ends with its exports"
+    return f"window.downhillExplorer = (() => {{\n{body}\nreturn {{ mount, render }};\n}})();\n"
+
+
+@cache
+def style() -> str:
+    """The style sheet."""
+    return (HERE / "explorer.css").read_text("utf-8")
+
+
+@cache
+def _widget_class() -> Any:
+    try:
+        anywidget: Any = importlib.import_module("anywidget")
+        traitlets: Any = importlib.import_module("traitlets")
+    except ImportError:
+        raise ImportError("the live explorer needs anywidget: pip install anywidget") from None
+
+    class ExplorerWidget(anywidget.AnyWidget):
+        _esm = module()
+        _css = style()
+        state = traitlets.Dict().tag(sync=True)
+        lang = traitlets.Unicode("auto").tag(sync=True)
+        extra = traitlets.Unicode("").tag(sync=True)
+
+    return ExplorerWidget

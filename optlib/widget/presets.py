@@ -1,0 +1,257 @@
+"""The explorer's scenes, one for each place in the book: one table, written as the state that the figure begins with.
+
+A state is plain JSON. What a scene does not name has the value of :data:`DEFAULTS`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import exp
+
+from .. import data
+from ..surfaces import TABLE, Surface
+
+State = dict[str, Any]
+
+# --- regressions: a line with intercept x and slope y, through examples (a, b) --------------------
+
+_X, _Y = data.line(n=20, seed=0)
+_TWENTY = tuple((round(float(a), 3), round(float(b), 3)) for a, b in zip(_X[:, 1], _Y, strict=True))
+_THREE = tuple((float(a), float(b)) for a, b in zip(data.three_points()[0][:, 1], data.three_points()[1], strict=True))
+
+
+def _error(x, y, a, b):
+    return x + y * a - b
+
+
+def _example_gradient(x, y, a, b):
+    e = _error(x, y, a, b)
+    return e, e * a
+
+
+def _twenty(x, y):
+    f = 0 * x
+    for a, b in _TWENTY:
+        e = _error(x, y, a, b)
+        f = f + e * e
+    return f / 40
+
+
+def _twenty_gradient(x, y):
+    dx, dy = 0 * x, 0 * y
+    for a, b in _TWENTY:
+        gx, gy = _example_gradient(x, y, a, b)
+        dx, dy = dx + gx, dy + gy
+    return dx / 20, dy / 20
+
+
+def _three(x, y):
+    f = 0 * x
+    for a, b in _THREE:
+        e = _error(x, y, a, b)
+        f = f + e * e
+    return f / 6
+
+
+def _three_gradient(x, y):
+    dx, dy = 0 * x, 0 * y
+    for a, b in _THREE:
+        gx, gy = _example_gradient(x, y, a, b)
+        dx, dy = dx + gx, dy + gy
+    return dx / 3, dy / 3
+
+
+def _least_squares(examples: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    a, b = np.transpose(examples)
+    slope, intercept = np.polyfit(a, b, 1)
+    return float(intercept), float(slope)
+
+
+regression = Surface(
+    "regression", _twenty, _twenty_gradient, ((-1.5, 3.5), (-1.5, 4.5)), (-1.0, -1.0), (_least_squares(_TWENTY),),
+    "half the mean squared error of a line on 20 examples of optlib.data.line",
+)  # fmt: skip
+
+three_points = Surface(
+    "three_points", _three, _three_gradient, ((-4.0, 4.0), (-2.0, 5.0)), (-1.0, 4.0), (_least_squares(_THREE),),
+    "half the mean squared error of a line on the three examples of optlib.data.three_points",
+)  # fmt: skip
+
+# --- a plain with one well ------------------------------------------------------------------------
+
+
+def _plain(x, y):
+    return 1 - exp(-(x * x + y * y) / 2)
+
+
+def _plain_gradient(x, y):
+    w = exp(-(x * x + y * y) / 2)
+    return w * x, w * y
+
+
+plain = Surface(
+    "plain", _plain, _plain_gradient, ((-4.0, 4.0), (-4.0, 4.0)), (2.9, 1.4), ((0.0, 0.0),),
+    "1 - exp(-(x² + y²)/2): the gradient dies away with distance",
+)  # fmt: skip
+
+#: All surfaces of the explorer by name, those of `optlib.surfaces` first.
+SURFACES: dict[str, Surface] = {
+    **TABLE, **{s.name: s for s in (regression, three_points, plain)},
+}  # fmt: skip
+
+#: Losses that are means over examples: surface -> (gradient of one example, the examples).
+EXAMPLES: dict[str, tuple[Callable, tuple]] = {
+    "regression": (_example_gradient, _TWENTY),
+    "three_points": (_example_gradient, _THREE),
+}
+
+# --- scenes ---------------------------------------------------------------------------------------
+
+DEFAULTS: State = {
+    "scene": "plane", "surface": "ravine", "constants": {}, "start": None, "steps": 100, "domain": None,
+    "runs": [{"rule": "sgd", "hyper": {}}], "noise": 0.0, "seed": 1, "batch": 0, "stream": None, "project": False,
+    "levels": "auto", "view": "plane", "turn": 35.0, "tilt": 50.0, "map": "off", "mapOf": 0, "axes": None,
+    "series": "loss", "at": None, "cartoon": False, "follow": 0, "limit": False, "sliders": [],
+}  # fmt: skip
+
+#: Rates that suit these surfaces where the paper's default is made for networks.
+RATES = {
+    "momentum_ema": 0.02, "momentum_torch": 0.002, "momentum": 0.002, "nag": 0.002, "nag_shifted": 0.002,
+    "heavy_ball": 0.002, "sgdw": 0.002, "nesterov_1983": 0.005, "averaged_sgd": 0.01, "adagrad": 0.5,
+    "adagrad_sigma": 0.5, "rmsprop": 0.05, "rmsprop_centred": 0.02, "rmsprop_momentum": 0.01, "adam": 0.1,
+    "adam_uncorrected": 0.1, "adam_eps_hat": 0.1, "adamw": 0.1, "adamax": 0.1, "nadam": 0.1, "nadam_torch": 0.1,
+    "nadam_constant": 0.1, "amsgrad": 0.1, "amsgrad_torch": 0.1, "amsgrad_optax": 0.1,
+}  # fmt: skip
+
+
+def run(rule: str, *, delay: int = 0, **hyper: Any) -> State:
+    """One algorithm of a scene.
+
+    >>> run("sgd", lr=0.1)
+    {'rule': 'sgd', 'hyper': {'lr': 0.1}}
+    """
+    return {"rule": rule, "hyper": hyper, **({"delay": delay} if delay else {})}
+
+
+def schedule(name: str, **arguments: float) -> State:
+    """A schedule in place of a hyper-parameter's number.
+
+    >>> schedule("exponential", start=1.0, gamma=0.5)
+    {'schedule': 'exponential', 'start': 1.0, 'gamma': 0.5}
+    """
+    return {"schedule": name, **arguments}
+
+
+_RACE = [
+    run("sgd", lr=0.01), run("momentum", lr=0.01), run("nag", lr=0.01), run("adagrad", lr=0.4), run("adadelta"),
+    run("rmsprop", lr=0.03),
+]  # fmt: skip
+
+
+def _race(**rates: float) -> list[State]:
+    return [run(r["rule"], **{**r["hyper"], **({"lr": rates[r["rule"]]} if r["rule"] in rates else {})}) for r in _RACE]
+
+
+def _signal() -> list[list[float]]:
+    """A slow wave under noise: what moving averages are to find."""
+    from math import sin
+
+    from .noise import normal
+
+    return [[round(sin(t / 16) + 0.6 * float(normal(3, t, 0)), 3)] for t in range(160)]
+
+
+PRESETS: dict[str, State] = {
+    "learning-rates": {
+        "surface": "three_points", "steps": 30, "limit": True,
+        "runs": [run("sgd", lr=lr) for lr in (0.02, 0.25, 0.48, 0.55)],
+    },
+    "batch": {
+        "surface": "regression", "start": [-1.0, -1.0], "steps": 120, "batch": 1,
+        "runs": [run("sgd", lr=0.15)], "sliders": ["batch", "seed"],
+    },
+    "saddle": {
+        "surface": "saddle", "start": [1.5, 1e-4], "steps": 120, "series": "gradient",
+        "runs": [run("sgd", lr=0.1), run("momentum", lr=0.1), run("adam", lr=0.1)], "sliders": ["start.1", "noise"],
+    },
+    "plateau": {
+        "surface": "plain", "start": [3.2, 2.0], "steps": 200, "series": "gradient", "levels": "linear",
+        "runs": [run("sgd", lr=1.0), run("momentum", lr=1.0, gamma=0.9), run("adagrad", lr=0.3), run("adam", lr=0.05)],
+    },
+    "ravine": {
+        "surface": "ravine", "start": [-10.0, 1.0], "steps": 100, "cartoon": False,
+        "runs": [run("sgd", lr=0.018), run("momentum", lr=0.004, gamma=0.9)], "sliders": ["constants.b"],
+    },
+    "stability": {
+        "scene": "map", "surface": "ravine", "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 100,
+        "runs": [run("momentum", lr=0.15, gamma=0.5)], "map": "stable",
+        "axes": [["lr", 0.0, 0.45], ["gamma", 0.0, 1.0]],
+    },
+    "barrier": {
+        "scene": "line", "surface": "waves", "start": [-7.0], "steps": 150, "series": "x",
+        "runs": [run("sgd", lr=0.08), run("momentum", lr=0.08, gamma=0.9)],
+    },
+    "nesterov": {
+        "surface": "ravine", "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 60, "cartoon": True, "at": 2,
+        "runs": [run("nag", lr=0.05, gamma=0.8), run("momentum", lr=0.05, gamma=0.8)],
+    },
+    "adagrad": {
+        "surface": "ravine", "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 150, "series": "rate",
+        "runs": [run("adagrad", lr=1.0), run("rmsprop", lr=0.1)],
+    },
+    "ema": {
+        "scene": "time", "surface": "stream", "start": [0.0], "steps": 160, "series": "memory", "stream": _signal(),
+        "runs": [run("momentum_ema", lr=0.0, beta=b) for b in (0.5, 0.9, 0.98)],
+    },
+    "bias-correction": {
+        "surface": "ravine", "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 60, "series": "step",
+        "runs": [run("adam", lr=0.3), run("adam_uncorrected", lr=0.3)],
+    },
+    "reddi": {
+        "scene": "time", "surface": "stream", "start": [0.0], "steps": 900, "series": "x", "project": True,
+        "domain": [[-1.0, 1.0]], "stream": [[6.0], [-1.0], [-1.0], [-1.0], [-1.0]],
+        "runs": [run("adam", lr=0.05, beta1=0.0, beta2=0.3), run("amsgrad", lr=0.05, beta1=0.0, beta2=0.3)],
+    },
+    "race-lowlands": {
+        "surface": "three_lowlands", "steps": 200,
+        "runs": _race(sgd=0.1, momentum=0.05, nag=0.05, rmsprop=0.04),
+    },
+    "race-saddle": {
+        "surface": "saddle", "start": [1.0, 1e-4], "steps": 150,
+        "runs": _race(sgd=0.1, momentum=0.03, nag=0.03, adagrad=0.5, rmsprop=0.05),
+    },
+    "race-canyon": {
+        "surface": "ravine", "start": [-10.0, 1.0], "steps": 150,
+        "runs": _race(sgd=0.015, momentum=0.003, nag=0.003, adagrad=1.0, rmsprop=0.1),
+    },
+    "beale-race": {
+        "surface": "beale", "start": [1.0, 1.5], "steps": 200,
+        "runs": _race(sgd=0.01, momentum=0.005, nag=0.005, adagrad=0.5, rmsprop=0.03),
+    },
+    "saddle-race": {
+        "surface": "saddle", "constants": {"c": 0.05}, "start": [1.5, 0.01], "steps": 120, "view": "relief",
+        "runs": _race(sgd=0.05, momentum=0.02, nag=0.02, adagrad=0.4, rmsprop=0.05),
+    },
+    "triangular": {
+        "surface": "himmelblau", "steps": 120, "series": "lr",
+        "runs": [run("sgd", lr=schedule("triangular", low=0.001, high=0.025, half=15)), run("sgd", lr=0.01)],
+        "noise": 8.0, "sliders": ["noise", "seed"],
+    },
+    "warm-restarts": {
+        "surface": "three_lowlands", "start": [0.3, 1.9], "steps": 150, "series": "lr",
+        "runs": [run("sgd", lr=schedule("warm_restarts", high=0.6, first=20, factor=2, low=0.0)), run("sgd", lr=0.1)],
+        "noise": 0.5, "sliders": ["noise", "seed"],
+    },
+    "one-cycle": {
+        "surface": "rosenbrock", "steps": 200, "series": "lr",
+        "runs": [
+            run("momentum", lr=schedule("one_cycle", high=0.002, steps=200, rise=0.3, start_ratio=25.0, end_ratio=1e4)),
+            run("momentum", lr=0.0003),
+        ],
+    },
+    "stale": {
+        "surface": "bowl", "constants": {"b": 3.0}, "start": [-3.4, 2.6], "steps": 80, "sliders": ["runs.1.delay"],
+        "runs": [run("sgd", lr=0.15), run("sgd", lr=0.15, delay=2)],
+    },
+}  # fmt: skip

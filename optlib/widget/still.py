@@ -1,0 +1,91 @@
+"""The picture that stands for an explorer on paper, in a saved notebook and before the page's script has run."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .explorer import Explorer
+
+
+def picture(figure: "Explorer") -> Any:
+    """The scene at its beginning, drawn by `optlib.view`."""
+    from .. import view
+
+    state, surface = figure.state, figure.surface()
+    paths = figure.paths()
+    if state["scene"] == "time" or surface is None:
+        return _against_time(figure)
+    if state["scene"] == "map":
+        return _stability(figure)
+    drawn = view.curve if surface.dim == 1 else view.contour
+    domain = state["domain"]
+    if surface.dim == 1:
+        return drawn(surface, paths, domain=domain[0] if domain else None)
+    return view.contour(surface, paths, levels=state["levels"], domain=domain)
+
+
+def _against_time(figure: "Explorer") -> Any:
+    """What the algorithms remember, or where they are, against the step."""
+    from .. import view
+    from ..view import _style as style
+
+    state = figure.state
+    drawn, ax = view.panels()
+    with view.house():
+        if state["series"] == "memory":
+            stream = np.array(state["stream"])[:, 0]
+            ax.plot(np.arange(1, len(stream) + 1), stream, ".", color=style.GREY, markersize=3, alpha=0.6)
+        for i, (label, each) in enumerate(zip(figure.paths(), state["runs"], strict=True)):
+            values = _memory(figure, each) if state["series"] == "memory" else figure.paths()[label][:, 0]
+            ax.plot(values, color=view.series(i) if " " in label else view.colour(label), label=_told(each, state))
+        view.label(ax, "$t$", "$m$" if state["series"] == "memory" else "$x$")
+        view.legend(ax)
+    return view.picture(drawn, f"{state['series']} against the step")
+
+
+def _told(each: dict, state: dict) -> str:
+    """The name of a run with the number that tells it from its kin."""
+    kin = [other for other in state["runs"] if other["rule"] == each["rule"]]
+    differ = [k for k in each["hyper"] if len({str(other["hyper"].get(k)) for other in kin}) > 1]
+    return each["rule"] + "".join(f" {each['hyper'][k]:g}" for k in differ[:1])
+
+
+def _memory(figure: "Explorer", each: dict) -> np.ndarray:
+    state, optimizer = figure.state, figure.optimizer(each)
+    theta = np.array(state["start"])
+    kept = optimizer.init(theta)
+    values = [kept[optimizer.memory[0]][0]]
+    for t in range(state["steps"]):
+        theta, kept = optimizer.tell(theta, figure.gradient(theta, t), kept)
+        values.append(kept[optimizer.memory[0]][0])
+    return np.array(values)
+
+
+def _stability(figure: "Explorer", n: int = 60) -> Any:
+    """Where, in the plane of two hyper-parameters, the loss falls."""
+    from .. import view
+    from ..optimizer import descend
+    from ..view import _style as style
+
+    state, surface, (each, *_) = figure.state, figure.surface(), figure.state["runs"]
+    assert surface is not None
+    (x, *xs), (y, *ys) = state["axes"]
+    a, b = np.meshgrid(*(low + (np.arange(n) + 0.5) / n * (high - low) for low, high in (xs, ys)))
+    starts = np.tile(np.array(state["start"]), (n * n, 1))
+    hyper = {x: a.reshape(-1, 1), y: b.reshape(-1, 1)}
+    optimizer = figure.optimizer({**each, "hyper": {**each["hyper"], **hyper}})
+    with np.errstate(all="ignore"):
+        end = descend(optimizer, surface.grad, starts, steps=state["steps"], strict=False)[-1]
+        fall = np.log10(np.maximum(surface(end), 1e-300) / surface(starts[0])) / state["steps"]
+    fall = np.where(np.isfinite(fall), fall, 1.0).reshape(n, n)
+    image = np.zeros((n, n, 4))
+    image[..., :3] = [int(style.GROUND[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    image[..., 3] = np.where(fall < 0, 0.06 + 0.7 * (1 - np.exp(7 * np.minimum(fall, 0))), 0.0)
+    drawn, ax = view.panels()
+    with view.house():
+        ax.imshow(image, extent=(*xs, *ys), origin="lower", aspect="auto")
+        ax.plot([each["hyper"][x]], [each["hyper"][y]], "o", color=view.colour(each["rule"]), markersize=8)
+        names = {"lr": r"$\eta$", "gamma": r"$\gamma$"}
+        view.label(ax, names.get(x, x), names.get(y, y))
+    return view.picture(drawn, f"stability of {each['rule']}")

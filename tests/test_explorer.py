@@ -1,0 +1,658 @@
+"""The explorer in a real browser, opened from disk as the site's pages may be: its numbers are optlib's."""
+
+import base64
+import gzip
+import json
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from browser import need
+from nbclient import NotebookClient
+
+from optlib import Optimizer, compile, descend, rules, schedules, surfaces
+from optlib.widget import Explorer, explorer, labels, noise, presets
+
+LOADER = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
+AXE = Path(os.environ.get("AXE", Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"))
+PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>Explorer</title>
+<meta name="viewport" content="width=device-width"><script src="explore.js"></script></head>
+<body><main><h1>Explorer</h1>{before}{points}</main></body></html>"""
+TIMEOUT = 15_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("explorer")
+    (place / "explorer.js").write_text(explorer.script(), encoding="utf-8")
+    (place / "explorer.css").write_text(explorer.style(), encoding="utf-8")
+    (place / "explore.js").write_text(LOADER.read_text(encoding="utf-8"), encoding="utf-8")
+    return place
+
+
+@pytest.fixture
+def show(chrome, folder):
+    """Opens a page with figures and waits for the first; whatever the page complains of fails the test."""
+    contexts, problems, requests = [], [], []
+
+    def opened(*figures, lang="en", link="", width=900, before="", wait=True, **options):
+        name = f"page{len(list(folder.glob('*.html')))}.html"
+        points = "".join(f"<div>{figure.html()}</div>" for figure in figures)
+        (folder / name).write_text(PAGE.format(lang=lang, points=points, before=before), encoding="utf-8")
+        options = {"viewport": {"width": width, "height": 900}, **options}
+        context = chrome.new_context(**options)
+        context.set_default_timeout(TIMEOUT)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda r: requests.append(r.url))
+        page.goto((folder / name).as_uri() + link)
+        if wait:
+            page.locator(".dx").first.wait_for()
+            settle(page)
+        return page
+
+    opened.requests = requests
+    yield opened
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def settle(page):
+    """Two frames later all that was asked for is drawn."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+FIGURE = "document.querySelector('.downhill-explorer').downhill"
+
+
+def state(page):
+    return page.evaluate(f"{FIGURE}.state")
+
+
+def paths(page):
+    """What the page has walked, each of shape (n + 1, d)."""
+    found = page.evaluate(f"{FIGURE}.walks.map((w) => [w.d, Array.from(w.path.subarray(0, (w.n + 1) * w.d))])")
+    return [np.array(path).reshape(-1, d) for d, path in found]
+
+
+def assert_walks(page, figure, tolerance=1e-12):
+    for walked, (name, path) in zip(paths(page), figure.paths().items(), strict=True):
+        assert walked.shape == path.shape, name
+        np.testing.assert_allclose(walked, path, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+def moved(page, **changes):
+    page.evaluate(f"(changes) => {{ Object.assign({FIGURE}.state, changes); {FIGURE}.changed(true); }}", changes)
+    settle(page)
+
+
+# --- the mathematics ------------------------------------------------------------------------------
+
+
+def test_every_rule_on_every_surface_is_optlibs(show):
+    """200 steps at gentle rates, in the browser's own engine."""
+    page = show(Explorer(surface="bowl", algorithms=["sgd"]))
+    jobs, expected = [], []
+    for rule in explorer.RULES:
+        optimizer = Optimizer(rule)
+        if "lr" in optimizer.hyper:
+            optimizer = Optimizer(rule, lr=min(1e-3, optimizer.hyper["lr"]))
+        for surface in presets.SURFACES.values():
+            jobs.append({"surface": surface.name, "start": surface.start, "steps": 200,
+                         "runs": [{"rule": rule.__name__, "hyper": dict(optimizer.hyper)}]})  # fmt: skip
+            expected.append(descend(optimizer, surface.grad, surface.start, steps=200, loss=surface))
+    walk = f"""(jobs) => {{ const f = {FIGURE}; return jobs.map((job) => {{
+      f.replace(job); f.draw(); return Array.from(f.walks[0].path); }}); }}"""
+    for job, path, walked in zip(jobs, expected, page.evaluate(walk, jobs), strict=True):
+        np.testing.assert_allclose(np.reshape(walked, path.shape), path, rtol=1e-12, atol=1e-12, err_msg=str(job))
+
+
+RECORDED = np.random.default_rng(0).standard_normal((200, 2)).round(6)
+RECORDED[np.random.default_rng(1).random((200, 2)) < 0.3] = 0
+
+
+def test_every_rule_at_full_rate_on_recorded_gradients(show):
+    page = show(Explorer(surface="bowl", algorithms=["sgd"]))
+    for rule in explorer.RULES:
+        if "loss" in compile.source.read(rule).arguments:
+            continue
+        job = {"surface": "stream", "start": [1.0, -2.0], "steps": 200, "stream": RECORDED.tolist(), "series": "x",
+               "runs": [{"rule": rule.__name__, "hyper": dict(Optimizer(rule).hyper)}]}  # fmt: skip
+        walked = page.evaluate(f"(job) => {{ {FIGURE}.replace(job); {FIGURE}.draw(); return 0; }}", job)
+        path = descend(Optimizer(rule), lambda theta, t: RECORDED[t], [1.0, -2.0], steps=200)
+        (walked,) = paths(page)
+        np.testing.assert_allclose(walked, path, rtol=1e-12, atol=1e-12, err_msg=rule.__name__)
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_each_preset_walks_as_in_python(show, name):
+    """Noise, examples, delays, schedules and given gradients included; closed loops that normalise amplify rounding."""
+    figure = Explorer(name)
+    page = show(figure)
+    normalising = {"rmsprop", "adadelta", "adagrad", "adam", "adam_uncorrected", "amsgrad"}
+    tolerance = 1e-6 if normalising & {each["rule"] for each in figure.state["runs"]} else 1e-9
+    assert_walks(page, figure, tolerance)
+    assert page.locator(".dx-notes p").all_inner_texts() == [
+        words for words in page.locator(".dx-notes p").all_inner_texts() if "leaves the frame" in words
+    ]
+    assert figure.picture.png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("maker", explorer.SCHEDULES, ids=lambda maker: maker.__name__)
+def test_schedules_are_optlibs(show, maker):
+    usual = {"start": 1.0, "high": 1.0, "low": 0.1, "gamma": 0.97, "k": 0.1, "steps": 60, "every": 10, "end": 0.01,
+             "power": 2.0, "first": 10, "factor": 2, "half": 7, "rise": 0.3, "start_ratio": 25.0, "end_ratio": 1e4,
+             "warm": 12}  # fmt: skip
+    arguments = {name: usual[name] for name in arguments_of(maker)}
+    page = show(Explorer(surface="bowl", algorithms={"sgd": {"lr": presets.schedule(maker.__name__, **arguments)}}))
+    values = page.evaluate(
+        f"(given) => {{ const f = {FIGURE}.lib.schedules['{maker.__name__}'].make(given);"
+        " return Array.from({ length: 80 }, (_, t) => f(t)); }",
+        arguments,
+    )
+    schedule = maker(**arguments)
+    np.testing.assert_allclose(values, [schedule(t) for t in range(80)], rtol=1e-12, atol=1e-15)
+
+
+def arguments_of(maker):
+    arguments = compile.source.tree_of(maker).args
+    return [a.arg for a in (*arguments.args, *arguments.kwonlyargs)]
+
+
+def test_the_noise_is_the_same_in_python(show):
+    page = show(Explorer("triangular"))
+    drawn = page.evaluate(
+        f"() => {{ const n = {FIGURE}.lib.functions.normal;"
+        " return [1, 2].map((s) => Array.from({ length: 50 }, (_, t) => n(s, t, 1))); }"
+    )
+    ours = [[float(noise.normal(s, t, 1)) for t in range(50)] for s in (1, 2)]
+    np.testing.assert_allclose(drawn, ours, rtol=1e-12, atol=1e-12)
+
+
+def test_a_map_of_starts_is_that_of_optlib(show):
+    page = show(Explorer(surface="himmelblau", algorithms={"sgd": {"lr": 0.01}}, steps=100, map="where"))
+    page.wait_for_function(f"{FIGURE}.mapTook > 0")
+    assert "Colours" in page.locator(".dx-map-note").first.inner_text()
+    n = 24
+    chart = """(job) => new Promise((done) => { const out = []; const f = FIGURE;
+      f.options.map = [job, job]; f.mapKey = null; f.mapTook = 0; f.refresh();
+      const wait = () => f.mapTook > 0 ? done(f.mapCanvas.width) : setTimeout(wait, 30); wait(); })"""
+    assert page.evaluate(chart.replace("FIGURE", FIGURE), n) == n
+    pixels = page.evaluate(
+        f"() => Array.from({FIGURE}.mapCanvas.getContext('2d').getImageData(0, 0, {n}, {n}).data)"
+    )
+    image = np.array(pixels).reshape(n, n, 4)[::-1]
+    at = -5 + (np.arange(n) + 0.5) / n * 10
+    starts = np.stack(np.meshgrid(at, at), axis=-1)
+    end = descend(Optimizer(rules.sgd, lr=0.01), surfaces.himmelblau.grad, starts, steps=100, strict=False)[-1]
+    with np.errstate(all="ignore"):
+        distance = np.linalg.norm(end[..., None, :] - np.array(surfaces.himmelblau.minima), axis=-1)
+        nearest = np.where(distance.min(-1) < 0.1, distance.argmin(-1), -1)
+    colours = {tuple(image[nearest == k][0][:3]) for k in range(4)}
+    assert len(colours) == 4
+    for k in range(-1, 4):
+        shown = image[nearest == k]
+        assert (shown[:, 3] == 0).all() if k < 0 else (np.ptp(shown, axis=0) == 0).all()
+
+
+# --- what a reader does ---------------------------------------------------------------------------
+
+
+def test_dragging_the_start_moves_the_paths(show):
+    page = show(Explorer("ravine"))
+    before = paths(page)
+    box = page.locator(".dx-handle").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 40, steps=5)
+    page.mouse.up()
+    settle(page)
+    now = state(page)
+    assert now["start"][0] > before[0][0][0] + 0.5
+    assert now["start"][1] < before[0][0][1] - 0.1
+    runs = {each["rule"]: each["hyper"] for each in now["runs"]}
+    assert_walks(page, Explorer(surface="ravine", algorithms=runs, start=now["start"], steps=100))
+
+
+def test_a_slider_and_a_typed_number_change_a_hyper_parameter(show):
+    page = show(Explorer("ravine"))
+    slider = page.get_by_role("slider", name="SGD: η")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    settle(page)
+    assert state(page)["runs"][0]["hyper"]["lr"] == pytest.approx(0.018 * 10**0.01, rel=3e-3)
+    number = page.get_by_role("textbox", name="SGD: η")
+    number.fill("0.005")
+    number.press("Enter")
+    settle(page)
+    assert state(page)["runs"][0]["hyper"]["lr"] == 0.005
+    number.fill("-3")  # out of range: the number before comes back
+    number.press("Enter")
+    settle(page)
+    assert (state(page)["runs"][0]["hyper"]["lr"], number.input_value()) == (0.005, "0.005")
+
+
+def test_play_pause_step_and_scrub(show):
+    page = show(Explorer("ravine"))
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function(f"{FIGURE}.state.at > 2")
+    page.get_by_role("button", name="Pause").click()
+    at = state(page)["at"]
+    assert 2 < at < 100
+    page.get_by_role("button", name="One step on").click()
+    page.get_by_role("button", name="One step on").click()
+    page.get_by_role("button", name="One step back").click()
+    settle(page)
+    assert page.locator(".dx-clock").inner_text() == f"t = {at + 1}"
+    page.get_by_role("slider", name="Step", exact=True).fill("7")
+    settle(page)
+    assert state(page)["at"] == 7
+    page.get_by_text("Numbers at this step").click()
+    settle(page)
+    row = page.locator(".dx-scroll table tbody tr").first.inner_text()
+    assert row.startswith("SGD\t7\t(")
+
+
+def test_algorithms_come_and_go(show):
+    page = show(Explorer("ravine"))
+    page.locator(".dx-add").select_option("adam")
+    settle(page)
+    assert [each["rule"] for each in state(page)["runs"]] == ["sgd", "momentum", "adam"]
+    assert len(paths(page)) == 3
+    page.get_by_role("button", name="Remove SGD").click()
+    settle(page)
+    assert [each["rule"] for each in state(page)["runs"]] == ["momentum", "adam"]
+    page.get_by_role("button", name="Reset").click()
+    settle(page)
+    assert [each["rule"] for each in state(page)["runs"]] == ["sgd", "momentum"]
+
+
+def test_a_convention_tells_whether_it_changes_the_path(show):
+    page = show(Explorer(surface="ravine", algorithms={"momentum": {"lr": 0.004}}))
+    page.locator(".dx-run summary").click()
+    page.locator('[data-key="runs.0.convention"]').select_option("heavy_ball")
+    settle(page)
+    assert page.locator(".dx-convention").inner_text() == "Same path as Momentum."
+    page.locator('[data-key="runs.0.convention"]').select_option("momentum_ema")
+    settle(page)
+    assert page.locator(".dx-convention").inner_text().startswith("Another path than Heavy ball's:")
+
+
+def test_a_schedule_can_be_chosen(show):
+    page = show(Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.5}}, steps=40))
+    page.locator(".dx-run summary").click()
+    page.locator('[data-key="runs.0.schedule"]').select_option("triangular")
+    settle(page)
+    lr = state(page)["runs"][0]["hyper"]["lr"]
+    assert lr == {"schedule": "triangular", "low": 0.05, "high": 0.5, "half": 5}
+    rate = schedules.triangular(0.05, 0.5, half=5)
+    path = descend(Optimizer(rules.sgd, lr=rate), surfaces.bowl.grad, surfaces.bowl.start, steps=40)
+    np.testing.assert_allclose(paths(page)[0], path, rtol=1e-12, atol=1e-12)
+
+
+def test_a_link_restores_exactly_this_state(show):
+    figure = Explorer("saddle")
+    page = show(figure)
+    moved(page, start=[0.5, -1.25], steps=33, noise=0.1, levels="log", at=12)
+    address = page.evaluate(f"{FIGURE}.address()")
+    again = show(figure, link="#" + address.split("#")[1])
+    assert state(again) == state(page)
+    assert [a.tolist() for a in paths(again)] == [a.tolist() for a in paths(page)]
+
+
+def packed(value):
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("link", "why"),
+    [
+        ("#explorer=0.%%%", "cannot be read"),
+        ("#explorer=0." + packed({"surface": "moon"}), 'unknown surface "moon"'),
+        ("#explorer=0." + packed({"steps": 10**9}), "steps = 1000000000, allowed are 1 to 5000"),
+        ("#explorer=0." + packed({"start": [1.0, "<img src=x>"]}), "start"),
+        ("#explorer=0." + packed({"runs": [{"rule": "sgd", "hyper": {"lr": -1}}]}), "sgd: lr = -1"),
+        ("#explorer=0." + packed({"extra": "alert(1)"}), 'unknown entry "extra"'),
+    ],
+)
+def test_a_bad_link_says_why_and_shows_the_default(show, link, why):
+    page = show(Explorer("ravine"), link=link)
+    (note,) = page.locator(".dx-notes p").all_inner_texts()
+    assert why in note
+    assert note.startswith("This link cannot be read")
+    assert_walks(page, Explorer("ravine"))
+
+
+def test_the_copied_python_walks_the_same(show):
+    for name in ("ravine", "triangular", "one-cycle", "reddi", "barrier"):
+        figure = Explorer(name)
+        page = show(figure)
+        text = page.evaluate(f"{FIGURE}.pythonText()")
+        assert len(text.strip().splitlines()) <= 5 + len(figure.state["runs"])
+        space: dict = {}
+        exec(text, space)
+        for walked, path in zip(paths(page), space["paths"].values(), strict=True):
+            np.testing.assert_allclose(walked, path, rtol=1e-6, atol=1e-9)
+
+
+def test_the_picture_is_saved_as_svg(show):
+    page = show(Explorer("ravine"))
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download SVG").click()
+    text = Path(waiting.value.path()).read_text(encoding="utf-8")
+    assert text.startswith("<svg ")
+    assert text.rstrip().endswith("</svg>")
+    assert "NaN" not in text
+    colours = page.evaluate(f"{FIGURE}.styles.map((s) => s.colour)")
+    assert all(f'stroke="{colour}"' in text for colour in colours)
+
+
+def test_the_language_is_the_pages_and_can_be_switched(show):
+    page = show(Explorer("ravine"), lang="zh-CN")
+    assert page.locator(".dx").get_attribute("lang") == "zh-CN"
+    assert page.get_by_role("button", name="复制链接").is_visible()
+    visible = page.locator(".dx").inner_text()
+    assert re.findall(r"(?:\b[A-Za-z]{3,}\b[ ]){2}", visible) == []
+    page.get_by_role("button", name="Show in English").click()
+    assert page.get_by_role("button", name="Copy link").is_visible()
+    assert page.locator(".dx").get_attribute("lang") == "en"
+
+
+def test_the_keyboard_is_enough(show):
+    page = show(Explorer("ravine"))
+    page.locator(".dx-handle").focus()
+    start = state(page)["start"]
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    settle(page)
+    now = state(page)["start"]
+    np.testing.assert_allclose(now, [start[0] + 0.22, start[1] - 0.32], atol=1e-3)
+    assert "(−9.78, 0.68)" in page.locator(".dx-handle").get_attribute("aria-label")
+    reached = set()
+    page.locator(".dx select").first.focus()
+    for _ in range(60):
+        reached.add(page.evaluate("document.activeElement.dataset.key"))
+        page.keyboard.press("Tab")
+    assert {"surface", "handle", "play", "scrub", "runs.0.hyper.lr", "add", "link", "python", "svg", "reset"} <= reached
+
+
+def test_the_summary_tells_what_the_picture_shows(show):
+    page = show(Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.5}}, start=[4.0, -2.0], steps=3))
+    words = "Bowl, 3 steps from (4, −2). SGD is at (0.5, −0.25) after 3 steps, with a loss of 0.156."
+    assert page.locator(".dx-canvas").get_attribute("aria-label") == words
+    page.wait_for_function("document.querySelector('.dx-hidden').textContent.startsWith('Bowl')")
+
+
+def test_reduced_motion_plays_in_stills(show):
+    page = show(Explorer("ravine"), reduced_motion="reduce")
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function(f"{FIGURE}.state.at > 0")
+    assert state(page)["at"] % 10 == 0
+    page.get_by_role("button", name="Pause").click()
+
+
+def test_the_surface_turns_in_three_dimensions(show):
+    page = show(Explorer("saddle-race"))
+    ink = "(() => { const c = document.querySelector('.dx-canvas'); return c.toDataURL(); })()"
+    before = page.evaluate(ink)
+    canvas = page.locator(".dx-canvas").bounding_box()
+    page.mouse.move(canvas["x"] + 100, canvas["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(canvas["x"] + 180, canvas["y"] + 120, steps=4)
+    page.mouse.up()
+    settle(page)
+    now = state(page)
+    assert now["turn"] == pytest.approx(35 + 40)
+    assert now["tilt"] == pytest.approx(50 + 8)
+    assert page.evaluate(ink) != before
+    page.locator('[data-key="view"]').select_option("plane")
+    settle(page)
+    assert page.locator(".dx-handle").is_visible()
+
+
+def test_hovering_reads_a_point(show):
+    figure = Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.5}}, start=[4.0, -2.0], steps=3)
+    page = show(figure)
+    x, y = page.evaluate(f"[{FIGURE}.frame.X(2), {FIGURE}.frame.Y(-1)]")
+    box = page.locator(".dx-canvas").bounding_box()
+    page.mouse.move(box["x"] + x, box["y"] + y)
+    lines = page.locator(".dx-tip span").all_inner_texts()
+    assert lines == ["Step 1", "position (2, −1)", "loss 2.5", "gradient (2, −1)", "effective rate (0.5, 0.5)"]
+
+
+@pytest.mark.parametrize("rule", ["momentum", "nag", "adam", "adagrad", "heavy_ball"])
+def test_the_close_ups_numbers_are_optlibs(show, rule):
+    lr = 0.05
+    page = show(Explorer(surface="bowl", algorithms={rule: {"lr": lr}}, start=[3.0, 2.0], steps=20, at=4, cartoon=True))
+    shown = page.locator(".dx-value").evaluate_all("(cells) => cells.map((c) => +c.dataset.value)")
+    optimizer = Optimizer(rules.TABLE[rule], lr=lr)
+    path = descend(optimizer, surfaces.bowl.grad, [3.0, 2.0], steps=20)
+    rows = len(shown) // 2
+    assert [shown[rows - 1], shown[-1]] == pytest.approx(path[5].tolist(), rel=1e-12)
+    names = page.locator(".dx-lines").first.locator("th").all_inner_texts()
+    theta, kept = np.array([3.0, 2.0]), optimizer.init([3.0, 2.0])
+    for _ in range(5):
+        g = surfaces.bowl.grad(optimizer.ask(theta, kept))
+        theta, kept = optimizer.tell(theta, g, kept)
+    for name in set(optimizer.memory) & set(names):
+        assert shown[names.index(name)] == pytest.approx(kept[name][0], rel=1e-12)
+    label = page.locator(".dx-lens").get_attribute("aria-label")
+    assert "step 5: from (" in label
+
+
+# --- what goes wrong ------------------------------------------------------------------------------
+
+
+def test_a_surface_without_numbers_is_said_so(show, tmp_path, monkeypatch):
+    (tmp_path / "cliff.py").write_text(
+        "from numpy import log, sqrt\n"
+        "def value(x, y):\n    return x * x + log(y)\n"
+        "def gradient(x, y):\n    return 2 * x, 1 / sqrt(y)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import cliff
+
+    surface = surfaces.Surface("cliff", cliff.value, cliff.gradient, ((-2.0, 2.0), (-1.0, 2.0)), (1.0, 0.5))
+    page = show(Explorer(surface=surface, algorithms={"sgd": {"lr": 0.3}}, steps=10))
+    (note,) = page.locator(".dx-notes p").all_inner_texts()
+    assert note == "SGD stops at step 2: the gradient there is not a number."
+    assert len(paths(page)[0]) == 3
+    moved(page, start=[0.0, -0.5])
+    assert page.locator(".dx-notes p").all_inner_texts() == [
+        "SGD cannot start: the gradient there is not a number."
+    ]
+
+
+def test_a_diverging_path_is_said_so(show):
+    page = show(Explorer(surface="rosenbrock", algorithms={"sgd": {"lr": 0.01}}, steps=50))
+    assert page.locator(".dx-notes p").all_inner_texts() == [
+        f"SGD diverges: no finite number from step {len(paths(page)[0])} on."
+    ]
+    page = show(Explorer(surface="bowl", algorithms={"sgd": {"lr": 2.2}}, steps=10))
+    assert page.locator(".dx-notes p").all_inner_texts() == ["SGD leaves the frame at step 2."]
+
+
+def test_a_rule_that_cannot_be_compiled_is_named_with_why():
+    with pytest.raises(compile.CannotCompile, match="adagrad_full sees whole vectors"):
+        Explorer(surface="bowl", algorithms=["adagrad_full"])
+
+    def listed(theta, g, *, lr=0.1):
+        steps = [lr * g]
+        return theta - steps[0], ()
+
+    with pytest.raises(compile.CannotCompile, match=r"listed, line 2: '\[lr \* g\]'"):
+        Explorer(surface="bowl", algorithms=[listed])
+
+
+def half(theta, g, *, lr=0.1):
+    theta = theta - 0.5 * lr * g
+    return theta, ()
+
+
+def test_a_rule_of_ones_own_walks(show):
+    figure = Explorer(surface="bowl", algorithms=[half], steps=30)
+    page = show(figure)
+    assert_walks(page, figure)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"preset": "rvine"}, "no preset 'rvine': there are learning-rates"),
+        ({"surface": "moon"}, "no surface 'moon': there are bowl"),
+        ({"surface": "bowl", "start": [1.0]}, "wants 2 finite number"),
+        ({"surface": "bowl", "steps": 0}, "steps=0: it must be a whole number, 1 to 5000"),
+        ({"surface": "bowl", "algorithms": ["sdg"]}, "no algorithm 'sdg'"),
+        ({"surface": "bowl", "nois": 1.0}, "nois: no entry of a state"),
+        ({"surface": "bowl", "lang": "fr"}, "lang='fr'"),
+    ],
+)
+def test_wrong_arguments_say_what_is_allowed(given, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Explorer(**given)
+
+
+# --- quality --------------------------------------------------------------------------------------
+
+
+def test_it_works_on_a_phone_by_touch(show):
+    page = show(Explorer("ravine"), width=360, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    box = page.locator(".dx-canvas").bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 4)
+    settle(page)
+    assert state(page)["start"] != [-10.0, 1.0]
+    small = page.locator(".dx button:visible, .dx select:visible").evaluate_all(
+        "(all) => all.map((b) => [b.getBoundingClientRect(), b.outerHTML])"
+        ".filter(([r]) => r.height < 40 || r.width < 40).map(([, html]) => html)"
+    )
+    assert small == []
+
+
+def test_nothing_is_asked_of_another_host_and_it_loads_when_seen(show):
+    page = show(Explorer("ravine"), before='<div style="height: 4000px">far above</div>', wait=False)
+    page.wait_for_timeout(300)
+    assert not any("explorer.js" in url for url in show.requests)
+    page.evaluate("scrollTo(0, 3800)")
+    page.locator(".dx").wait_for()
+    moved(page, map="where", surface="himmelblau", constants={}, start=[0.0, 0.0])
+    page.wait_for_function(f"{FIGURE}.mapTook > 0")
+    assert {url.split(":")[0] for url in show.requests} <= {"file", "blob", "data"}
+
+
+def test_the_module_is_light():
+    assert len(gzip.compress(explorer.module().encode())) + len(gzip.compress(explorer.style().encode())) < 60_000
+
+
+def test_ten_figures_share_a_page(show):
+    page = show(*[Explorer("ravine") for _ in range(10)])
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    for k in range(10):
+        page.locator("[data-downhill-explorer]").nth(k).locator("xpath=..").scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelectorAll('.dx').length === 10")
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("lang", ["en", "zh-CN"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(show, lang, scheme):
+    need(AXE.exists(), "axe-core is missing: npm ci")
+    page = show(Explorer("nesterov"), lang=lang, color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    settle(page)
+    page.add_script_tag(path=str(AXE))
+    found = page.evaluate("axe.run('.dx', { preload: false })")["violations"]
+    assert [(v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found] == []
+
+
+def test_every_word_has_both_languages():
+    for key, (english, chinese) in labels.LABELS.items():
+        assert english
+        assert chinese
+        holes = [sorted(set(re.findall(r"\{(\w+)\}", words))) for words in (english, chinese)]
+        assert holes[0] == holes[1], key
+    wanted = set(re.findall(r"""say\("([\w.]+)\"""", (explorer.HERE / "explorer.js").read_text(encoding="utf-8")))
+    wanted |= {f"schedule.{maker.__name__}" for maker in explorer.SCHEDULES} | set(presets.SURFACES)
+    assert wanted - labels.LABELS.keys() == set()
+    assert {rule.__name__ for rule in explorer.RULES} == labels.ALGORITHMS.keys()
+
+
+# --- in a notebook --------------------------------------------------------------------------------
+
+
+def test_what_a_notebook_stores(monkeypatch):
+    monkeypatch.setenv("OPTLIB_STATIC", "1")
+    data, metadata = Explorer("ravine")._repr_mimebundle_()
+    assert set(data) == {explorer.MIME, "image/png", "text/plain"}
+    assert data["text/plain"] == "<explorer ravine: ravine, sgd, momentum>"
+    assert metadata["image/png"]["width"] == 480
+    again, _ = Explorer("ravine")._repr_mimebundle_()
+    assert json.dumps(data) == json.dumps(again)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("static", ["0", "1"])
+def test_a_kernel_shows_the_live_figure_unless_told_otherwise(monkeypatch, static):
+    pytest.importorskip("anywidget")
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    monkeypatch.setenv("OPTLIB_STATIC", static)
+    cells = ["from optlib.widget import Explorer\nfigure = Explorer('ravine')", "figure"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    done = NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    shown = set(done.cells[1].outputs[0].data)
+    live = {"application/vnd.jupyter.widget-view+json"} if static == "0" else set()
+    assert shown == {explorer.MIME, "image/png", "text/plain"} | live
+    assert ("widgets" in done.metadata) == bool(live)
+
+
+def test_traits_move_the_picture_and_the_other_way_round():
+    pytest.importorskip("anywidget")
+    figure = Explorer("ravine")
+    assert figure.widget.state["start"] == [-10.0, 1.0]
+    figure.state = {"start": [1.0, 0.5]}
+    assert figure.widget.state["start"] == [1.0, 0.5]
+    figure.widget.state = {**figure.widget.state, "steps": 7}  # what the page would send
+    assert figure.state["steps"] == 7
+    assert len(figure.paths()["sgd"]) == 8
+    with pytest.raises(ValueError, match="wants 2 finite"):
+        figure.state = {"start": [1.0]}
+    assert figure.state["start"] == [1.0, 0.5]
+
+
+def test_the_module_follows_anywidgets_specification(show, folder):
+    """A model as anywidget has it: what it sets is drawn, what the reader changes is saved."""
+    page = show(Explorer("ravine"))
+    page.evaluate(
+        """(state) => {
+          const listeners = {}, traits = { state, lang: "en", extra: "" };
+          window.saved = [];
+          window.model = {
+            get: (n) => traits[n], set: (n, v) => { traits[n] = v; listeners[`change:${n}`]?.forEach((f) => f()); },
+            save_changes: () => window.saved.push(traits.state), on: (n, f) => (listeners[n] ??= []).push(f),
+            off: (n, f) => { listeners[n] = listeners[n].filter((x) => x !== f); },
+          };
+          const el = document.createElement("div");
+          document.body.append(el);
+          window.model_el = el;
+          return window.downhillExplorer.render({ model: window.model, el }).then((end) => { window.end = end; });
+        }""",
+        {"surface": "bowl", "steps": 5, "runs": [{"rule": "sgd", "hyper": {"lr": 0.5}}]},
+    )
+    settle(page)
+    page.evaluate("model.set('state', { ...model.get('state'), start: [2.0, 2.0] })")
+    settle(page)
+    assert page.evaluate("Array.from(model_el.downhill.walks[0].path.slice(0, 4))") == [2.0, 2.0, 1.0, 1.0]
+    page.evaluate("model_el.downhill.set('steps', 9)")
+    page.wait_for_function("window.saved.length > 0")
+    assert page.evaluate("saved.at(-1).steps") == 9
+    page.evaluate("window.end()")
+    assert page.evaluate("model_el.childElementCount") == 0
