@@ -20,6 +20,7 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
 CHAPTERS = [page for page in PAGES if re.match(r"\d\d-", page)]
 PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+PAPER = {"width": 680, "height": 1000}  # A4 without its margins
 HAN = r"\u4e00-\u9fff"
 
 
@@ -252,6 +253,33 @@ def test_no_file_of_the_site_names_a_host_to_load_from():
     ]
     styles = [str(path.relative_to(SITE)) for path in SITE.glob("**/*.css") if loads.search(path.read_text("utf-8"))]
     assert loading + styles == []
+
+
+PRINTED = """() => {
+  const seen = (node) => node.checkVisibility() && node.getBoundingClientRect().height > 0;
+  const all = (what) => [...document.querySelectorAll(what)];
+  return {
+    furniture: all("header, .skip-to-content, .view-switch, .sidebar-drawer, .toc-drawer, .copybtn")
+      .filter(seen).map((node) => node.className),
+    answers: all("details.sd-dropdown .sd-summary-content").map(seen),
+    cut: all("article pre").filter((pre) => pre.scrollWidth > pre.clientWidth + 1).map((pre) => pre.innerText),
+    background: getComputedStyle(document.body).backgroundColor,
+  };
+}"""
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_on_paper_is_all_text_and_no_furniture(visit, name, view):
+    page = visit(f"{view}/{name}.html", size=PAPER, color_scheme="dark")
+    dark = page.evaluate(PRINTED)["background"]
+    page.emulate_media(media="print")
+    printed = page.evaluate(PRINTED)
+    assert not printed["furniture"]
+    assert printed["answers"]
+    assert all(printed["answers"]), "an answer that is closed on the screen is not printed"
+    assert not printed["cut"], "lines that run off the paper"
+    assert printed["background"] != dark, "paper is light, even for a reader of the dark page"
 
 
 @pytest.mark.parametrize(("locale", "view"), [("zh-CN", "zh"), ("zh-TW", "zh"), ("en-GB", "en"), ("de-DE", "en")])
