@@ -66,7 +66,6 @@ def test_pictures():
         "profile: a": challenges.on_profile({"a": np.array([[-5.0], [-4.0]])}),
         "shares: H": challenges.shares([1, 2], {"H": [0.5, 0.1]}, {"line": [0.5, 0.25]}),
         "recurrent: sgd; clipped": challenges.two_walks(challenges.recurrent, {"sgd": walk}, {"clipped": walk}),
-        "recurrent, path and loss: sgd": challenges.two_views(challenges.recurrent, {"sgd": walk}),
         "gradients by layer: relu": challenges.layers({"relu": norms}),
         "slices: one, two": challenges.slices({("raw", "one"): [1, 2], ("normed", "two"): [1, 3]}, [0, 1]),
         "final losses for widths 3, 6": challenges.final_losses({3: [1.0, 2.0], 6: [0.1, 0.2]}),

@@ -257,17 +257,3 @@ def two_walks(surface: Surface, left: Mapping[str, NDArray], right: Mapping[str,
         label(ax, "$w$", "$b$")
         legend(ax)
     return picture(figure, f"{surface.name}: {listed(left)}; {listed(right)}")
-
-
-def two_views(surface: Surface, paths: Mapping[str, NDArray]) -> Picture:
-    """Walks on contours, and below their losses against time."""
-    figure, axes = panels((2, 1), size=(480, 560), height_ratios=[3, 2])
-    box = np.asarray(surface.domain, dtype=float)
-    with house():
-        ground(surface, axes[0], box)
-        for i, (name, path) in enumerate(paths.items()):
-            draw_walk(axes[0], path, name, i, box)
-    label(axes[0], "$x$", "$y$")
-    loss_curves({name: surface(path) for name, path in paths.items()}, ax=axes[1], log=False, key=False)
-    legend(figure)
-    return picture(figure, f"{surface.name}, path and loss: {listed(paths)}")

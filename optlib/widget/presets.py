@@ -143,9 +143,10 @@ def schedule(name: str, **arguments: float) -> State:
     return {"schedule": name, **arguments}
 
 
+#: The racers of the overview and of the slides, and Adam, whom those pictures leave out.
 _RACE = [
     run("sgd", lr=0.01), run("momentum", lr=0.01), run("nag", lr=0.01), run("adagrad", lr=0.4), run("adadelta"),
-    run("rmsprop", lr=0.03),
+    run("rmsprop", lr=0.03), run("adam", lr=0.05),
 ]  # fmt: skip
 
 
