@@ -195,6 +195,14 @@ class Optimizer:
         # the caller may fill these two arrays anew, as an oracle with a buffer of its own does
         return new, [m.copy() if m is g or m is theta else m for m in kept]
 
+    def _keeps(self, theta: NDArray, g: NDArray) -> bool:
+        """Whether the rule hands on theta or g themselves, so that a walk must copy them: its code has no branches."""
+        if not self.memory:
+            return False
+        given = [1] if "t" in self._given else []
+        _, kept = self.rule(theta, g, *self._memory(self.init(theta)), *given, **self._numbers)
+        return any(m is g or m is theta for m in kept)
+
     def _loss(self, theta: NDArray, loss: ArrayLike | None) -> NDArray:
         if loss is None:
             raise TypeError(
@@ -329,8 +337,32 @@ def _walk(optimizer: Optimizer, oracle: Oracle, path: NDArray, loss: Oracle | No
             values = optimizer._values(t, theta)
             point = theta if optimizer._look_ahead is None else optimizer._ask(theta, memory, values)
             g = _gradient(oracle(point, t=t) if timed else oracle(point), theta, t + 1, False)
+            before = theta
             theta, memory = optimizer._tell(theta, g, memory, t, values, loss(point) if wants_loss and loss else None)
             path[t + 1] = theta
+            if optimizer._settled and "loss" not in optimizer._given and not optimizer._keeps(before, g):
+                _walk_on(optimizer, oracle, path, memory, t + 1, timed)
+                return
+
+
+def _walk_on(
+    optimizer: Optimizer, oracle: Oracle, path: NDArray, memory: Iterable[NDArray], begin: int, timed: bool
+) -> None:
+    """The rest of a walk whose first step has shown what a rule returns: from here only the gradients are checked."""
+    rule, values, look_ahead, counts = optimizer.rule, optimizer._numbers, optimizer._look_ahead, bool(optimizer._given)
+    theta, shape, dtype = path[begin].copy(), path.shape[1:], path.dtype
+    fixed = {name: values[name] for name in optimizer._asks_for if name in values}
+    seen = [(name, optimizer.memory.index(name)) for name in optimizer._asks_for if name not in values]
+    for t in range(begin, len(path) - 1):
+        point = theta
+        if look_ahead is not None:
+            kept = tuple(memory)
+            point = look_ahead(theta, **fixed, **{name: kept[i] for name, i in seen})
+        g = oracle(point, t=t) if timed else oracle(point)
+        if type(g) is not np.ndarray or g.shape != shape or g.dtype != dtype:
+            g = _gradient(g, theta, t + 1, False)
+        theta, memory = rule(theta, g, *memory, t + 1, **values) if counts else rule(theta, g, *memory, **values)
+        path[t + 1] = theta
 
 
 def _explain(optimizer: Optimizer, oracle: Oracle, path: NDArray, loss: Oracle | None) -> None:
