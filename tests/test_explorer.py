@@ -148,7 +148,7 @@ def test_each_preset_walks_as_in_python(show, name):
 def test_schedules_are_optlibs(show, maker):
     usual = {"start": 1.0, "high": 1.0, "low": 0.1, "gamma": 0.97, "k": 0.1, "steps": 60, "every": 10, "end": 0.01,
              "power": 2.0, "first": 10, "factor": 2, "half": 7, "rise": 0.3, "start_ratio": 25.0, "end_ratio": 1e4,
-             "warm": 12}  # fmt: skip
+             "warm": 12, "tau": 20.0, "c": 0.5, "a": 0.75}  # fmt: skip
     arguments = {name: usual[name] for name in arguments_of(maker)}
     page = show(Explorer(surface="bowl", algorithms={"sgd": {"lr": presets.schedule(maker.__name__, **arguments)}}))
     values = page.evaluate(

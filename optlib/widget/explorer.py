@@ -33,7 +33,7 @@ RULES = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
 SCHEDULES: list[Callable] = [
     schedules.step, schedules.exponential, schedules.inverse_time, schedules.polynomial, schedules.cosine,
     schedules.warm_restarts, schedules.triangular, schedules.triangular2, schedules.exp_range, schedules.one_cycle,
-    schedules.inverse_sqrt,
+    schedules.inverse_sqrt, schedules.search_then_converge, schedules.robbins_monro,
 ]  # fmt: skip
 _LETTERS = {
     **SYMBOLS, "m_hat": "m̂", "v_hat": "v̂", "v_max": "v_max", "u": "u", "Eg2": "E[g²]", "Ed2": "E[Δ²]",
