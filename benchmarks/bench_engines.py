@@ -457,14 +457,34 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def asked(doc: str, results: str) -> argparse.Namespace:
+    """The options that the benchmarks share; waiting threads sleep from here on."""
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
-    parser.add_argument("--write", action="store_true", help="also write benchmarks/RESULTS.md")
-    options = parser.parse_args()
+    parser.add_argument("--write", action="store_true", help=f"also write benchmarks/{results}")
     # threads that spin while they wait would take a core from whoever is measured next
     os.environ.update(OMP_WAIT_POLICY="PASSIVE", GOMP_SPINCOUNT="0", KMP_BLOCKTIME="0")
+    return parser.parse_args()
+
+
+def report(rows: list[Row], options: argparse.Namespace, script: str, results: str) -> None:
+    """Print the table, and write what was asked for."""
+    where = machine()
+    print(table(rows))
+    if options.json:
+        options.json.write_text(json.dumps({"machine": where, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
+    if options.write:
+        facts = ", ".join(f"{name} {value}" for name, value in where.items())
+        (HERE / results).write_text(
+            f"# Results of `benchmarks/{script}`\n\nThe peer's time over ours, in turns in one run: above 1, "
+            f"ours is faster. Median, and the range over the repeats.\n\nMachine: {facts}.\n\n{table(rows)}\n",
+            encoding="utf-8",
+        )
+
+
+def main() -> int:
+    options = asked(__doc__, "RESULTS.md")
     if not compile.available():
         raise SystemExit("Numba is not installed: pip install 'optlib[fast]'")
     rows: list[Row] = []
@@ -478,17 +498,7 @@ def main() -> int:
     ):
         print(f"... {getattr(measure, '__name__', '').replace('<lambda>', 'first calls')}", file=sys.stderr, flush=True)
         rows += measure(options.quick)
-    where = machine()
-    print(table(rows))
-    if options.json:
-        options.json.write_text(json.dumps({"machine": where, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
-    if options.write:
-        facts = ", ".join(f"{name} {value}" for name, value in where.items())
-        (HERE / "RESULTS.md").write_text(
-            "# Results of `benchmarks/bench_engines.py`\n\nThe peer's time over ours, in turns in one run: above 1, "
-            f"ours is faster. Median, and the range over the repeats.\n\nMachine: {facts}.\n\n{table(rows)}\n",
-            encoding="utf-8",
-        )
+    report(rows, options, "bench_engines.py", "RESULTS.md")
     return 0
 
 

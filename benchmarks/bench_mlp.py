@@ -11,18 +11,13 @@ batches from the same start, which is checked in float64: after an epoch the par
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_engines import HERE, Row, has, machine, race, row, table
+from bench_engines import Row, asked, has, race, report, row
 
 from optlib import Optimizer, compile, data, models, oracles, rules, run
 
@@ -146,27 +141,11 @@ def epochs(dtype: str, repeats: int) -> list[Row]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer repeats")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
-    parser.add_argument("--write", action="store_true", help="also write benchmarks/RESULTS-MLP.md")
-    options = parser.parse_args()
-    # threads that spin while they wait would take a core from whoever is measured next
-    os.environ.update(OMP_WAIT_POLICY="PASSIVE", GOMP_SPINCOUNT="0", KMP_BLOCKTIME="0")
+    options = asked(__doc__, "RESULTS-MLP.md")
     if not has("torch") and not has("jax", "optax"):
         print("no peer is installed: pip install torch, or jax and optax", file=sys.stderr)
     rows = [r for dtype in ("float32", "float64") for r in epochs(dtype, 5 if options.quick else 25)]
-    where = machine()
-    print(table(rows))
-    if options.json:
-        options.json.write_text(json.dumps({"machine": where, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
-    if options.write:
-        facts = ", ".join(f"{name} {value}" for name, value in where.items())
-        (HERE / "RESULTS-MLP.md").write_text(
-            "# Results of `benchmarks/bench_mlp.py`\n\nThe peer's time over ours, in turns in one run: above 1, "
-            f"ours is faster. Median, and the range over the repeats.\n\nMachine: {facts}.\n\n{table(rows)}\n",
-            encoding="utf-8",
-        )
+    report(rows, options, "bench_mlp.py", "RESULTS-MLP.md")
     return 0
 
 
