@@ -16,7 +16,8 @@
     if (!link) return;
     try { localStorage.setItem(key, link.dataset.view); } catch (error) { /* storage may be forbidden */ }
     const here = place();
-    link.hash = here ? here.id : "";
+    // Where a heading has no Latin letters, Sphinx numbers the span and gives the label to the section.
+    link.hash = here ? (/^id\d+$/.test(here.id) ? here.parentElement.id : here.id) : "";
     link.search = location.search; // a search stays a search
   });
 })();
