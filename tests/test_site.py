@@ -171,6 +171,15 @@ def test_the_switch_keeps_the_place(visit, address, name, size, scheme):
         assert -5 <= top <= 120, f"in {view} the passage {place} stands {top} px below the window's top"
 
 
+def wait_for_results(page):
+    """Results come one by one; the list is whole when its number has stood still for half a second."""
+    page.wait_for_selector("#search-results ul.search li a")
+    count = -1
+    while count != (now := page.locator("#search-results ul.search li a").count()):
+        count = now
+        page.wait_for_timeout(500)
+
+
 @pytest.mark.parametrize("view", ["zh", "both"])
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chinese_phrase_finds_its_page(visit, name, view):
@@ -179,8 +188,7 @@ def test_a_chinese_phrase_finds_its_page(visit, name, view):
     assert runs, "no paragraph with a phrase in its middle"
     phrase = runs[len(runs) // 2][1:7]
     page = visit(f"{view}/search.html?q={phrase}")
-    page.wait_for_function("document.querySelector('#search-results p.search-summary')?.innerText.trim().length > 0")
-    page.wait_for_selector("#search-results ul.search li a")
+    wait_for_results(page)
     found = [urlsplit(a.get_attribute("href")).path for a in page.locator("#search-results ul.search li a").all()]
     assert f"{name}.html" in found, f"{phrase} finds {found}"
     assert page.troubles == []
@@ -190,7 +198,7 @@ def test_a_chinese_phrase_finds_its_page(visit, name, view):
 def test_an_english_word_finds_its_page_in_any_form(visit, name):
     words = re.findall(r"\b[a-z]{4,}ing\b", soup(SITE / "en" / f"{name}.html").select_one("article").get_text())
     page = visit(f"en/search.html?q={words[0]}s")  # another ending: the stem is what is compared
-    page.wait_for_selector("#search-results ul.search li a")
+    wait_for_results(page)
     links = page.locator("#search-results li a").all()
     assert f"{name}.html" in [urlsplit(link.get_attribute("href")).path for link in links]
 
