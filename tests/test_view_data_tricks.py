@@ -72,6 +72,18 @@ def test_auc_counts_the_pairs_in_the_right_order():
     assert auc == pytest.approx(pairs.mean())
 
 
+def test_a_lower_threshold_does_what_mining_does():
+    X, y = data.imbalanced(2000, rare=0.02, seed=0)
+    new, rare = data.imbalanced(20_000, rare=0.02, seed=1)
+    recall, alarms, _ = data_tricks.mined((X, y), (new, rare), 0.25, seeds=1)[0]
+    model = models.LogisticRegression()
+    plain = descend(Optimizer(rules.sgd, lr=0.1), oracles.minibatch(model, X, y, size=64, seed=0), np.zeros(3), 2000)
+    p = model.predict(plain[-1], new)
+    threshold = np.quantile(p[rare == 0], 1 - alarms)
+    assert threshold < 0.5
+    assert (p > threshold)[rare == 1].mean() == pytest.approx(recall, abs=0.01)
+
+
 def test_mining_believes_wrong_labels():
     X, y = data.imbalanced(1000, rare=0.05, seed=0)
     flipped = np.where(np.random.default_rng(0).random(1000) < 0.05, 1 - y, y)
