@@ -8,7 +8,8 @@ PY     := $(BIN)/python
 SITE   := _build/site
 PORT   ?= 8000
 SHELL  := /bin/sh
-SUITE  := -n 2 --dist loadfile --doctest-modules --nbval --nbval-current-env --nbval-cell-timeout 300 tests optlib book
+SUITE  := -n 2 --dist loadfile --doctest-modules --nbval --nbval-current-env --nbval-cell-timeout 300 \
+          --ignore-glob "exercises/*/source.ipynb" tests optlib exercises book
 export PYTHONUTF8 := 1
 
 # Everything the site or the tests read. Folders are listed too: a removed file is a change.
@@ -35,7 +36,7 @@ test:  ## every test, then pytest's summary · 全部测试
 	else $(MAKE) --no-print-directory _build/tested; fi
 
 test-fast: $(VENV)/.installed  ## the tests that need no browser and no notebook run · 不开浏览器、不运行笔记本的测试
-	@$(PY) -m pytest -n 2 --dist loadfile --doctest-modules tests optlib --ignore tests/test_site.py
+	@$(PY) -m pytest -n 2 --dist loadfile --doctest-modules --ignore-glob "exercises/*/source.ipynb" tests optlib exercises --ignore tests/test_site.py
 
 test-all: $(VENV)/.installed $(SITE)/.built  ## the slow facts too · 连同耗时的测试
 	@$(PY) -m pytest -m "slow or not slow" $(SUITE)

@@ -258,12 +258,13 @@ class Run:
         attention += [
             (r["student"], "is not on the roster") for r in final if self.roster and r["student"] not in self.roster
         ]
+        self._export(final, attention)
         for result in final:
             place = self.out / "feedback" / submissions.clean(result["student"])
             files.replace(place.with_name(place.name + ".html"), feedback.html(result))
             files.replace(place.with_name(place.name + ".txt"), feedback.text(result))
         files.replace(
-            self.out / "grades.csv", exports.table(final, [(n, w) for n, w in attention if w != "is not on the roster"])
+            self.out / "grades.csv", exports.table(final, [(n, w) for n, w in attention if not w.startswith("is not ")])
         )
         report = {
             "assignment": self.assignment.name,
@@ -274,7 +275,6 @@ class Run:
         files.replace(self.out / "report.json", json.dumps(report, ensure_ascii=False, indent=1))
         files.replace(self.out / "needs-attention.txt", "".join(f"{name}: {why}\n" for name, why in attention))
         self._sheet(final)
-        self._export(final, attention)
         self._summary(final, attention)
         return 1 if attention else 0
 

@@ -104,13 +104,18 @@ def mark(submission: Submission, assignment: Assignment, sandbox: Sandbox, secre
 
 
 def _task(task: Task, submission: Submission, assignment: Assignment, sandbox: Sandbox, secret: bytes) -> Marked:
-    marked = Marked(task.name, task.title, task.of if hasattr(task, "of") else task.points, 0.0)
+    marked = Marked(task.name, task.title, task.points, 0.0)
     answers = submission.answers(task, assignment)
     if task.by_hand:
         marked.points = None if answers and not _unwritten(answers[-1]) else 0.0
         marked.note = answers[-1:] or None
         if marked.points is not None:
-            marked.outcomes = [_lost(Case("written answer", "文字作答", task.points, False, _nothing), "untouched")]
+            marked.outcomes = [
+                _lost(
+                    Case("written answer", "文字作答", task.points, False, _nothing),
+                    "untouched" if answers else "absent",
+                )
+            ]
         return marked
     if not answers or all(squeezed(answer) == squeezed(task.stub) for answer in answers):
         why = "untouched" if answers else "absent"
@@ -159,7 +164,7 @@ def _attempt(task: Task, assignment: Assignment, sandbox: Sandbox, seeds: tuple,
     answer: Remote | None = None
     skipped: set[int] = set()
     for number, case in enumerate(task.cases):
-        while answer is None and lost < 3:
+        while answer is None and lost < 2:
             answer, bad = _start(assignment, sandbox, cells, skipped)
             if bad is not None:
                 skipped.add(bad)

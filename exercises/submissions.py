@@ -187,10 +187,15 @@ def find(place: Path, assignment: str) -> tuple[list[File], list[tuple[str, str]
     best: dict[str, File] = {}
     for file in sorted(found, key=lambda file: (file.name.count("/"), file.name)):
         other = best.get(file.student)
-        if other is None or (assignment in file.name, file.when) > (assignment in other.name, other.when):
+        if other is None or _rank(file, assignment) > _rank(other, assignment):
             best[file.student] = file
     files = sorted(best.values(), key=lambda file: file.student)
     return files, [(name, why) for name, why in bad if not any(file.name == name for file in files)]
+
+
+def _rank(file: File, assignment: str) -> tuple[bool, float]:
+    """Of several notebooks of one student the one with the assignment's name counts, then the newest."""
+    return assignment in PurePosixPath(file.name).stem, file.when
 
 
 def _folder(place: Path, bad: list) -> Iterator[File]:

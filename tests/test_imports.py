@@ -15,9 +15,9 @@ ROOT = Path(optlib.__file__).parent
 #: The storeys of the house: a room knows rooms of lower storeys; of its own only above, where that makes no circle,
 #: but for the oracles, which know the models and how the optimizer calls them.
 STOREYS = [
-    {"rules", "schedules", "surfaces", "data", "layers", "initialise", "plain"},
-    {"optimizer", "models", "oracles", "checks"},
-    {"tricks", "compare", "compile", "parallel", "view"},
+    {"rules", "schedules", "surfaces", "data", "layers", "initialise"},
+    {"optimizer", "models", "oracles"},
+    {"tricks", "compare", "compile", "parallel", "plain", "checks", "view"},
     {"widget"},
 ]
 STOREY = {room: number for number, rooms in enumerate(STOREYS) for room in rooms}
