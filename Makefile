@@ -14,8 +14,8 @@ export PYTHONUTF8 := 1
 
 # Everything the site or the tests read. Folders are listed too: a removed file is a change.
 listed   = $(wildcard $(1)/.) $(shell find $(1) -mindepth 1 -not -path '*/__pycache__*' -not -path '*/.ipynb_checkpoints*' 2>/dev/null)
-BOOK    := $(call listed,book) _config.yml _toc.yml
-CHECKED := $(BOOK) $(call listed,optlib) $(call listed,tests) $(call listed,exercises) $(call listed,benchmarks) pyproject.toml
+BOOK    := $(call listed,book) $(call listed,exercises) _config.yml _toc.yml
+CHECKED := $(BOOK) $(call listed,optlib) $(call listed,tests) $(call listed,benchmarks) pyproject.toml
 
 .PHONY: help book serve test test-all test-fast lint notebooks twins lock bench clean env
 .DEFAULT_GOAL := help

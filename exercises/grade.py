@@ -10,7 +10,7 @@ goes on where it stopped, and gives the same marks. Files written to --out:
   by-hand.csv           answers in words: fill in the points, then run the same command again
   secret.txt            seeds the hidden inputs: keep it to get the same marks again, and keep it private
 
-给一个文件夹，或教学平台导出的 zip 里的学生 notebook 评分：每道题在单独的沙箱里运行，
+给一个文件夹，或教学平台导出的 zip 里的学生笔记本评分：每道题在单独的沙箱里运行，
 分数在沙箱之外评定。中断后重新运行会接着做，分数不变。
 """
 

@@ -50,7 +50,7 @@ SAY = {
     "progress": ("Your progress", "你的进度"),
     "hand in": (
         "When you are content: save, download this notebook, and hand the file in.",
-        "都满意之后：保存并下载这个 notebook，再提交文件。",
+        "都满意之后：保存并下载这个笔记本，再提交文件。",
     ),
     "unknown": (
         "There is no task {name!r} here. The tasks are: {known}.",
@@ -111,7 +111,7 @@ class Checks:
         except (ValueError, zlib.error) as error:
             raise ValueError(
                 "The first cell of this notebook is damaged: download it anew and copy your answers into it. · "
-                "这个 notebook 的第一个单元格已损坏：请重新下载，再把答案复制过去。"
+                "这个笔记本的第一个单元格已损坏：请重新下载，再把答案复制过去。"
             ) from error
         self.names, self.language = names, language
 
