@@ -35,7 +35,7 @@ from typing import Any
 from exercises import exports, feedback, files, policy, submissions
 from exercises.marking import mark
 from exercises.sandbox import Limits, Sandbox, Unavailable
-from exercises.source import Assignment, known
+from exercises.source import HERE, Assignment, known
 from exercises.spec import Faulty
 
 EXAMPLES = """examples:
@@ -60,6 +60,7 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("submissions", type=Path, help="a folder of notebooks (flat, or one folder a student), or the LMS's zip")
     add("--assignment", required=True, metavar="NAME", help=f"which one: {', '.join(known()) or 'none yet'}")
+    add("--tasks", type=Path, default=HERE, metavar="FOLDER", help="where assignments are (default: the course's own)")
     add("--out", required=True, type=Path, metavar="FOLDER", help="where the marks go; made if it is not there")
     add(
         "--processes",
@@ -125,7 +126,7 @@ class Run:
 
     def __init__(self, asked: argparse.Namespace) -> None:
         self.asked = asked
-        self.assignment = Assignment.open(asked.assignment)
+        self.assignment = Assignment.open(asked.assignment, asked.tasks.resolve())
         self.policy = policy.load(asked.policy)
         self.out: Path = asked.out
         self.roster = _roster(asked.roster)
@@ -218,7 +219,7 @@ class Run:
                 pool.shutdown(wait=not running, cancel_futures=True)
 
     def _job(self) -> dict:
-        return {"assignment": self.assignment.name, "sandbox": self.sandbox, "secret": self.secret}
+        return {"assignment": self.assignment.path, "sandbox": self.sandbox, "secret": self.secret}
 
     def _place(self, file: Any) -> Path:
         return self.out / "marks" / f"{hashlib.sha256(file.student.encode()).hexdigest()[:20]}.json"
@@ -372,7 +373,7 @@ def stamp(raw: bytes, assignment: Assignment, secret: bytes) -> str:
     return hashlib.sha256(b"\0".join([hashlib.sha256(raw).digest(), assignment.digest.encode(), secret])).hexdigest()
 
 
-_opened: dict[str, Assignment] = {}
+_opened: dict[Path, Assignment] = {}
 
 
 def work(load: Any, file: Any, job: dict) -> tuple[dict | None, str]:
@@ -381,7 +382,7 @@ def work(load: Any, file: Any, job: dict) -> tuple[dict | None, str]:
         raw = load()
         submission = submissions.read(with_changes(file, load=lambda: raw))
         if job["assignment"] not in _opened:
-            _opened[job["assignment"]] = Assignment.open(job["assignment"])
+            _opened[job["assignment"]] = Assignment(job["assignment"])
         assignment = _opened[job["assignment"]]
         result = mark(submission, assignment, job["sandbox"], job["secret"])
     except submissions.Unreadable as error:

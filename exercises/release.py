@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from exercises.files import Unwritable, replace
-from exercises.source import LANGUAGES, Assignment, known
+from exercises.source import HERE, LANGUAGES, Assignment, known
 from exercises.spec import Faulty
 
 
@@ -47,13 +47,21 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--language", choices=LANGUAGES, action="append", help="only this one; may be given twice")
     parser.add_argument("--solutions", action="store_true", help="the worked solutions too, with rubrics")
+    parser.add_argument(
+        "--tasks", type=Path, default=HERE, metavar="FOLDER", help="where they are (default: the course)"
+    )
+    parser.add_argument("--nbgrader", type=Path, metavar="COURSE", help="into source/ of an nbgrader course instead")
     parser.add_argument("--list", action="store_true", help="list the assignments and stop")
     asked = parser.parse_args(argv)
     try:
-        for name in asked.names or known():
-            assignment = Assignment.open(name)
+        for name in asked.names or known(asked.tasks):
+            assignment = Assignment.open(name, asked.tasks.resolve())
             if asked.list:
                 print(f"{name}: {len(assignment.tasks)} tasks, {assignment.points:g} points")
+                continue
+            if asked.nbgrader:
+                language = (asked.language or ["both"])[0]
+                replace(asked.nbgrader / "source" / name / f"{name}.ipynb", text(assignment.for_nbgrader(language)))
                 continue
             for path in release(assignment, asked.out, asked.language or list(LANGUAGES), asked.solutions):
                 print(path)

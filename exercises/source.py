@@ -57,7 +57,7 @@ class Task:
 
     @property
     def stub(self) -> str:
-        return SOLUTION.sub(_stub, self.solution)
+        return SOLUTION.sub(stub, self.solution)
 
     @property
     def solved(self) -> str:
@@ -94,10 +94,12 @@ class Assignment:
             self._sound(task)
 
     @classmethod
-    def open(cls, name: str) -> Assignment:
-        path = HERE / name / "source.ipynb"
+    def open(cls, name: str, folder: Path = HERE) -> Assignment:
+        path = folder / name / "source.ipynb"
         if not path.is_file():
-            raise Faulty(f"There is no assignment {name!r}. There are: {', '.join(known()) or 'none'}")
+            raise Faulty(
+                f"There is no assignment {name!r} in {folder}. There are: {', '.join(known(folder)) or 'none'}"
+            )
         return cls(path)
 
     @property
@@ -228,6 +230,19 @@ class Assignment:
     def solution(self, language: str = "both") -> dict:
         """The worked solution: the same with the answers in, and the rubrics."""
         return self._derive(language, solved=True)
+
+    def for_nbgrader(self, language: str = "both") -> dict:
+        """The source as nbgrader's `source/` holds it: solutions, hidden tests, and the packed examples."""
+        made = self._derive(language, solved=False)
+        whole = {
+            cell["id"]: cell["source"]
+            for cell in self.cells
+            if nbgrader(cell).get("grade_id") and nbgrader(cell).get("grade")
+        }
+        whole |= {task.name: task.solution for task in self.tasks.values() if not task.by_hand}
+        for cell in made["cells"]:
+            cell["source"] = whole.get(cell["id"], cell["source"])
+        return made
 
     def _derive(self, language: str, solved: bool) -> dict:
         shown = LANGUAGES[language]
@@ -368,9 +383,9 @@ def nbgrader(cell: dict) -> dict:
     return told if isinstance(told, dict) else {}
 
 
-def known() -> list[str]:
-    """The names of all assignments."""
-    return sorted(path.parent.name for path in HERE.glob("*/source.ipynb"))
+def known(folder: Path = HERE) -> list[str]:
+    """The names of all assignments in a folder: the course's own, unless another is named."""
+    return sorted(path.parent.name for path in folder.glob("*/source.ipynb"))
 
 
 @cache
@@ -392,7 +407,7 @@ def places() -> dict[str, list[str]]:
     return found
 
 
-def _stub(match: re.Match) -> str:
+def stub(match: re.Match) -> str:
     """What the student finds: the lines marked `#:` (a planted mistake, a beginning), else a line that raises."""
     lines = [indent + text for indent, text in INSTEAD.findall(match.group(0))]
     return "\n".join(lines) or STUB.format(indent=match.group(1))

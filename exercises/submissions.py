@@ -131,11 +131,12 @@ def read(file: File) -> Submission:
         raise Unreadable(f"{len(cells)} cells: at most {CELLS} are read")
     about = _dict(_dict(notebook.get("metadata")).get("downhill"))
     language = about.get("language") if about.get("language") in ("en", "zh", "both") else "both"
-    found = [cell for cell in map(_cell, cells) if cell is not None]
+    found = [cell for cell in map(plain_cell, cells) if cell is not None]
     return Submission(file.student, file.name, found, str(language), str(about.get("assignment", ""))[:100], notes)
 
 
-def _cell(cell: Any) -> dict | None:
+def plain_cell(cell: Any) -> dict | None:
+    """A cell as the marking reads it, whatever else it holds; None if it is no cell."""
     if not isinstance(cell, dict):
         return None
     source = cell.get("source", cell.get("input", ""))
