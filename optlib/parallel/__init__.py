@@ -1,0 +1,52 @@
+"""Many workers, one set of parameters: the algorithms once, and several ways to run them.
+
+>>> from optlib import Optimizer, rules, surfaces
+>>> run = train(async_sgd(Optimizer(rules.sgd, lr=0.1)), [surfaces.bowl.grad] * 4, [4.0, -2.0], steps=10)
+>>> run
+Result(40 updates by 4 workers to 1 shard, backend='inline', finished)
+"""
+
+from .algorithms import (
+    EASGD,
+    AdaptiveRevision,
+    Downpour,
+    LocalSGD,
+    SyncEASGD,
+    SyncSGD,
+    adaptive_revision,
+    async_adagrad,
+    async_sgd,
+    eamsgd,
+)
+from .machines import Algorithm, Compute, LostMessage, Server, Worker
+from .messages import Message, Reply, Shards
+from .result import Event, Measured, Result, Span, curve
+from .training import parts, train
+
+__all__ = [
+    "EASGD",
+    "AdaptiveRevision",
+    "Algorithm",
+    "Compute",
+    "Downpour",
+    "Event",
+    "LocalSGD",
+    "LostMessage",
+    "Measured",
+    "Message",
+    "Reply",
+    "Result",
+    "Server",
+    "Shards",
+    "Span",
+    "SyncEASGD",
+    "SyncSGD",
+    "Worker",
+    "adaptive_revision",
+    "async_adagrad",
+    "async_sgd",
+    "curve",
+    "eamsgd",
+    "parts",
+    "train",
+]
