@@ -21,32 +21,12 @@ from .algorithms import (
 from .machines import Algorithm, Compute, LostMessage, Server, Worker
 from .messages import Message, Reply, Shards
 from .result import Event, Measured, Result, Span, curve
+from .simulation import Cluster, exponential, lognormal, simulate, stragglers
 from .training import parts, train
 
 __all__ = [
-    "EASGD",
-    "AdaptiveRevision",
-    "Algorithm",
-    "Compute",
-    "Downpour",
-    "Event",
-    "LocalSGD",
-    "LostMessage",
-    "Measured",
-    "Message",
-    "Reply",
-    "Result",
-    "Server",
-    "Shards",
-    "Span",
-    "SyncEASGD",
-    "SyncSGD",
-    "Worker",
-    "adaptive_revision",
-    "async_adagrad",
-    "async_sgd",
-    "curve",
-    "eamsgd",
-    "parts",
-    "train",
-]
+    "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Compute", "Downpour", "Event", "LocalSGD", "LostMessage",
+    "Measured", "Message", "Reply", "Result", "Server", "Shards", "Span", "SyncEASGD", "SyncSGD", "Worker",
+    "adaptive_revision", "async_adagrad", "async_sgd", "curve", "eamsgd", "exponential", "lognormal", "parts",
+    "simulate", "stragglers", "train",
+]  # fmt: skip

@@ -238,6 +238,7 @@ class AdaptiveRevision(_Central):
 
     lr: float = 1.0
     initial: float = 1.0
+    vectors = (0, 2, 2)
 
     def __post_init__(self) -> None:
         _rate("lr", self.lr)
@@ -350,6 +351,7 @@ class EASGD(Algorithm):
     alpha: float = 0.1
     period: int = 1
     exchanges = True
+    vectors = (1, 0, 1)
 
     def __post_init__(self) -> None:
         _optimizer("local", self.local)

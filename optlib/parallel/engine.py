@@ -298,8 +298,12 @@ def _repeated(engine: Engine, event: Event) -> bool:
     if event.what == "leave":
         engine.leave(w, [event.shard])
         return True
-    queue = engine.queues[w][event.shard]
-    while not queue:
+    queue, server = engine.queues[w][event.shard], engine.servers[event.shard]
+    while True:
+        while queue and not server.knows(w, queue[0].life):  # it came too late
+            queue.popleft()
+        if queue:
+            break
         if not engine.step(w):
             return False
     if queue[0].seq != event.number:

@@ -26,12 +26,14 @@ class Algorithm:
 
     When do workers and server talk? `asks`, `gives`, and three constants: `synchronous` (an update waits for a
     contribution of every worker), `exchanges` (the question itself carries a contribution) and `warm_start` (so many
-    updates come from one worker alone). What do they say? The other methods: numbers in, numbers out.
+    updates come from one worker alone). How much? `vectors`, the number of them in a question, a gift and an answer.
+    What do they say? The other methods: numbers in, numbers out.
     """
 
     synchronous: bool = False
     exchanges: bool = False
     warm_start: int = 0
+    vectors: tuple[int, int, int] = (0, 1, 1)
 
     def asks(self, t: int) -> bool:
         """Whether a worker asks the server before its step t (0, 1, ...)."""

@@ -14,6 +14,7 @@ from .engine import Engine, run_inline
 from .machines import Algorithm
 from .messages import Shards, vector
 from .result import Result
+from .simulation import simulate
 
 
 def parts(model: Model, X: Any, y: ArrayLike, workers: int, *, size: int, seed: int = 0) -> list[MiniBatch]:
@@ -85,4 +86,9 @@ def train(
             raise TypeError(f"the backend 'inline' has no option {', '.join(options)}")
         engine = Engine(algorithm, oracles, start, int(steps), len(oracles), shards, tolerance, loss, every)
         return run_inline(engine, order)
+    if backend == "simulate":
+        return simulate(
+            algorithm, oracles, start, steps=int(steps), shards=shards, loss=loss, every=every, tolerance=tolerance,
+            **options,
+        )  # fmt: skip
     raise ValueError(f"backend={backend!r} is unknown; allowed are 'inline', 'simulate' and a distributed.Client")
