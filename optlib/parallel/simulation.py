@@ -94,12 +94,12 @@ class Cluster:
     def __post_init__(self) -> None:
         for name in ("compute", "latency", "bandwidth", "server_bandwidth", "service", "notice", "restart", "lifetime"):
             value, least = getattr(self, name), 0.0
-            if name in ("restart", "lifetime") and value is None or callable(value):
+            if (name in ("restart", "lifetime") and value is None) or callable(value):
                 continue
             positive = name.endswith("bandwidth")
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
                 raise ValueError(f"{name}={value!r} must be a number of 0 or more")
-            if positive and not value > 0 or not positive and math.isinf(value):
+            if (positive and not value > 0) or (not positive and math.isinf(value)):
                 raise ValueError(f"{name}={value!r} must be {'above 0' if positive else 'finite'}")
         for name in ("speeds", "joins"):
             for worker, value in getattr(self, name).items():
