@@ -18,6 +18,7 @@ from .algorithms import (
     async_sgd,
     eamsgd,
 )
+from .cluster import Interrupted, connect, disconnect, run_on_dask
 from .machines import Algorithm, Compute, LostMessage, Server, Worker
 from .messages import Message, Reply, Shards
 from .result import Event, Measured, Result, Span, curve
@@ -25,8 +26,8 @@ from .simulation import Cluster, exponential, lognormal, simulate, stragglers
 from .training import parts, train
 
 __all__ = [
-    "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Compute", "Downpour", "Event", "LocalSGD", "LostMessage",
+    "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Compute", "Downpour", "Event", "Interrupted", "LocalSGD", "LostMessage",
     "Measured", "Message", "Reply", "Result", "Server", "Shards", "Span", "SyncEASGD", "SyncSGD", "Worker",
-    "adaptive_revision", "async_adagrad", "async_sgd", "curve", "eamsgd", "exponential", "lognormal", "parts",
+    "adaptive_revision", "async_adagrad", "async_sgd", "connect", "curve", "disconnect", "eamsgd", "exponential", "lognormal", "parts", "run_on_dask",
     "simulate", "stragglers", "train",
 ]  # fmt: skip

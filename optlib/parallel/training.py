@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..models import Model, checked_data
 from ..optimizer import Oracle
 from ..oracles import MiniBatch, minibatch
+from .cluster import borrowed, run_on_dask
 from .engine import Engine, run_inline
 from .machines import Algorithm
 from .messages import Shards, vector
@@ -54,7 +55,8 @@ def train(
         `parts` deals out a data set
     theta : where to start, floats of shape (d,)
     steps : gradients that each worker computes, 1 or more
-    backend : "inline", "simulate" (see `simulate` for its options), or a `distributed.Client` (see `run_on_dask`)
+    backend : "inline"; "simulate" (see `simulate` for its options); or a `distributed.Client`, the address of a Dask
+        scheduler, or "dask" for a cluster on this machine (see `run_on_dask` for their options)
     shards : pieces into which the server's parameters are cut, 1 to d
     order : of the backend "inline": "steps", each worker a whole step in turn; "messages", each worker a message in
         turn; an iterable of workers, each of which delivers its next message; or the `order` of an earlier result,
@@ -91,4 +93,15 @@ def train(
             algorithm, oracles, start, steps=int(steps), shards=shards, loss=loss, every=every, tolerance=tolerance,
             **options,
         )  # fmt: skip
-    raise ValueError(f"backend={backend!r} is unknown; allowed are 'inline', 'simulate' and a distributed.Client")
+    if not isinstance(backend, str) or backend == "dask" or "://" in backend:
+        if not isinstance(backend, str) and not hasattr(backend, "submit"):
+            raise TypeError(f"backend={backend!r} is neither a name nor a distributed.Client")
+        with borrowed(backend) as client:
+            return run_on_dask(
+                client, algorithm, oracles, start, steps=int(steps), shards=shards, tolerance=tolerance, loss=loss,
+                every=every, **options,
+            )  # fmt: skip
+    raise ValueError(
+        f"backend={backend!r} is unknown; allowed are 'inline', 'simulate', 'dask' (a cluster on this machine), a "
+        "scheduler's address such as 'tcp://10.0.0.1:8786', and a distributed.Client"
+    )

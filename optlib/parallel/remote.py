@@ -1,0 +1,208 @@
+"""What runs on the machines of a Dask cluster: a shard as an actor, and a replica as a long task."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..optimizer import Oracle, takes_step
+from .engine import gradient
+from .machines import Algorithm, Memory, Server, Worker
+from .messages import Message, Reply, Shards
+from .result import Span
+
+#: Seconds between the attempts to reach a shard whose connection broke; after the last one it counts as lost.
+ATTEMPTS = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+
+class NotOpened(RuntimeError):
+    """An actor that Dask made anew after its machine was lost: it knows nothing of what has been learnt."""
+
+
+class ShardActor:
+    """A `Server` that answers over the network. Its methods run one at a time, on the event loop of its machine."""
+
+    def __init__(self, algorithm: Algorithm, saved: dict[str, NDArray] | None, theta: NDArray, tolerance: int):
+        self._server = (
+            Server(algorithm, theta, tolerance) if saved is None else Server.restored(algorithm, saved, tolerance)
+        )
+        self._waiting: dict[int, asyncio.Future] = {}
+        self._begun: set[tuple[int, int]] = set()
+        self._opened = False
+
+    async def open(self) -> None:
+        """Begin to serve. Only who made this actor calls it: one that Dask makes by itself stays closed."""
+        self._opened = True
+
+    def _ready(self) -> Server:
+        if not self._opened:
+            raise NotOpened("this shard was made anew after its machine was lost")
+        return self._server
+
+    async def join(self, worker: int, life: int) -> int:
+        """As `Server.join`. A replica of an earlier life that still waits is sent home."""
+        server = self._ready()
+        waiting = self._waiting.pop(worker, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(Reply(None, server.version, accepted=False, stop=True))
+        return server.join(worker, life)
+
+    async def begin(self, worker: int, life: int) -> bool:
+        """Whether this life of a worker starts now for the first time: Dask repeats tasks whose machine was lost."""
+        first = self._ready().knows(worker, life) and (worker, life) not in self._begun
+        self._begun.add((worker, life))
+        return first
+
+    async def leave(self, worker: int) -> None:
+        """As `Server.leave`."""
+        self._answer(self._ready().leave(worker))
+
+    async def receive(self, message: Message) -> Reply:
+        """As `Server.receive`, but the caller waits until there is an answer for it."""
+        now = self._answer(self._ready().receive(message), message.worker)
+        if now is not None:
+            return now
+        if message.worker not in self._waiting:
+            self._waiting[message.worker] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self._waiting[message.worker])
+
+    def _answer(self, replies: Sequence[tuple[int, Reply]], own: int = -1) -> Reply | None:
+        """Hand out answers to those who wait; the caller's own, if it is among them."""
+        mine = None
+        for worker, reply in replies:
+            waiting = self._waiting.pop(worker, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(reply)
+            if worker == own:
+                mine = reply
+        return mine
+
+    async def stop(self) -> None:
+        """Everyone is to come home."""
+        self._answer(self._ready().stop())
+
+    async def resume(self) -> None:
+        """Serve again after `stop`."""
+        self._ready().stopping = False
+
+    async def look(self) -> tuple[int, NDArray | None]:
+        """The version and the parameters."""
+        server = self._ready()
+        return server.version, server.theta
+
+    async def version(self) -> int:
+        """Updates made."""
+        return self._ready().version
+
+    async def snapshot(self) -> dict[str, NDArray]:
+        """As `Server.snapshot`."""
+        return self._ready().snapshot()
+
+    async def report(self) -> dict[str, Any]:
+        """What a result is made of."""
+        server = self._ready()
+        names = ("theta", "state", "version", "staleness", "order", "rejected", "dismissed", "progress")
+        return {name: getattr(server, name) for name in names}
+
+
+@dataclass
+class Outcome:
+    """How a replica came to its end: "done", "stopped", "repeated" (by Dask) or "lost" (a shard cannot be reached)."""
+
+    how: str
+    memory: Memory | None = None
+    spans: list[Span] = field(default_factory=list)
+    why: str = ""
+
+
+class _Link:
+    """A replica's connection to all shards. At most one gift is under way while the next gradient is computed."""
+
+    def __init__(self, actors: Sequence[Any], shards: Shards):
+        self._actors, self._shards = actors, shards
+        self._sent: tuple[list[Message], list[Any]] | None = None
+
+    def send(self, message: Message) -> Reply | None:
+        """Send a message, and if it asks, wait for the answer."""
+        self.settle()
+        parts = [message._replace(payload=part) for part in self._shards.split(message.payload)]
+        self._sent = parts, [actor.receive(part) for actor, part in zip(self._actors, parts, strict=True)]
+        return self.settle() if message.kind == "ask" else None
+
+    def settle(self) -> Reply | None:
+        """Wait for the answers to what was sent last, and send again what got lost on the way."""
+        if self._sent is None:
+            return None
+        (parts, futures), self._sent = self._sent, None
+        replies = []
+        for actor, part, future in zip(self._actors, parts, futures, strict=True):
+            replies.append(patiently(lambda f=future: f.result(), lambda a=actor, p=part: a.receive(p).result()))
+        return self._shards.joined(replies)
+
+
+def patiently(first: Callable[[], Any], again: Callable[[], Any]) -> Any:
+    """A call that is repeated when the connection breaks. Servers know what they have had, so this is safe."""
+    call = first
+    for pause in ATTEMPTS:
+        try:
+            return call()
+        except OSError:
+            time.sleep(pause)
+            call = again
+    return call()
+
+
+def replica(
+    oracle: Oracle, actors: Sequence[Any], algorithm: Algorithm, theta: NDArray, index: int, steps: int, life: int,
+    t: int, began: float,
+) -> Outcome:  # fmt: skip
+    """One worker from its step t to its end, on whatever machine Dask has put it."""
+    from distributed import secede
+
+    secede()  # it waits most of the time: others may start on this machine beside it
+    worker = Worker(algorithm, index, theta, steps, life, t)
+    spans: list[Span] = []
+    try:
+        if not all([patiently(*[lambda a=a: a.begin(index, life).result()] * 2) for a in actors]):
+            return Outcome("repeated")
+        _work(worker, _Link(actors, Shards(theta.size, len(actors))), oracle, spans, began)
+    except (OSError, NotOpened, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not lost(error):
+            raise
+        return Outcome("lost", None, spans, repr(error))
+    return Outcome("done" if worker.t >= steps else "stopped", worker.memory, spans)
+
+
+def lost(error: BaseException) -> bool:
+    """Whether an error says that a shard is gone."""
+    return isinstance(error, (OSError, NotOpened)) or "Actor was lost" in str(error) or isinstance(error, TimeoutError)
+
+
+def _work(worker: Worker, link: _Link, oracle: Oracle, spans: list[Span], began: float) -> None:
+    timed, version, given = takes_step(oracle), 0, None
+    while (wanted := worker.advance(given)) is not None:
+        if isinstance(wanted, Message):
+            given = link.send(wanted)
+            version = version if given is None else given.version
+            continue
+        start = time.time()
+        given = gradient(oracle, timed, wanted)
+        spans.append(Span(worker.index, wanted.t, start - began, time.time() - began, version))
+    link.settle()
+
+
+def versions() -> dict[str, str]:
+    """What is installed here, as far as it must be the same everywhere."""
+    import distributed
+
+    from .. import __version__
+
+    return {
+        "optlib": __version__, "numpy": np.__version__, "distributed": distributed.__version__,
+        "Python": "{}.{}".format(*sys.version_info),
+    }  # fmt: skip
