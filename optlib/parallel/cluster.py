@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..optimizer import Oracle
 from .engine import check_dismissed, named
 from .machines import Algorithm
 from .messages import Shards
-from .remote import Outcome, ShardActor, lost, replica, versions
+from .remote import Outcome, ShardActor, direct, lost, replica, versions
 from .result import Event, Measured, Result, Span
 
 #: Seconds between two looks at what the replicas are doing.
@@ -45,7 +46,7 @@ def connect(address: str | None = None, *, workers: int = 2, timeout: float = 10
     from distributed import Client, LocalCluster
 
     if address is None:
-        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
         client = Client(cluster)
         client._downhill_cluster = cluster  # it is ours to close
         return client
@@ -155,7 +156,7 @@ class _Driver:
             ShardActor, self.algorithm, self.saved[shard], self.theta[self.shards.slices[shard]], self.tolerance,
             actor=True, pure=False, workers=[places[shard % len(places)]], allow_other_workers=True,
         )  # fmt: skip
-        actor = future.result(timeout=30)
+        actor = direct(future.result(timeout=30))
         actor.open().result(timeout=30)
         self.actors[shard : shard + 1] = [actor]
         self._held[shard : shard + 1] = [future]
@@ -170,7 +171,7 @@ class _Driver:
         if self.lives[w]:
             self.log.append(f"worker {w}: another took over its data, from step {t}, at {place}")
         self.running[w] = self.client.submit(
-            replica, self._data[w], self.actors, self.algorithm, self.theta, w, self.steps, self.lives[w], t,
+            replica, self._data[w], [pickle.dumps(actor) for actor in self.actors], self.algorithm, self.theta, w, self.steps, self.lives[w], t,
             self.began, pure=False, workers=[place], allow_other_workers=True,
         )  # fmt: skip
 
@@ -196,17 +197,21 @@ class _Driver:
 
     def watch(self) -> None:
         """Look after those who have come to an end, and save and measure when it is time."""
+        there = self.client.scheduler_info(n_workers=-1)["workers"]
+        for shard, actor in enumerate(self.actors):
+            if actor._address not in there:  # asking it would take Dask half a minute to give up
+                raise OSError(f"the machine {actor._address} of shard {shard} is gone")
         ended = {w: future for w, future in self.running.items() if future.done()}
         for w, future in ended.items():
             outcome = self._outcome(future)
             self.spans += outcome.spans
             if outcome.how == "lost":
                 raise OSError(f"worker {w} cannot reach a shard: {outcome.why}")
-            del self.running[w]
             if outcome.how in ("done", "stopped"):
                 self.memories[w] = outcome.memory
                 for actor in self.actors:
                     actor.leave(w).result(timeout=30)
+                del self.running[w]
             else:
                 self.log.append(f"worker {w}: its machine was lost ({outcome.why or 'the task came back'})")
                 self.lives[w] += 1
@@ -277,8 +282,9 @@ class _Driver:
             self.lives[w] += 1
             self.place_replica(w)
 
-    @staticmethod
-    def _alive(actor: Any) -> bool:
+    def _alive(self, actor: Any) -> bool:
+        if actor._address not in self.client.scheduler_info(n_workers=-1)["workers"]:
+            return False
         for pause in (0.1, 0.5, 0.0):
             try:
                 actor.version().result(timeout=5)
@@ -401,6 +407,11 @@ def run_on_dask(
     )  # fmt: skip
     if resume is not None:
         driver.saved = _fitting(read(resume), driver)
+    with client.as_current():  # an actor finds its client that way, and there may be several
+        return _watched(driver)
+
+
+def _watched(driver: _Driver) -> Result:
     try:
         driver.run()
         return driver.result(finished=True)

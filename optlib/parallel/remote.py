@@ -1,10 +1,12 @@
 """What runs on the machines of a Dask cluster: a shard as an actor, and a replica as a long task."""
 
 import asyncio
+import pickle
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,8 @@ from .machines import Algorithm, Memory, Server, Worker
 from .messages import Message, Reply, Shards
 from .result import Span
 
-#: Seconds between the attempts to reach a shard whose connection broke; after the last one it counts as lost.
-ATTEMPTS = (0.05, 0.1, 0.2, 0.4, 0.8)
+#: Seconds before the attempts to reach a shard whose connection broke; after the last one it counts as lost.
+ATTEMPTS = (0.02, 0.1, 0.5)
 
 
 class NotOpened(RuntimeError):
@@ -141,34 +143,60 @@ class _Link:
         (parts, futures), self._sent = self._sent, None
         replies = []
         for actor, part, future in zip(self._actors, parts, futures, strict=True):
-            replies.append(patiently(lambda f=future: f.result(), lambda a=actor, p=part: a.receive(p).result()))
+            replies.append(patiently(actor, future, partial(actor.receive, part)))
         return self._shards.joined(replies)
 
 
-def patiently(first: Callable[[], Any], again: Callable[[], Any]) -> Any:
-    """A call that is repeated when the connection breaks. Servers know what they have had, so this is safe."""
-    call = first
-    for pause in ATTEMPTS:
+def direct(actor: Any) -> Any:
+    """The actor, so that a call whose connection breaks fails at once.
+
+    Dask would wait for the future behind the actor instead, and when that is cancelled, the caller waits for ever.
+    """
+    actor._try_bind_worker_client()
+    actor._future = None
+    return actor
+
+
+def patiently(actor: Any, call: Any, again: Callable[[], Any]) -> Any:
+    """The answer to a call, which is repeated when its connection breaks. Servers know what they have had already."""
+    while True:
         try:
-            return call()
+            return call.result()
         except OSError:
-            time.sleep(pause)
-            call = again
-    return call()
+            _reach(actor)
+            call = again()
+
+
+def _reach(actor: Any) -> None:
+    """Wait until an actor can be reached again; an OSError if it cannot."""
+    for pause in ATTEMPTS:
+        time.sleep(pause)
+        try:
+            # a second: to a machine that is gone Dask would try to connect for half a minute
+            actor.version().result(timeout=1.0)
+            return
+        except (OSError, TimeoutError):
+            continue
+    raise OSError(f"{actor!r} cannot be reached")
 
 
 def replica(
-    oracle: Oracle, actors: Sequence[Any], algorithm: Algorithm, theta: NDArray, index: int, steps: int, life: int,
+    oracle: Oracle, links: Sequence[bytes], algorithm: Algorithm, theta: NDArray, index: int, steps: int, life: int,
     t: int, began: float,
 ) -> Outcome:  # fmt: skip
-    """One worker from its step t to its end, on whatever machine Dask has put it."""
+    """One worker from its step t to its end, on whatever machine Dask has put it.
+
+    The actors come as bytes: Dask would take them for something that must be computed anew, and this task with it,
+    when their machine is lost.
+    """
     from distributed import secede
 
     secede()  # it waits most of the time: others may start on this machine beside it
+    actors = [direct(pickle.loads(link)) for link in links]
     worker = Worker(algorithm, index, theta, steps, life, t)
     spans: list[Span] = []
     try:
-        if not all([patiently(*[lambda a=a: a.begin(index, life).result()] * 2) for a in actors]):
+        if not all([patiently(a, a.begin(index, life), partial(a.begin, index, life)) for a in actors]):
             return Outcome("repeated")
         _work(worker, _Link(actors, Shards(theta.size, len(actors))), oracle, spans, began)
     except (OSError, NotOpened, RuntimeError) as error:
