@@ -520,6 +520,16 @@ def test_a_server_goes_on_from_its_snapshot(name, tmp_path):
     pickle.loads(pickle.dumps(restored))
 
 
+def test_a_snapshot_does_not_count_what_waits_for_others():
+    server = Server(SyncSGD(SGD), np.array([1.0]))
+    for w in range(2):
+        server.join(w)
+    server.receive(gave(0, t=4))
+    assert server.progress[0] == 5
+    restored = Server.restored(SyncSGD(SGD), server.snapshot())
+    assert restored.join(0, life=1) == 4
+
+
 # --- bad input ---------------------------------------------------------------------------------------
 
 

@@ -26,8 +26,8 @@ from .simulation import Cluster, exponential, lognormal, simulate, stragglers
 from .training import parts, train
 
 __all__ = [
-    "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Compute", "Downpour", "Event", "Interrupted", "LocalSGD", "LostMessage",
-    "Measured", "Message", "Reply", "Result", "Server", "Shards", "Span", "SyncEASGD", "SyncSGD", "Worker",
-    "adaptive_revision", "async_adagrad", "async_sgd", "connect", "curve", "disconnect", "eamsgd", "exponential", "lognormal", "parts", "run_on_dask",
-    "simulate", "stragglers", "train",
+    "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Compute", "Downpour", "Event", "Interrupted", "LocalSGD",
+    "LostMessage", "Measured", "Message", "Reply", "Result", "Server", "Shards", "Span", "SyncEASGD", "SyncSGD",
+    "Worker", "adaptive_revision", "async_adagrad", "async_sgd", "connect", "curve", "disconnect", "eamsgd",
+    "exponential", "lognormal", "parts", "run_on_dask", "simulate", "stragglers", "train",
 ]  # fmt: skip

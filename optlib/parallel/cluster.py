@@ -4,7 +4,7 @@ import contextlib
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def connect(address: str | None = None, *, workers: int = 2, timeout: float = 10
 
     if address is None:
         cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
-        client = Client(cluster)
+        client: Any = Client(cluster)
         client._downhill_cluster = cluster  # it is ours to close
         return client
     try:
@@ -161,19 +161,20 @@ class _Driver:
         self.actors[shard : shard + 1] = [actor]
         self._held[shard : shard + 1] = [future]
 
-    def place_replica(self, w: int) -> None:
-        """Start the next life of a worker where its data are, or send them to another machine."""
-        places = self._places()
-        # from the other end than the shards, so that few machines hold both
-        place = places[-1 - (w + self.lives[w]) % len(places)]
-        t = max(actor.join(w, self.lives[w]).result(timeout=30) for actor in self.actors)
-        self._data[w] = self.client.scatter(self.oracles[w], workers=[place], hash=False)
-        if self.lives[w]:
-            self.log.append(f"worker {w}: another took over its data, from step {t}, at {place}")
-        self.running[w] = self.client.submit(
-            replica, self._data[w], [pickle.dumps(actor) for actor in self.actors], self.algorithm, self.theta, w, self.steps, self.lives[w], t,
-            self.began, pure=False, workers=[place], allow_other_workers=True,
-        )  # fmt: skip
+    def place_replicas(self, workers: Iterable[int]) -> None:
+        """Start the next life of these workers. All join before the first begins: else it would not wait for them."""
+        steps = {w: max(actor.join(w, self.lives[w]).result(timeout=30) for actor in self.actors) for w in workers}
+        places, links = self._places(), [pickle.dumps(actor) for actor in self.actors]
+        for w, t in steps.items():
+            # from the other end than the shards, so that few machines hold both
+            place = places[-1 - (w + self.lives[w]) % len(places)]
+            self._data[w] = self.client.scatter(self.oracles[w], workers=[place], hash=False)
+            if self.lives[w]:
+                self.log.append(f"worker {w}: another took over its data, from step {t}, at {place}")
+            self.running[w] = self.client.submit(
+                replica, self._data[w], links, self.algorithm, self.theta, w, self.steps, self.lives[w], t, self.began,
+                pure=False, workers=[place], allow_other_workers=True,
+            )  # fmt: skip
 
     # --- watching
 
@@ -183,8 +184,7 @@ class _Driver:
         for shard in range(self.shards.count):
             self.place_shard(shard)
         self.save()
-        for w in range(len(self.oracles)):
-            self.place_replica(w)
+        self.place_replicas(range(len(self.oracles)))
         while self.running:
             time.sleep(TICK)
             try:
@@ -215,7 +215,7 @@ class _Driver:
             else:
                 self.log.append(f"worker {w}: its machine was lost ({outcome.why or 'the task came back'})")
                 self.lives[w] += 1
-                self.place_replica(w)
+                self.place_replicas([w])
         if time.time() - self._saved_at > self.interval:
             self.save()
         self.measure()
@@ -278,9 +278,9 @@ class _Driver:
         for shard, actor in enumerate(self.actors):
             if shard not in gone:
                 actor.resume().result(timeout=30)
-        for w in list(self.running):
+        for w in self.running:
             self.lives[w] += 1
-            self.place_replica(w)
+        self.place_replicas(list(self.running))
 
     def _alive(self, actor: Any) -> bool:
         if actor._address not in self.client.scheduler_info(n_workers=-1)["workers"]:
@@ -348,7 +348,7 @@ def write(folder: Path, saved: Sequence[dict[str, NDArray]]) -> None:
     for shard, snapshot in enumerate(saved):
         path, draft = folder / f"shard-{shard}.npz", folder / f".shard-{shard}.npz"
         with draft.open("wb") as file:
-            np.savez(file, **snapshot)
+            np.savez(file, **snapshot)  # type: ignore[arg-type]
         os.replace(draft, path)
 
 

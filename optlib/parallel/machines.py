@@ -272,15 +272,20 @@ class Server:
     # --- checkpoints
 
     def snapshot(self) -> dict[str, NDArray]:
-        """Everything that outlives a restart, as arrays: ``np.savez(path, **server.snapshot())``."""
+        """Everything that outlives a restart, as arrays: ``np.savez(path, **server.snapshot())``.
+
+        Contributions that still wait for others are not in it: their workers repeat these steps.
+        """
         if self.theta is None:
             raise ValueError("a run without numbers has nothing to save")
-        workers = sorted(self.progress)
+        waiting = {w: message.t for w, message in self._gathered.items() if message is not None}
+        progress = {**self.progress, **waiting}
+        workers = sorted(progress)
         kept = {f"state_{name}": np.array(value) for name, value in self.state.items()}
         return {
             "theta": self.theta.copy(), "version": np.asarray(self.version), **kept,
             "workers": np.array(workers, dtype=int),
-            "progress": np.array([self.progress[w] for w in workers], dtype=int),
+            "progress": np.array([progress[w] for w in workers], dtype=int),
             "rejected": np.array([self.rejected.get(w, 0) for w in workers], dtype=int),
         }  # fmt: skip
 

@@ -212,7 +212,8 @@ def lost(error: BaseException) -> bool:
 
 
 def _work(worker: Worker, link: _Link, oracle: Oracle, spans: list[Span], began: float) -> None:
-    timed, version, given = takes_step(oracle), 0, None
+    timed, version = takes_step(oracle), 0
+    given: Any = None
     while (wanted := worker.advance(given)) is not None:
         if isinstance(wanted, Message):
             given = link.send(wanted)
