@@ -17,7 +17,7 @@ ROOT = Path(optlib.__file__).parent
 STOREYS = [
     {"rules", "schedules", "surfaces", "data", "layers", "initialise"},
     {"optimizer", "models", "oracles"},
-    {"tricks", "compare", "compile", "parallel", "view"},
+    {"tricks", "compare", "compile", "parallel", "plain", "checks", "view"},
     {"widget"},
 ]
 STOREY = {room: number for number, rooms in enumerate(STOREYS) for room in rooms}

@@ -23,7 +23,8 @@ from views import VIEWS, View, cut_toc, load_yaml
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-READING = ("api", "bilingual", "cells", "figures", "formulas", "generated", "theme", "views")  # what shapes a page
+#: What shapes a page.
+READING = ("api", "assignments", "bilingual", "cells", "figures", "formulas", "generated", "theme", "views")
 KATEX = ROOT / "node_modules" / "katex" / "dist"
 SHOWN = re.compile(r"WARNING|ERROR|^(?:reading sources|writing output)\.\.\. \[\s*\d+%\]")
 
@@ -174,6 +175,16 @@ def mirror(source: Path, target: Path) -> None:
             path.unlink()
 
 
+def hand_out(view: View, folder: Path) -> None:
+    """The students' notebooks of the graded exercises, in the language of the view."""
+    sys.path.append(str(ROOT))
+    from exercises.release import text
+    from exercises.source import Assignment, known
+
+    for name in known():
+        write_if_new(folder / f"{name}.ipynb", text(Assignment.open(name).student(view.name)))
+
+
 def build(source: Path, config: Path, toc: Path, out: Path, views: list[View]) -> int:
     """Build the views side by side, then put the site together; returns the exit status."""
     started = time.monotonic()
@@ -188,6 +199,8 @@ def build(source: Path, config: Path, toc: Path, out: Path, views: list[View]) -
         return 1
     for each in running:
         mirror(each.output / "_build" / "html", out / each.view.name)
+        if (source / "students.md").exists():
+            hand_out(each.view, out / each.view.name / "exercises")
     for page in (source / "_root").glob("*.html"):
         shutil.copy2(page, out / page.name)
     (out / ".nojekyll").touch()

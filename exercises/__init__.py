@@ -1,0 +1,1 @@
+"""Graded exercises: their sources, what is derived from them, and the grader."""
