@@ -10,6 +10,7 @@ from optlib import NotFinite, Optimizer, data, descend, models, oracles, rules, 
 from optlib.parallel import (
     EASGD,
     AdaptiveRevision,
+    Compute,
     Downpour,
     LocalSGD,
     LostMessage,
@@ -22,6 +23,7 @@ from optlib.parallel import (
     async_adagrad,
     async_sgd,
     eamsgd,
+    machines,
     parts,
     train,
 )
@@ -528,6 +530,63 @@ def test_a_snapshot_does_not_count_what_waits_for_others():
     assert server.progress[0] == 5
     restored = Server.restored(SyncSGD(SGD), server.snapshot())
     assert restored.join(0, life=1) == 4
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_an_update_in_place_gives_the_same_numbers(name, monkeypatch):
+    """Block by block, to the last bit, whatever the length of the last block."""
+    monkeypatch.setattr(machines, "BLOCK", 4)
+    rng, algorithm = np.random.default_rng(8), TABLE[name](0.1)
+    servers = [Server(algorithm, np.ones(10), in_place=in_place) for in_place in (False, True)]
+    assert servers[1].in_place
+    workers = [[Worker(algorithm, w, np.ones(10), steps=9) for w in range(2)] for _ in servers]
+    gradients = rng.normal(size=(2, 9, 10))
+    for server, own in zip(servers, workers, strict=True):
+        for w in range(2):
+            server.join(w)
+        _all_the_way(server, own, gradients)
+    np.testing.assert_array_equal(servers[0].theta, servers[1].theta)
+    for key, value in servers[0].state.items():
+        np.testing.assert_array_equal(value, servers[1].state[key])
+    for one, other in zip(*workers, strict=True):
+        for key, value in one.memory.items():
+            np.testing.assert_equal(value, other.memory[key])
+
+
+def _all_the_way(server, workers, gradients):
+    """Everyone in turn, a message at a time."""
+    given, waiting = [None] * len(workers), set()
+    while not all(worker.done for worker in workers):
+        for w, worker in enumerate(workers):
+            if worker.done or w in waiting:
+                continue
+            wanted = worker.advance(given[w])
+            given[w] = None
+            if isinstance(wanted, Compute):
+                given[w] = gradients[w, wanted.t]
+            elif wanted is None:
+                answers = server.leave(w)
+            else:
+                waiting |= {w} if wanted.kind == "ask" else set()
+                answers = server.receive(wanted)
+            for other, reply in answers if not isinstance(wanted, Compute) else []:
+                if other in waiting:
+                    waiting.discard(other)
+                    given[other] = reply
+
+
+def test_a_rule_that_sees_whole_vectors_keeps_them_whole():
+    full = Optimizer(rules.adagrad_full, lr=0.1)
+    assert not Server(async_sgd(full), np.ones(6), in_place=True).in_place
+    assert train(async_sgd(full), dealt(2), start(), steps=3).finished
+    for optimizer in (full, Optimizer(rules.sgd, lr=np.full(6, 0.1))):
+        with pytest.raises(ValueError, match="needs the whole vector"):
+            train(async_sgd(optimizer), dealt(2), start(), steps=3, shards=2)
+
+
+def test_a_server_that_overflows_says_so():
+    with pytest.raises(NotFinite, match="the new point is not finite at step 1"):
+        train(SyncSGD(Optimizer(rules.sgd, lr=1e308)), [lambda theta: 1e3 * theta], [1.0], steps=9)
 
 
 # --- bad input ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,28 @@ def _rate(name: str, value: Any, least: float = 0.0) -> None:
         raise ValueError(f"{name}={value!r} must be a number, {least:g} or more")
 
 
+def _told(optimizer: Optimizer, theta: NDArray, g: NDArray, state: State) -> tuple[NDArray, State]:
+    """As `Optimizer.tell`, for a server, which has looked at what came in and looks at what comes out."""
+    t = int(state["t"])
+    with np.errstate(all="ignore"):
+        new, memory = optimizer._tell(theta, g, optimizer._memory(state), t, optimizer._values(t, theta), None)
+    return new, optimizer._state(memory, t + 1)
+
+
+def _by_coordinate(optimizer: Optimizer) -> bool:
+    """Whether an optimizer may be given a piece of the vector at a time."""
+    arrays = any(isinstance(value, np.ndarray) for value in optimizer.hyper.values())
+    return optimizer.rule not in rules.WHOLE and not arrays
+
+
 class _Central(Algorithm):
     """The optimizer stands at the server: workers fetch a point, and what they give is told to it."""
 
     optimizer: Optimizer
+
+    @property
+    def by_coordinate(self) -> bool:  # type: ignore[override]
+        return _by_coordinate(self.optimizer)
 
     def open(self, theta: NDArray) -> State:
         return self.optimizer.init(theta)
@@ -42,7 +61,7 @@ class _Central(Algorithm):
         return {"theta": self.optimizer.ask(theta, state)}
 
     def merge(self, theta: NDArray, state: State, payloads: Sequence[Payload]) -> Merged:
-        theta, state = self.optimizer.tell(theta, mean(payloads, "g"), state)
+        theta, state = _told(self.optimizer, theta, mean(payloads, "g"), state)
         return theta, state, [{}] * len(payloads)
 
     def begin(self, theta: NDArray) -> Memory:
@@ -244,7 +263,7 @@ class AdaptiveRevision(_Central):
         _rate("lr", self.lr)
         _rate("initial", self.initial, np.finfo(float).tiny)
 
-    @property
+    @cached_property
     def optimizer(self) -> Optimizer:  # type: ignore[override]
         return Optimizer(adaptive_revision, lr=self.lr, initial=self.initial)
 
@@ -257,7 +276,7 @@ class AdaptiveRevision(_Central):
     def merge(self, theta: NDArray, state: State, payloads: Sequence[Payload]) -> Merged:
         [payload] = payloads
         state = {**state, "g_bar_old": payload["g_bar_old"]}
-        theta, state = self.optimizer.tell(theta, payload["g"], state)
+        theta, state = _told(self.optimizer, theta, payload["g"], state)
         return theta, state, [{}]
 
 
@@ -322,6 +341,10 @@ class LocalSGD(_Central):
         return {"g": memory["start"] - memory["theta"]}, memory
 
 
+#: The centre of an elastic average is moved by an optimizer too, the plainest one.
+_CENTRE = Optimizer(rules.sgd, lr=1.0)
+
+
 @dataclass(frozen=True)
 class EASGD(Algorithm):
     r"""Elastic averaging SGD: every worker walks by itself, tied to a common centre by a spring.
@@ -383,16 +406,12 @@ class EASGD(Algorithm):
         return {"x": x - memory["d"], "d": np.zeros_like(x), "state": state}
 
     def open(self, theta: NDArray) -> State:
-        return self._centre.init(theta)
+        return _CENTRE.init(theta)
 
     def merge(self, theta: NDArray, state: State, payloads: Sequence[Payload]) -> Merged:
         answers = [{"d": self.alpha * (payload["x"] - theta)} for payload in payloads]
-        theta, state = self._centre.tell(theta, -len(payloads) * mean(answers, "d"), state)
+        theta, state = _told(_CENTRE, theta, -len(payloads) * mean(answers, "d"), state)
         return theta, state, answers
-
-    @property
-    def _centre(self) -> Optimizer:
-        return Optimizer(rules.sgd, lr=1.0)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,10 @@ from .messages import Message, Payload, Reply, finite
 Memory = dict[str, Any]
 
 
+#: Numbers in a block of an update in place: its temporary arrays are small enough to be had from the heap.
+BLOCK = 15_000
+
+
 class LostMessage(RuntimeError):
     """A message arrived before one that was sent earlier: the link must keep the order and repeat what got lost."""
 
@@ -34,6 +38,7 @@ class Algorithm:
     exchanges: bool = False
     warm_start: int = 0
     vectors: tuple[int, int, int] = (0, 1, 1)
+    by_coordinate: bool = True  #: whether the server may be given a piece of the vector at a time
 
     def asks(self, t: int) -> bool:
         """Whether a worker asks the server before its step t (0, 1, ...)."""
@@ -92,6 +97,8 @@ class Server:
     algorithm : what is to be done
     theta : the shard's parameters at the start, or None for a run without numbers
     tolerance : rejected contributions in a row after which a worker is sent home, 1 or more
+    in_place : whether to update the arrays it has, block by block, and answer with copies: the same numbers, and for
+        long vectors several times faster, since no large array is ever made anew
 
     >>> from optlib import Optimizer, rules
     >>> from optlib.parallel import async_sgd
@@ -106,8 +113,9 @@ class Server:
     array([0.9, 1.9])
     """
 
-    def __init__(self, algorithm: Algorithm, theta: NDArray | None, tolerance: int = 3):
-        self.algorithm, self.theta, self.tolerance = algorithm, theta, tolerance
+    def __init__(self, algorithm: Algorithm, theta: NDArray | None, tolerance: int = 3, in_place: bool = False):
+        self.algorithm, self.tolerance, self.in_place = algorithm, tolerance, in_place and algorithm.by_coordinate
+        self.theta = theta.copy() if in_place and theta is not None else theta
         self.state: State = {} if theta is None else algorithm.open(theta)
         self.version = 0  #: updates made
         self.staleness: list[int] = []  #: of each contribution, how many updates were made since its worker had asked
@@ -159,6 +167,10 @@ class Server:
         """Whether this life of a worker takes part."""
         return self._life.get(worker) == life
 
+    def early(self, message: Message) -> bool:
+        """Whether a message is one of this life, but an earlier one is not here yet."""
+        return self.knows(message.worker, message.life) and message.seq > self._seen[message.worker] + 1
+
     def _forget(self, worker: int) -> None:
         self._seen.pop(worker, None)
         self._answers.pop(worker, None)
@@ -179,7 +191,7 @@ class Server:
             return [(worker, Reply(None, self.version, accepted=False, stop=True, seq=message.seq))]
         if message.seq <= self._seen[worker]:  # sent twice
             return [(worker, self._answers[worker])] if worker in self._answers else []
-        if message.seq != self._seen[worker] + 1:
+        if self.early(message):
             raise LostMessage(f"worker {worker} sent number {message.seq} before {self._seen[worker] + 1}")
         self._seen[worker] = message.seq
         self._answers.pop(worker, None)
@@ -224,11 +236,33 @@ class Server:
         answers: list[Payload | None] = [None] * len(messages)
         if self.theta is not None:
             payloads = [m.payload for m in messages if m.payload is not None]
-            theta, state, told = self.algorithm.merge(self.theta, self.state, payloads)
-            self.theta, self.state, answers = theta, state, [*told]
+            if self.in_place:
+                answers = [*self._merge_in_blocks(self.theta, payloads)]
+            else:
+                self.theta, self.state, told = self.algorithm.merge(self.theta, self.state, payloads)
+                answers = [*told]
+            if not finite({"theta": self.theta}):
+                raise NotFinite("new point", self.version + 1, "at a server")
         self.staleness += [self.version - self._read.get(m.worker, self.version) for m in messages]
         self.version += 1
         return answers
+
+    def _merge_in_blocks(self, theta: NDArray, payloads: Sequence[Payload]) -> list[Payload]:
+        """As `Algorithm.merge`, for a piece at a time: what can be cut into shards can be cut further."""
+        blocks, told, scalars = [slice(a, a + BLOCK) for a in range(0, theta.size, BLOCK)], [], self.state
+        for cut in blocks:
+            state = {name: value[cut] if value.ndim else value for name, value in self.state.items()}
+            pieces = [{name: array[cut] for name, array in payload.items()} for payload in payloads]
+            theta[cut], scalars, answers = self.algorithm.merge(theta[cut], state, pieces)
+            for name, value in scalars.items():
+                if value.ndim:
+                    self.state[name][cut] = value
+            told.append(answers)
+        self.state = {name: value if value.ndim else scalars[name] for name, value in self.state.items()}
+        return [
+            {name: np.concatenate([answers[i][name] for answers in told]) for name in told[0][i]}
+            for i in range(len(payloads))
+        ]
 
     def _completed(self) -> list[tuple[int, Reply]]:
         """If everyone has contributed, the update and the answers to those who waited for it."""
@@ -260,6 +294,8 @@ class Server:
     def _view(self, worker: int, accepted: bool = True) -> Reply:
         self._read[worker] = self.version
         payload = None if self.theta is None else self.algorithm.answer(self.theta, self.state)
+        if self.in_place and payload is not None:
+            payload = {name: array.copy() for name, array in payload.items()}
         return self._answered(worker, payload, accepted)
 
     def _answered(self, worker: int, payload: Payload | None, accepted: bool) -> Reply:
@@ -290,9 +326,11 @@ class Server:
         }  # fmt: skip
 
     @classmethod
-    def restored(cls, algorithm: Algorithm, saved: dict[str, NDArray], tolerance: int = 3) -> "Server":
+    def restored(
+        cls, algorithm: Algorithm, saved: dict[str, NDArray], tolerance: int = 3, in_place: bool = False
+    ) -> "Server":
         """A server that goes on from a snapshot. Its workers join anew."""
-        server = cls(algorithm, np.array(saved["theta"]), tolerance)
+        server = cls(algorithm, np.array(saved["theta"]), tolerance, in_place)
         for name in server.state:
             server.state[name] = np.array(saved[f"state_{name}"])
         server.version = int(saved["version"])

@@ -1,9 +1,11 @@
 """What runs on the machines of a Dask cluster: a shard as an actor, and a replica as a long task."""
 
 import asyncio
+import copy
 import pickle
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +24,10 @@ from .result import Span
 ATTEMPTS = (0.02, 0.1, 0.5)
 
 
+#: Gifts of one worker that may be under way at once: while a shard works on one, the next is on the line.
+UNDER_WAY = 2
+
+
 class NotOpened(RuntimeError):
     """An actor that Dask made anew after its machine was lost: it knows nothing of what has been learnt."""
 
@@ -31,9 +37,12 @@ class ShardActor:
 
     def __init__(self, algorithm: Algorithm, saved: dict[str, NDArray] | None, theta: NDArray, tolerance: int):
         self._server = (
-            Server(algorithm, theta, tolerance) if saved is None else Server.restored(algorithm, saved, tolerance)
+            Server(algorithm, theta, tolerance, in_place=True)
+            if saved is None
+            else Server.restored(algorithm, saved, tolerance, in_place=True)
         )
         self._waiting: dict[int, asyncio.Future] = {}
+        self._early: dict[int, list[asyncio.Future]] = {}
         self._begun: set[tuple[int, int]] = set()
         self._opened = False
 
@@ -52,7 +61,9 @@ class ShardActor:
         waiting = self._waiting.pop(worker, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(Reply(None, server.version, accepted=False, stop=True))
-        return server.join(worker, life)
+        t = server.join(worker, life)
+        self._let_go(worker)
+        return t
 
     async def begin(self, worker: int, life: int) -> bool:
         """Whether this life of a worker starts now for the first time: Dask repeats tasks whose machine was lost."""
@@ -64,14 +75,29 @@ class ShardActor:
         """As `Server.leave`."""
         self._answer(self._ready().leave(worker))
 
-    async def receive(self, message: Message) -> Reply:
-        """As `Server.receive`, but the caller waits until there is an answer for it."""
-        now = self._answer(self._ready().receive(message), message.worker)
+    async def receive(self, head: Message, names: Sequence[str], *arrays: NDArray) -> Reply:
+        """As `Server.receive`, but the caller waits until there is an answer for it. See `parcel`.
+
+        Messages of one worker may overtake each other on the way: then the later one waits for the earlier.
+        """
+        message, worker = head._replace(payload=dict(zip(names, arrays, strict=True))), head.worker
+        while self._ready().early(message):
+            earlier = asyncio.get_running_loop().create_future()
+            self._early.setdefault(worker, []).append(earlier)
+            await earlier
+        now = self._answer(self._ready().receive(message), worker)
+        self._let_go(worker)
         if now is not None:
             return now
-        if message.worker not in self._waiting:
-            self._waiting[message.worker] = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(self._waiting[message.worker])
+        if worker not in self._waiting:
+            self._waiting[worker] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self._waiting[worker])
+
+    def _let_go(self, worker: int) -> None:
+        """Those who waited for an earlier message look again."""
+        for earlier in self._early.pop(worker, []):
+            if not earlier.done():
+                earlier.set_result(None)
 
     def _answer(self, replies: Sequence[tuple[int, Reply]], own: int = -1) -> Reply | None:
         """Hand out answers to those who wait; the caller's own, if it is among them."""
@@ -95,7 +121,7 @@ class ShardActor:
     async def look(self) -> tuple[int, NDArray | None]:
         """The version and the parameters."""
         server = self._ready()
-        return server.version, server.theta
+        return server.version, None if server.theta is None else server.theta.copy()
 
     async def version(self) -> int:
         """Updates made."""
@@ -109,7 +135,7 @@ class ShardActor:
         """What a result is made of."""
         server = self._ready()
         names = ("theta", "state", "version", "staleness", "order", "rejected", "dismissed", "progress")
-        return {name: getattr(server, name) for name in names}
+        return copy.deepcopy({name: getattr(server, name) for name in names})
 
 
 @dataclass
@@ -122,29 +148,37 @@ class Outcome:
     why: str = ""
 
 
+def parcel(message: Message) -> tuple[Any, ...]:
+    """A message as `ShardActor.receive` takes it: Dask hands arrays on without a copy only if they stand alone."""
+    payload = message.payload or {}
+    return (message._replace(payload=None), list(payload), *payload.values())
+
+
 class _Link:
-    """A replica's connection to all shards. At most one gift is under way while the next gradient is computed."""
+    """A replica's connection to all shards. While some gifts are under way, the next gradient is computed."""
 
     def __init__(self, actors: Sequence[Any], shards: Shards):
         self._actors, self._shards = actors, shards
-        self._sent: tuple[list[Message], list[Any]] | None = None
+        self._under_way: deque[tuple[list[Message], list[Any]]] = deque()
 
     def send(self, message: Message) -> Reply | None:
         """Send a message, and if it asks, wait for the answer."""
-        self.settle()
         parts = [message._replace(payload=part) for part in self._shards.split(message.payload)]
-        self._sent = parts, [actor.receive(part) for actor, part in zip(self._actors, parts, strict=True)]
-        return self.settle() if message.kind == "ask" else None
+        sent = [actor.receive(*parcel(part)) for actor, part in zip(self._actors, parts, strict=True)]
+        self._under_way.append((parts, sent))
+        return self.settle(0 if message.kind == "ask" else UNDER_WAY)
 
-    def settle(self) -> Reply | None:
-        """Wait for the answers to what was sent last, and send again what got lost on the way."""
-        if self._sent is None:
-            return None
-        (parts, futures), self._sent = self._sent, None
-        replies = []
-        for actor, part, future in zip(self._actors, parts, futures, strict=True):
-            replies.append(patiently(actor, future, partial(actor.receive, part)))
-        return self._shards.joined(replies)
+    def settle(self, left: int = 0) -> Reply | None:
+        """Wait until only so many are under way, and send again what got lost. The last answer that came."""
+        reply = None
+        while len(self._under_way) > left:
+            parts, sent = self._under_way.popleft()
+            replies = [
+                patiently(actor, future, partial(actor.receive, *parcel(part)))
+                for actor, part, future in zip(self._actors, parts, sent, strict=True)
+            ]
+            reply = self._shards.joined(replies)
+        return reply
 
 
 def direct(actor: Any) -> Any:
@@ -216,8 +250,9 @@ def _work(worker: Worker, link: _Link, oracle: Oracle, spans: list[Span], began:
     given: Any = None
     while (wanted := worker.advance(given)) is not None:
         if isinstance(wanted, Message):
-            given = link.send(wanted)
-            version = version if given is None else given.version
+            reply = link.send(wanted)
+            if wanted.kind == "ask" and reply is not None:
+                given, version = reply, reply.version
             continue
         start = time.time()
         given = gradient(oracle, timed, wanted)

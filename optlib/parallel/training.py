@@ -83,6 +83,11 @@ def train(
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"{name}={value!r} must be a whole number, 1 or more")
     Shards(start.size, shards)
+    if shards > 1 and not algorithm.by_coordinate:
+        raise ValueError(
+            f"shards={shards}, but {algorithm!r} has a server that needs the whole vector (its rule sees "
+            "whole vectors, or a hyper-parameter is an array): take one shard"
+        )
     if backend == "inline":
         if options:
             raise TypeError(f"the backend 'inline' has no option {', '.join(options)}")
