@@ -6,7 +6,8 @@
 
 A push is what a worker of Downpour sends: a gradient in a numbered message, which the shard checks, applies and
 answers. The peer is an actor that is handed the same array and does nothing: what Dask itself takes for the way there
-and back. Both are called from a task on another process, one after the other.
+and back. Both are called from a task in another process, in turn. A worker waits for no answer to a push, but for that
+to the last but two: so the next is on the line while the shard works.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def rally(links: list[bytes], size: int, count: int, repeats: int, life: int) ->
         start = time.perf_counter()
         for _ in range(count):
             link.send(Message(0, life, seq, "give", seq, {"g": g}))
-            link.settle()
             seq += 1
+        link.settle()
         middle = time.perf_counter()
         for _ in range(count):
             bare.take(g).result()

@@ -17,8 +17,9 @@ from .messages import Message, Payload, Reply, finite
 Memory = dict[str, Any]
 
 
-#: Numbers in a block of an update in place: its temporary arrays are small enough to be had from the heap.
-BLOCK = 15_000
+#: Numbers in a block of an update in place: 64 kB, so that its temporary arrays come from the heap and stay there.
+#: (Dask's processes give every larger piece back to the system at once, and to have it anew costs more than the sum.)
+BLOCK = 8_000
 
 
 class LostMessage(RuntimeError):
@@ -240,9 +241,8 @@ class Server:
                 answers = [*self._merge_in_blocks(self.theta, payloads)]
             else:
                 self.theta, self.state, told = self.algorithm.merge(self.theta, self.state, payloads)
+                self._check(self.theta)
                 answers = [*told]
-            if not finite({"theta": self.theta}):
-                raise NotFinite("new point", self.version + 1, "at a server")
         self.staleness += [self.version - self._read.get(m.worker, self.version) for m in messages]
         self.version += 1
         return answers
@@ -254,6 +254,7 @@ class Server:
             state = {name: value[cut] if value.ndim else value for name, value in self.state.items()}
             pieces = [{name: array[cut] for name, array in payload.items()} for payload in payloads]
             theta[cut], scalars, answers = self.algorithm.merge(theta[cut], state, pieces)
+            self._check(theta[cut])  # while it is at hand
             for name, value in scalars.items():
                 if value.ndim:
                     self.state[name][cut] = value
@@ -263,6 +264,10 @@ class Server:
             {name: np.concatenate([answers[i][name] for answers in told]) for name in told[0][i]}
             for i in range(len(payloads))
         ]
+
+    def _check(self, theta: NDArray) -> None:
+        if not finite({"theta": theta}):
+            raise NotFinite("new point", self.version + 1, "at a server")
 
     def _completed(self) -> list[tuple[int, Reply]]:
         """If everyone has contributed, the update and the answers to those who waited for it."""

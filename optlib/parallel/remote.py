@@ -75,12 +75,13 @@ class ShardActor:
         """As `Server.leave`."""
         self._answer(self._ready().leave(worker))
 
-    async def receive(self, head: Message, names: Sequence[str], *arrays: NDArray) -> Reply:
+    async def receive(self, head: bytes, *arrays: NDArray) -> Reply:
         """As `Server.receive`, but the caller waits until there is an answer for it. See `parcel`.
 
         Messages of one worker may overtake each other on the way: then the later one waits for the earlier.
         """
-        message, worker = head._replace(payload=dict(zip(names, arrays, strict=True))), head.worker
+        message, names = pickle.loads(head)
+        message, worker = message._replace(payload=dict(zip(names, arrays, strict=True))), message.worker
         while self._ready().early(message):
             earlier = asyncio.get_running_loop().create_future()
             self._early.setdefault(worker, []).append(earlier)
@@ -151,7 +152,7 @@ class Outcome:
 def parcel(message: Message) -> tuple[Any, ...]:
     """A message as `ShardActor.receive` takes it: Dask hands arrays on without a copy only if they stand alone."""
     payload = message.payload or {}
-    return (message._replace(payload=None), list(payload), *payload.values())
+    return (pickle.dumps((message._replace(payload=None), list(payload))), *payload.values())
 
 
 class _Link:
