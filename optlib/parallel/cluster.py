@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..optimizer import Oracle
-from .engine import check_dismissed, named
+from .engine import check_dismissed, named, ordered
 from .machines import Algorithm
 from .messages import Shards
 from .remote import Outcome, ShardActor, direct, lost, replica, versions
-from .result import Event, Measured, Result, Span
+from .result import Measured, Result, Span
 
 #: Seconds between two looks at what the replicas are doing.
 TICK = 0.02
@@ -331,7 +331,7 @@ class _Driver:
         rejected = {w: max(r["rejected"].get(w, 0) for r in reports) for r in reports for w in r["rejected"]}
         first = reports[0]
         check_dismissed(first["dismissed"], len(self.oracles), rejected, first["version"])
-        order = [Event(shard, *entry) for shard, report in enumerate(reports) for entry in report["order"]]
+        order = ordered(report["order"] for report in reports)
         return Result(
             theta=np.concatenate([r["theta"] for r in reports]), states=[r["state"] for r in reports],
             workers=self.memories, versions=[r["version"] for r in reports],

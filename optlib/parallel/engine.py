@@ -46,7 +46,7 @@ class Engine:
         self.given: list[NDArray | None] = [None] * workers  #: a gradient that it has not yet taken
         self._asked = [0] * workers
         self._versions, self._starts = [0] * workers, [0.0] * workers
-        self.now, self.order, self.spans, self.log = 0.0, list[Event](), list[Span](), list[str]()
+        self.now, self.spans, self.log = 0.0, list[Span](), list[str]()
         self._loss, self._every, self.losses = loss, every, list[Measured]()
         self.measure()
 
@@ -56,7 +56,6 @@ class Engine:
         """Worker w begins, or begins anew after it died, as soon as it has joined every shard."""
         for shard in range(self.shards.count) if shards is None else shards:
             self.servers[shard].join(w, self.lives[w])
-            self.order.append(Event(shard, "join", w, self.lives[w]))
             self.queues[w][shard].clear()
         if all(server.knows(w, self.lives[w]) for server in self.servers):
             t = max(server.progress[w] for server in self.servers)
@@ -64,19 +63,11 @@ class Engine:
             self.inboxes[w] = self.given[w] = None
 
     def leave(self, w: int, shards: Iterable[int] | None = None) -> None:
-        """Nobody waits for worker w any longer. What it has not yet sent is lost; what is under way arrives."""
+        """Nobody waits for worker w any longer."""
         for shard in range(self.shards.count) if shards is None else shards:
-            if w in self.servers[shard].active:
-                self.order.append(Event(shard, "leave", w, 0))
             self.answers(shard, self.servers[shard].leave(w))
         if shards is None:
             self.queues[w] = [deque() for _ in range(self.shards.count)]
-
-    def die(self, w: int) -> None:
-        """Worker w is gone without a word; its next life may `join`."""
-        self.workers[w] = None
-        self.lives[w] += 1
-        self.leave(w)
 
     # --- messages
 
@@ -122,13 +113,11 @@ class Engine:
 
     def handle(self, shard: int, message: Message) -> None:
         """A shard handles a message, and its answers are there at once."""
-        server, w = self.servers[shard], message.worker
-        if not server.knows(w, message.life):
+        server = self.servers[shard]
+        if not server.knows(message.worker, message.life):
             return
         before = server.version
-        replies = server.receive(message)
-        self.order.append(Event(shard, "message", w, message.seq))
-        self.answers(shard, replies)
+        self.answers(shard, server.receive(message))
         if shard == 0 and server.version != before and server.version % self._every == 0:
             self.measure()
 
@@ -159,10 +148,15 @@ class Engine:
         return Result(
             theta=np.empty(0) if self.theta is None else self.point(), states=[s.state for s in servers],
             workers=memories, versions=[s.version for s in servers],
-            staleness=np.array(servers[0].staleness, dtype=int), order=self.order, backend=backend, spans=self.spans,
-            losses=self.losses, rejected=rejected, log=[*self.log, *named(servers[0].dismissed, rejected)],
-            finished=finished, time=self.now,
+            staleness=np.array(servers[0].staleness, dtype=int), order=ordered(s.order for s in servers),
+            backend=backend, spans=self.spans, losses=self.losses, rejected=rejected,
+            log=[*self.log, *named(servers[0].dismissed, rejected)], finished=finished, time=self.now,
         )  # fmt: skip
+
+
+def ordered(orders: Iterable[Iterable[tuple[str, int, int]]]) -> list[Event]:
+    """What each shard handled, one shard after the other: their own orders are all that matters."""
+    return [Event(shard, *entry) for shard, entries in enumerate(orders) for entry in entries]
 
 
 def named(dismissed: Iterable[int], rejected: dict[int, int]) -> list[str]:

@@ -133,14 +133,9 @@ class Server:
         self._in_a_row: dict[int, int] = {}
         self._gathered: dict[int, Message | None] = {}
         self._departed: set[int] = set()  # those who have contributed to this round and left: it counts none the less
-        self._held: list[int] = []
+        self._held: dict[int, None] = {}  # in the order in which they came
 
     # --- who takes part
-
-    @property
-    def active(self) -> set[int]:
-        """The workers that take part now."""
-        return set(self._life)
 
     def join(self, worker: int, life: int = 0) -> int:
         """A worker takes part from now on; its earlier life, if any, is over. The step at which it goes on."""
@@ -175,12 +170,12 @@ class Server:
     def _forget(self, worker: int) -> None:
         self._seen.pop(worker, None)
         self._answers.pop(worker, None)
-        self._held = [w for w in self._held if w != worker]
+        self._held.pop(worker, None)
 
     def stop(self) -> list[tuple[int, Reply]]:
         """Everyone is to go home at the next answer; those who wait have it now."""
         self.stopping = True
-        held, self._held = self._held, []
+        held, self._held = self._held, {}
         return [(worker, self._view(worker)) for worker in held]
 
     # --- messages
@@ -201,7 +196,7 @@ class Server:
         if message.kind == "give" or self.algorithm.exchanges:
             return self._contribution(message)
         if self._blocked(worker):
-            self._held.append(worker)
+            self._held[worker] = None
             return []
         return [(worker, self._view(worker))]
 
@@ -211,7 +206,7 @@ class Server:
         if self.algorithm.synchronous:
             self._gathered[worker] = message if sound else None
             if asks:
-                self._held.append(worker)
+                self._held[worker] = None
             now = [] if asks else [(worker, self._answered(worker, None, sound))]
             return now + self._completed()
         if not sound:
@@ -278,7 +273,7 @@ class Server:
         answers = self._merge([m for _, m in gathered]) if gathered else []
         told = dict(zip([w for w, _ in gathered], answers, strict=True))
         self._gathered, self._departed = {}, set()
-        held, self._held = self._held, []
+        held, self._held = self._held, {}
         if not self.algorithm.exchanges:
             return [(w, self._view(w)) for w in held]
         return [
@@ -288,7 +283,8 @@ class Server:
     def _released(self) -> list[tuple[int, Reply]]:
         """Those who waited for a reason that is gone."""
         free = [w for w in self._held if not self._blocked(w)]
-        self._held = [w for w in self._held if w not in free]
+        for w in free:
+            del self._held[w]
         return [(w, self._view(w)) for w in free]
 
     def _blocked(self, worker: int) -> bool:
