@@ -9,7 +9,7 @@ and on the dark page alike; text inside pictures is symbols and algorithm names 
 <contour of ravine: sgd>
 """
 
-from . import adam, adaptive, challenges, descent, momentum, variants
+from . import adam, adaptive, challenges, choosing, data_tricks, descent, momentum, variants
 from ._animation import Animation, animate
 from ._contest import contest
 from ._contour import contour, draw_walk, ground
@@ -20,7 +20,7 @@ from ._relief import surface
 from ._style import colour, house, label, legend, look, panels, series
 
 __all__ = [
-    "Animation", "Listing", "Picture", "adam", "adaptive", "animate", "challenges", "colour", "contest",
-    "contour", "curve", "descent", "draw_walk", "ground", "house", "label", "legend", "listing", "look",
+    "Animation", "Listing", "Picture", "adam", "adaptive", "animate", "challenges", "choosing", "colour", "contest",
+    "contour", "curve", "data_tricks", "descent", "draw_walk", "ground", "house", "label", "legend", "listing", "look",
     "loss_curves", "momentum", "panels", "picture", "series", "surface", "variants",
 ]
