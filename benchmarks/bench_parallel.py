@@ -1,0 +1,105 @@
+"""How many pushes a second a shard on Dask takes, and how many events a second the simulated cluster.
+
+    python benchmarks/bench_parallel.py              # about a minute
+    python benchmarks/bench_parallel.py --quick      # fewer repeats
+    python benchmarks/bench_parallel.py --json FILE --write
+
+A push is what a worker of Downpour sends: a gradient in a numbered message, which the shard checks, applies and
+answers. The peer is an actor that is handed the same array and does nothing: what Dask itself takes for the way there
+and back. Both are called from a task in another process, in turn. A worker waits for no answer to a push, but for that
+to the last but two: so the next is on the line while the shard works.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from typing import Any
+
+import numpy as np
+from bench_engines import Row, asked, has, report, row
+
+from optlib import Optimizer, rules
+from optlib.parallel import Cluster, Message, Shards, SyncSGD, async_sgd, connect, disconnect, exponential, simulate
+from optlib.parallel.remote import ShardActor, _Link, direct
+
+SGD = Optimizer(rules.sgd, lr=1e-3)
+
+
+class Bare:
+    """An actor that takes an array and does nothing."""
+
+    async def take(self, array: np.ndarray) -> None:
+        return None
+
+
+def rally(links: list[bytes], size: int, count: int, repeats: int, life: int) -> np.ndarray:
+    """On a worker: seconds for `count` pushes to the shard and to the bare actor, in turn."""
+    shard, bare = (direct(pickle.loads(link)) for link in links)
+    link, g, seq, times = _Link([shard], Shards(size)), np.ones(size), 0, []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        for _ in range(count):
+            link.send(Message(0, life, seq, "give", seq, {"g": g}))
+            seq += 1
+        link.settle()
+        middle = time.perf_counter()
+        for _ in range(count):
+            bare.take(g).result()
+        times.append((middle - start, time.perf_counter() - middle))
+    return np.array(times[1:])
+
+
+def pushes(quick: bool) -> list[Row]:
+    if not has("distributed"):
+        return []
+    client, rows = connect(workers=2), []
+    server, worker = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    try:
+        for size in (10**3, 10**5, 10**6):
+            shard = client.submit(ShardActor, async_sgd(SGD), None, np.zeros(size), 3, actor=True, workers=[server])
+            bare = client.submit(Bare, actor=True, workers=[server], pure=False)
+            actors = [shard.result(), bare.result()]
+            actors[0].open().result()
+            actors[0].join(0, 0).result()
+            links, count, repeats = [pickle.dumps(a) for a in actors], (20 if size > 10**5 else 100), 3 if quick else 9
+            times = client.submit(rally, links, size, count, repeats, 0, workers=[worker], pure=False).result()
+            ours = f"{count / np.median(times[:, 0]):.0f} pushes/s"
+            rows.append(row(f"push of {size:.0e} doubles", "bare actor", times[:, 1] / times[:, 0], 0.8, ours))
+    finally:
+        disconnect(client)
+    return rows
+
+
+def rate(workers: int, make: Any, gradients: int) -> tuple[float, int]:
+    cluster = Cluster(compute=exponential(1.0), latency=0.01, service=1e-5)
+    start = time.process_time()
+    run = simulate(make(SGD), workers=workers, steps=gradients // workers, cluster=cluster)
+    return time.process_time() - start, run.events
+
+
+def simulation(quick: bool) -> list[Row]:
+    """Events a second, and what an event costs with many workers beside what it costs with ten."""
+    rows, gradients, repeats = [], 50_000 if quick else 200_000, 2 if quick else 3
+    for make in (async_sgd, SyncSGD):
+        costs = {}
+        for workers in (10, 100, 1_000, 10_000):
+            found = np.array([rate(workers, make, gradients) for _ in range(repeats)])
+            speeds = found[:, 1] / found[:, 0]
+            costs[workers] = 1 / float(np.median(speeds))
+            job = f"simulated {make.__name__}, {workers} workers"
+            rows.append(row(job, "200,000 events/s", speeds / 2e5, 1.0, f"{np.median(speeds):.0f} events/s"))
+        growth = np.log(10_000) / np.log(10) * costs[10] / costs[10_000]
+        rows.append(Row(f"simulated {make.__name__}, cost of an event", "n log n", growth, growth, growth, 1.0, ""))
+    return rows
+
+
+def main() -> int:
+    options = asked(__doc__, "RESULTS-PARALLEL.md")
+    rows = [*pushes(options.quick), *simulation(options.quick)]
+    report(rows, options, "bench_parallel.py", "RESULTS-PARALLEL.md")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,33 @@
+"""Many workers, one set of parameters: the algorithms once, and several ways to run them.
+
+>>> from optlib import Optimizer, rules, surfaces
+>>> run = train(async_sgd(Optimizer(rules.sgd, lr=0.1)), [surfaces.bowl.grad] * 4, [4.0, -2.0], steps=10)
+>>> run
+Result(40 updates by 4 workers to 1 shard, backend='inline', finished)
+"""
+
+from .algorithms import (
+    EASGD,
+    AdaptiveRevision,
+    Downpour,
+    LocalSGD,
+    SyncEASGD,
+    SyncSGD,
+    adaptive_revision,
+    async_adagrad,
+    async_sgd,
+    eamsgd,
+)
+from .cluster import Interrupted, connect, disconnect, run_on_dask
+from .machines import Algorithm, Compute, LostMessage, Server, Worker
+from .messages import Message, Reply, Shards
+from .result import Event, Measured, Result, Span, curve
+from .simulation import Cluster, exponential, lognormal, simulate, stragglers
+from .training import parts, train
+
+__all__ = [
+    "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Compute", "Downpour", "Event", "Interrupted", "LocalSGD",
+    "LostMessage", "Measured", "Message", "Reply", "Result", "Server", "Shards", "Span", "SyncEASGD", "SyncSGD",
+    "Worker", "adaptive_revision", "async_adagrad", "async_sgd", "connect", "curve", "disconnect", "eamsgd",
+    "exponential", "lognormal", "parts", "run_on_dask", "simulate", "stragglers", "train",
+]  # fmt: skip

@@ -1,0 +1,466 @@
+"""The algorithms: what each says beside what all have in common."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import rules
+from ..optimizer import Optimizer, State
+from .machines import Algorithm, Memory, mean
+from .messages import Payload
+
+Merged = tuple[NDArray, State, list[Payload]]
+
+
+def _period(name: str, value: Any, least: int = 1) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name}={value!r}: it counts steps, so it must be a whole number, {least} or more")
+
+
+def _optimizer(name: str, value: Any) -> None:
+    if not isinstance(value, Optimizer):
+        raise TypeError(f"{name}={value!r} must be an Optimizer, as in Optimizer(rules.sgd, lr=0.1)")
+
+
+def _rate(name: str, value: Any, least: float = 0.0) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < np.inf:
+        raise ValueError(f"{name}={value!r} must be a number, {least:g} or more")
+
+
+def _told(optimizer: Optimizer, theta: NDArray, g: NDArray, state: State) -> tuple[NDArray, State]:
+    """As `Optimizer.tell`, for a server, which has looked at what came in and looks at what comes out."""
+    t = int(state["t"])
+    with np.errstate(all="ignore"):
+        new, memory = optimizer._tell(theta, g, optimizer._memory(state), t, optimizer._values(t, theta), None)
+    return new, optimizer._state(memory, t + 1)
+
+
+def _by_coordinate(optimizer: Optimizer) -> bool:
+    """Whether an optimizer may be given a piece of the vector at a time."""
+    arrays = any(isinstance(value, np.ndarray) for value in optimizer.hyper.values())
+    return optimizer.rule not in rules.WHOLE and not arrays
+
+
+class _Central(Algorithm):
+    """The optimizer stands at the server: workers fetch a point, and what they give is told to it."""
+
+    optimizer: Optimizer
+
+    @property
+    def by_coordinate(self) -> bool:  # type: ignore[override]
+        return _by_coordinate(self.optimizer)
+
+    def open(self, theta: NDArray) -> State:
+        return self.optimizer.init(theta)
+
+    def answer(self, theta: NDArray, state: State) -> Payload:
+        return {"theta": self.optimizer.ask(theta, state)}
+
+    def merge(self, theta: NDArray, state: State, payloads: Sequence[Payload]) -> Merged:
+        theta, state = _told(self.optimizer, theta, mean(payloads, "g"), state)
+        return theta, state, [{}] * len(payloads)
+
+    def begin(self, theta: NDArray) -> Memory:
+        return {"theta": theta, "g": np.zeros_like(theta)}
+
+    def heard(self, memory: Memory, answer: Payload) -> Memory:
+        return {**memory, **answer}
+
+    def point(self, memory: Memory) -> NDArray:
+        return memory["theta"]
+
+    def stepped(self, memory: Memory, g: NDArray) -> Memory:
+        return {**memory, "g": g}
+
+    def giving(self, memory: Memory) -> tuple[Payload, Memory]:
+        return {"g": memory["g"]}, memory
+
+
+@dataclass(frozen=True)
+class SyncSGD(_Central):
+    r"""Synchronous SGD: the server waits for the gradient of every worker, and steps along their mean.
+
+    .. math:: \theta_{t+1} = \theta_t - \eta\, \frac1p \sum_{i=1}^p g^i(\theta_t)
+
+    Parameters
+    ----------
+    optimizer : the server's; with `rules.sgd` this is SGD with a mini-batch p times as large
+
+    Source: Chen, Pan, Monga, Bengio & Jozefowicz (2016), without backup workers.
+
+    >>> from optlib import surfaces
+    >>> from optlib.parallel import train
+    >>> train(SyncSGD(Optimizer(rules.sgd, lr=0.5)), [surfaces.bowl.grad] * 3, [4.0, -2.0], steps=2).theta
+    array([ 1. , -0.5])
+    """
+
+    optimizer: Optimizer
+    synchronous = True
+
+    def __post_init__(self) -> None:
+        _optimizer("optimizer", self.optimizer)
+
+
+@dataclass(frozen=True)
+class Downpour(_Central):
+    r"""Downpour SGD: workers fetch the parameters now and then, walk on by themselves, and push what they gathered.
+
+    .. math:: \theta^i \leftarrow \theta^i - \alpha\, g^i(\theta^i), \qquad
+        a^i \leftarrow a^i + g^i(\theta^i), \qquad
+        \text{server: } \theta \leftarrow \theta - \eta\, a^i
+
+    with a fetch :math:`\theta^i \leftarrow \theta` before every `n_fetch`-th step and a push of :math:`a^i` after every
+    `n_push`-th, the first and the last among them. With both 1 it is asynchronous SGD, and with one worker SGD itself.
+
+    Parameters
+    ----------
+    optimizer : the server's; in the paper Adagrad, with about ten times the best rate of SGD
+    local : a worker's own, for the steps between two fetches; left out, SGD with the server's rate
+    n_fetch, n_push : periods in steps, 1 or more
+    warm_start : updates that one worker makes alone before the others begin, 0 or more
+
+    Source: Dean et al. (2012), §4.1 and algorithm 7.1. A worker waits for what it fetches, not for what it pushes.
+
+    >>> from optlib import surfaces
+    >>> from optlib.parallel import train
+    >>> downpour = Downpour(Optimizer(rules.adagrad, lr=0.5), Optimizer(rules.sgd, lr=0.05), n_fetch=5, n_push=5)
+    >>> run = train(downpour, [surfaces.bowl.grad] * 4, [4.0, -2.0], steps=100)
+    >>> bool(abs(run.theta).max() < 0.01)
+    True
+    """
+
+    optimizer: Optimizer
+    local: Optimizer | None = None
+    n_fetch: int = 1
+    n_push: int = 1
+    warm_start: int = 0
+
+    def __post_init__(self) -> None:
+        _optimizer("optimizer", self.optimizer)
+        for name in ("n_fetch", "n_push"):
+            _period(name, getattr(self, name))
+        _period("warm_start", self.warm_start, 0)
+        if self.local is None:
+            rate = self.optimizer.hyper.get("lr")
+            if rate is None or (self.n_fetch > 1 and self.optimizer.rule is not rules.sgd):
+                raise ValueError(
+                    f"n_fetch={self.n_fetch} lets workers walk by themselves, and the rate of {self.optimizer!r} is "
+                    "not theirs: give them their own, as in local=Optimizer(rules.sgd, lr=0.01)"
+                )
+            object.__setattr__(self, "local", Optimizer(rules.sgd, lr=rate))
+        _optimizer("local", self.local)
+
+    @property
+    def _own(self) -> Optimizer:
+        assert self.local is not None
+        return self.local
+
+    def asks(self, t: int) -> bool:
+        return t % self.n_fetch == 0
+
+    def gives(self, t: int, steps: int) -> bool:
+        return t % self.n_push == 0 or t == steps - 1
+
+    def begin(self, theta: NDArray) -> Memory:
+        return {"theta": theta, "g": np.zeros_like(theta), "state": self._own.init(theta)}
+
+    def point(self, memory: Memory) -> NDArray:
+        return self._own.ask(memory["theta"], memory["state"])
+
+    def stepped(self, memory: Memory, g: NDArray) -> Memory:
+        theta, state = self._own.tell(memory["theta"], g, memory["state"])
+        return {"theta": theta, "g": memory["g"] + g, "state": state}
+
+    def giving(self, memory: Memory) -> tuple[Payload, Memory]:
+        return {"g": memory["g"]}, {**memory, "g": np.zeros_like(memory["g"])}
+
+
+def async_sgd(optimizer: Optimizer, warm_start: int = 0) -> Downpour:
+    """Asynchronous SGD: every worker fetches, computes and pushes, and nobody waits for anybody.
+
+    It is `Downpour` with n_fetch = n_push = 1. The server may have moved on when a gradient arrives: it is *stale*.
+
+    >>> from optlib import surfaces
+    >>> from optlib.parallel import train
+    >>> sgd = async_sgd(Optimizer(rules.sgd, lr=0.1))
+    >>> train(sgd, [surfaces.bowl.grad] * 3, [4.0, -2.0], steps=2, order="messages").staleness
+    array([0, 1, 2, 0, 1, 2])
+    """
+    return Downpour(optimizer, warm_start=warm_start)
+
+
+def async_adagrad(lr: float = 1.0, initial: float = 1.0) -> Downpour:
+    r"""AsyncAdaGrad: asynchronous SGD with Adagrad at the server, which knows nothing of delays.
+
+    .. math:: z \leftarrow z + g^2, \qquad \theta \leftarrow \theta - \frac{\alpha}{\sqrt z}\, g, \qquad z_0 = z_{init}
+
+    It is the baseline of `AdaptiveRevision`.
+
+    Source: McMahan & Streeter (2014).
+    """
+    _rate("initial", initial, np.finfo(float).tiny)
+    return async_sgd(Optimizer(rules.adagrad, lr=lr, eps=0.0, eps_root=initial))
+
+
+def adaptive_revision(
+    theta: Any, g: Any, z: Any, z_max: Any, g_bar: Any, g_bar_old: Any, *, lr: float = 1.0, initial: float = 1.0
+) -> tuple[Any, tuple]:
+    r"""Adagrad that revises the rate of the gradients which were under way together.
+
+    .. math::
+        z &\leftarrow z + g^2 + 2\, g\, g^{bck}, \qquad g^{bck} = \bar g - \bar g_{old} \\
+        z' &\leftarrow \max(z, z') \\
+        \theta &\leftarrow \theta - \frac{\alpha}{\sqrt{z'}}\, g
+            + \Bigl(\frac{\alpha}{\sqrt{z'_{old}}} - \frac{\alpha}{\sqrt{z'}}\Bigr) g^{bck}
+
+    `g_bar` is the sum of all gradients applied, `g_bar_old` its value when the worker read the point at which g was
+    taken. The memories `z` and `z_max` count from `initial`.
+
+    Source: McMahan & Streeter (2014), algorithm 1.
+
+    >>> theta, memory = adaptive_revision(1.0, 2.0, 0.0, 0.0, 5.0, 5.0, lr=1.0, initial=5.0)
+    >>> round(float(theta), 6), memory
+    (0.333333, (4.0, np.float64(4.0), 7.0, 7.0))
+    """
+    g_bck = g_bar - g_bar_old
+    eta_old = lr / np.sqrt(initial + z_max)
+    z = z + g**2 + 2 * g * g_bck
+    z_max = np.maximum(z, z_max)
+    eta = lr / np.sqrt(initial + z_max)
+    theta = theta - eta * g + (eta_old - eta) * g_bck
+    return theta, (z, z_max, g_bar + g, g_bar + g)
+
+
+@dataclass(frozen=True)
+class AdaptiveRevision(_Central):
+    r"""Delay-tolerant AdaGrad: asynchronous SGD whose server revises the rates of gradients that crossed each other.
+
+    The update is that of :func:`adaptive_revision`. Without delay it is Adagrad whose accumulator starts at `initial`.
+
+    Parameters
+    ----------
+    lr : the only rate, :math:`\alpha`, above 0
+    initial : what the accumulators start at, above 0
+
+    Source: McMahan & Streeter (2014).
+
+    >>> from optlib import surfaces
+    >>> from optlib.parallel import train
+    >>> run = train(AdaptiveRevision(lr=1.0), [surfaces.bowl.grad] * 4, [4.0, -2.0], steps=50, order="messages")
+    >>> bool(abs(run.theta).max() < 1e-3)
+    True
+    """
+
+    lr: float = 1.0
+    initial: float = 1.0
+    vectors = (0, 2, 2)
+
+    def __post_init__(self) -> None:
+        _rate("lr", self.lr)
+        _rate("initial", self.initial, np.finfo(float).tiny)
+
+    @cached_property
+    def optimizer(self) -> Optimizer:  # type: ignore[override]
+        return Optimizer(adaptive_revision, lr=self.lr, initial=self.initial)
+
+    def answer(self, theta: NDArray, state: State) -> Payload:
+        return {"theta": theta, "g_bar_old": state["g_bar"]}
+
+    def giving(self, memory: Memory) -> tuple[Payload, Memory]:
+        return {name: memory[name] for name in ("g", "g_bar_old")}, memory
+
+    def merge(self, theta: NDArray, state: State, payloads: Sequence[Payload]) -> Merged:
+        [payload] = payloads
+        state = {**state, "g_bar_old": payload["g_bar_old"]}
+        theta, state = _told(self.optimizer, theta, payload["g"], state)
+        return theta, state, [{}]
+
+
+@dataclass(frozen=True)
+class LocalSGD(_Central):
+    r"""Local SGD: every worker walks `period` steps by itself, then all take the average of where they came.
+
+    .. math:: \theta \leftarrow \mathrm{outer}\Bigl(\theta,\; \theta - \frac1p \sum_{i=1}^p \theta^i\Bigr)
+
+    The average displacement is given to the outer optimizer as if it were a gradient. The plain one, SGD with rate 1,
+    makes it an average; with `period` 1 and SGD inside, the whole is SGD with a mini-batch p times as large.
+
+    Parameters
+    ----------
+    local : a worker's optimizer; its memory stays with the worker
+    period : steps between two averages, 1 or more
+    outer : the server's optimizer
+
+    Source: Stich (2019); the outer optimizer as in Reddi et al. (2021) and Douillard et al. (2023).
+
+    >>> from optlib import surfaces
+    >>> from optlib.parallel import train
+    >>> local = LocalSGD(Optimizer(rules.sgd, lr=0.5), period=2)
+    >>> train(local, [surfaces.bowl.grad] * 3, [4.0, -2.0], steps=4).theta
+    array([ 0.25 , -0.125])
+    """
+
+    local: Optimizer
+    period: int = 8
+    outer: Optimizer = Optimizer(rules.sgd, lr=1.0)  # noqa: RUF009  (immutable)
+    synchronous = True
+
+    def __post_init__(self) -> None:
+        _optimizer("local", self.local)
+        _optimizer("outer", self.outer)
+        _period("period", self.period)
+
+    @property
+    def optimizer(self) -> Optimizer:  # type: ignore[override]
+        return self.outer
+
+    def asks(self, t: int) -> bool:
+        return t % self.period == 0
+
+    def gives(self, t: int, steps: int) -> bool:
+        return (t + 1) % self.period == 0 or t == steps - 1
+
+    def begin(self, theta: NDArray) -> Memory:
+        return {"theta": theta, "start": theta, "state": self.local.init(theta)}
+
+    def heard(self, memory: Memory, answer: Payload) -> Memory:
+        return {**memory, "theta": answer["theta"], "start": answer["theta"]}
+
+    def point(self, memory: Memory) -> NDArray:
+        return self.local.ask(memory["theta"], memory["state"])
+
+    def stepped(self, memory: Memory, g: NDArray) -> Memory:
+        theta, state = self.local.tell(memory["theta"], g, memory["state"])
+        return {**memory, "theta": theta, "state": state}
+
+    def giving(self, memory: Memory) -> tuple[Payload, Memory]:
+        return {"g": memory["start"] - memory["theta"]}, memory
+
+
+#: The centre of an elastic average is moved by an optimizer too, the plainest one.
+_CENTRE = Optimizer(rules.sgd, lr=1.0)
+
+
+@dataclass(frozen=True)
+class EASGD(Algorithm):
+    r"""Elastic averaging SGD: every worker walks by itself, tied to a common centre by a spring.
+
+    .. math:: d = \alpha\,(x^i - \tilde x), \qquad
+        x^i \leftarrow x^i - \eta\, g^i(x^i) - d, \qquad \tilde x \leftarrow \tilde x + d
+
+    The exchange takes place before every `period`-th step, the gradient at the old :math:`x^i` in any case. An exchange
+    changes neither :math:`\tilde x + \sum_i x^i` nor anything else but these two points.
+
+    Parameters
+    ----------
+    local : a worker's optimizer, `rules.sgd` in EASGD. Another one makes another algorithm: see `eamsgd`
+    alpha : the moving rate :math:`\alpha = \eta\rho`, in [0, 1]
+    period : steps between two exchanges, 1 or more (the paper's :math:`\tau`)
+
+    Source: Zhang, Choromanska & LeCun (2015), algorithm 1.
+
+    >>> from optlib import surfaces
+    >>> from optlib.parallel import train
+    >>> easgd = EASGD(Optimizer(rules.sgd, lr=0.1), alpha=0.2, period=4)
+    >>> train(easgd, [surfaces.bowl.grad] * 4, [4.0, -2.0], steps=400).theta.round(6) + 0.0
+    array([0., 0.])
+    """
+
+    local: Optimizer
+    alpha: float = 0.1
+    period: int = 1
+    exchanges = True
+    vectors = (1, 0, 1)
+
+    def __post_init__(self) -> None:
+        _optimizer("local", self.local)
+        _rate("alpha", self.alpha)
+        if self.alpha > 1:
+            raise ValueError(f"alpha={self.alpha!r}: an exchange moves a share of the distance, 0 to 1")
+        _period("period", self.period)
+
+    def asks(self, t: int) -> bool:
+        return t % self.period == 0
+
+    def gives(self, t: int, steps: int) -> bool:
+        return False
+
+    def begin(self, theta: NDArray) -> Memory:
+        return {"x": theta, "d": np.zeros_like(theta), "state": self.local.init(theta)}
+
+    def asking(self, memory: Memory) -> Payload:
+        return {"x": memory["x"]}
+
+    def heard(self, memory: Memory, answer: Payload) -> Memory:
+        return {**memory, "d": answer["d"]}
+
+    def point(self, memory: Memory) -> NDArray:
+        return self.local.ask(memory["x"], memory["state"])
+
+    def stepped(self, memory: Memory, g: NDArray) -> Memory:
+        x, state = self.local.tell(memory["x"], g, memory["state"])
+        return {"x": x - memory["d"], "d": np.zeros_like(x), "state": state}
+
+    def open(self, theta: NDArray) -> State:
+        return _CENTRE.init(theta)
+
+    def merge(self, theta: NDArray, state: State, payloads: Sequence[Payload]) -> Merged:
+        answers = [{"d": self.alpha * (payload["x"] - theta)} for payload in payloads]
+        theta, state = _told(_CENTRE, theta, -len(payloads) * mean(answers, "d"), state)
+        return theta, state, answers
+
+
+@dataclass(frozen=True)
+class SyncEASGD(EASGD):
+    r"""Synchronous EASGD: all workers exchange with the centre at once, each with its old place.
+
+    .. math:: x^i \leftarrow x^i - \eta\, g^i(x^i) - \alpha\,(x^i - \tilde x), \qquad
+        \tilde x \leftarrow (1 - \beta)\,\tilde x + \beta\, \frac1p \sum_i x^i, \qquad \beta = p\,\alpha
+
+    With `period` 1 and SGD this is one gradient step, of size :math:`\eta`, on the elastic objective
+    :math:`\sum_i f(x^i) + \frac\rho2 \lVert x^i - \tilde x\rVert^2`. Parameters as in :class:`EASGD`.
+
+    Source: Zhang, Choromanska & LeCun (2015), equations 5 and 6.
+    """
+
+    synchronous = True
+
+
+def eamsgd(lr: float = 0.01, delta: float = 0.99, alpha: float = 0.1, period: int = 1) -> EASGD:
+    r"""EAMSGD: elastic averaging whose workers walk with Nesterov momentum.
+
+    .. math:: v^i \leftarrow \delta v^i - \eta\, g^i(x^i + \delta v^i), \qquad x^i \leftarrow x^i + v^i - d
+
+    Parameters
+    ----------
+    lr : the worker's rate, above 0
+    delta : its momentum, in [0, 1]
+    alpha, period : of the exchange, as in :class:`EASGD`
+
+    Source: Zhang, Choromanska & LeCun (2015), algorithm 2.
+
+    >>> eamsgd(lr=0.05, period=16).local
+    Optimizer(nag, lr=0.05, gamma=0.99)
+    """
+    return EASGD(Optimizer(rules.nag, lr=lr, gamma=delta), alpha=alpha, period=period)
+
+
+#: The algorithms by name, each with a maker from a rate alone: for menus and for tables that walk over all of them.
+TABLE: dict[str, Callable[[float], Algorithm]] = {
+    "sync_sgd": lambda lr: SyncSGD(Optimizer(rules.sgd, lr=lr)),
+    "async_sgd": lambda lr: async_sgd(Optimizer(rules.sgd, lr=lr)),
+    "downpour": lambda lr: Downpour(Optimizer(rules.sgd, lr=lr), n_fetch=3, n_push=2),
+    "downpour_adagrad": lambda lr: Downpour(
+        Optimizer(rules.adagrad, lr=10 * lr), Optimizer(rules.sgd, lr=lr), n_fetch=2, n_push=2, warm_start=3
+    ),
+    "async_adagrad": lambda lr: async_adagrad(10 * lr),
+    "adaptive_revision": lambda lr: AdaptiveRevision(10 * lr),
+    "easgd": lambda lr: EASGD(Optimizer(rules.sgd, lr=lr), alpha=0.2, period=2),
+    "sync_easgd": lambda lr: SyncEASGD(Optimizer(rules.sgd, lr=lr), alpha=0.2, period=2),
+    "eamsgd": lambda lr: eamsgd(lr, 0.9, 0.2, 2),
+    "local_sgd": lambda lr: LocalSGD(Optimizer(rules.sgd, lr=lr), period=3),
+}

@@ -1,0 +1,366 @@
+"""A cluster that exists on paper only: the same servers and workers, under a clock that runs as fast as we can count.
+
+A *distribution* is a number of seconds, always the same, or a function ``(rng, size) -> array`` of seconds. Each worker
+draws from random streams of its own, which follow from the seed and its number. So two runs that differ in the
+algorithm alone see the same slow gradients and the same late messages.
+"""
+
+import contextlib
+import gc
+import heapq
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..optimizer import Oracle
+from .engine import Engine
+from .machines import Algorithm, Compute
+from .messages import Message, Reply, Shards, vector
+from .result import Result, Span
+
+Distribution = float | Callable[[np.random.Generator, int], NDArray]
+
+
+def exponential(mean: float) -> Distribution:
+    """Seconds without memory, of this mean: a few are many times as long as most.
+
+    >>> exponential(2.0)(np.random.default_rng(0), 3).round(2)
+    array([1.36, 2.04, 0.04])
+    """
+    return lambda rng, size: rng.exponential(mean, size)
+
+
+def lognormal(median: float, sigma: float = 0.3) -> Distribution:
+    """Seconds about a median, with a longer tail above: what measured times of computation often look like.
+
+    >>> lognormal(1.0, 0.5)(np.random.default_rng(0), 3).round(2)
+    array([1.06, 0.94, 1.38])
+    """
+    return lambda rng, size: median * np.exp(sigma * rng.standard_normal(size))
+
+
+def stragglers(usual: Distribution, share: float, factor: float) -> Distribution:
+    """The usual seconds, but a share of them (0 to 1) is `factor` times as long.
+
+    >>> stragglers(1.0, share=0.5, factor=10.0)(np.random.default_rng(0), 5)
+    array([ 1., 10., 10., 10.,  1.])
+    """
+    if not 0 <= share <= 1 or factor < 0:
+        raise ValueError(f"share={share!r} must be 0 to 1, and factor={factor!r} 0 or more")
+
+    def seconds(rng: np.random.Generator, size: int) -> NDArray:
+        slow = rng.random(size) < share
+        drawn = usual(rng, size) if callable(usual) else np.full(size, float(usual))
+        return np.where(slow, factor * drawn, drawn)
+
+    return seconds
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a simulated cluster is like.
+
+    Parameters
+    ----------
+    compute : seconds for a gradient (a distribution)
+    latency : seconds that a message is under way, either direction (a distribution)
+    bandwidth : bytes a second on a worker's line, each direction
+    server_bandwidth : bytes a second on a shard's line, each direction: its messages queue for it
+    service : seconds that a shard spends on a message; they queue for that too
+    speeds : by worker, by how much its computing is slower: ``{3: 10.0}`` makes worker 3 a lasting straggler
+    joins : by worker, the time at which it begins, if not 0
+    lifetime : seconds after which a worker dies (a distribution), or None: never
+    notice : seconds until the servers notice that
+    restart : seconds after its death until another takes over its part, or None: never
+
+    >>> Cluster(latency=exponential(0.1)).slowest(3)
+    1.0
+    """
+
+    compute: Distribution = 1.0
+    latency: Distribution = 0.0
+    bandwidth: float = math.inf
+    server_bandwidth: float = math.inf
+    service: float = 0.0
+    speeds: Mapping[int, float] = field(default_factory=dict)
+    joins: Mapping[int, float] = field(default_factory=dict)
+    lifetime: Distribution | None = None
+    notice: float = 1.0
+    restart: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("compute", "latency", "bandwidth", "server_bandwidth", "service", "notice", "restart", "lifetime"):
+            value, least = getattr(self, name), 0.0
+            if (name in ("restart", "lifetime") and value is None) or callable(value):
+                continue
+            positive = name.endswith("bandwidth")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
+                raise ValueError(f"{name}={value!r} must be a number of 0 or more")
+            if (positive and not value > 0) or (not positive and math.isinf(value)):
+                raise ValueError(f"{name}={value!r} must be {'above 0' if positive else 'finite'}")
+        for name in ("speeds", "joins"):
+            for worker, value in getattr(self, name).items():
+                if not 0 <= value < math.inf:
+                    raise ValueError(f"{name}[{worker}]={value!r} must be finite and 0 or more")
+
+    def slowest(self, worker: int) -> float:
+        """By how much this worker computes more slowly than usual."""
+        return float(self.speeds.get(worker, 1.0))
+
+
+class _Draws:
+    """Numbers from one distribution for one worker, drawn a block at a time."""
+
+    def __init__(self, distribution: Distribution, key: list[int], factor: float = 1.0):
+        self._left: list[float] = []
+        self._distribution, self._key, self._factor = distribution, key, factor
+        self._rng: np.random.Generator | None = None
+
+    def __call__(self) -> float:
+        if not self._left:
+            self._draw()
+        return self._left.pop()
+
+    def _draw(self) -> None:
+        self._rng = self._rng or np.random.default_rng(self._key)
+        assert callable(self._distribution)
+        block = self._factor * np.asarray(self._distribution(self._rng, 64), dtype=float)
+        if block.shape != (64,) or not (block >= 0).all() or not np.isfinite(block).all():
+            raise ValueError("a distribution returns as many finite numbers of seconds, 0 or more, as it is asked for")
+        self._left = block[::-1].tolist()
+
+
+def _drawing(distribution: Distribution, key: list[int], factor: float = 1.0) -> Callable[[], float]:
+    if callable(distribution):
+        return _Draws(distribution, key, factor)
+    seconds = factor * float(distribution)
+    return lambda: seconds
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without Python's search for cycles: here there are none, but millions of events to look through for them."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+_COMPUTED, _ARRIVED, _HANDLED, _ANSWERED, _JOINS, _DIES, _NOTICED = range(7)
+
+
+class Simulation(Engine):
+    """The engine under a virtual clock. Everything that happens is an entry (time, number, what, worker, ...)."""
+
+    def __init__(
+        self, algorithm: Algorithm, oracles: Sequence[Oracle] | None, theta: NDArray | None, steps: int,
+        workers: int, shards: int, cluster: Cluster, seed: int, size: int, **options: Any,
+    ):  # fmt: skip
+        super().__init__(algorithm, oracles, theta, steps, workers, shards, **options)
+        self.cluster, self.events = cluster, 0
+        self._heap: list[tuple] = []
+        self._number = itertools.count()
+        self._computing = [_drawing(cluster.compute, [seed, w, 0], cluster.slowest(w)) for w in range(workers)]
+        self._latency = [_drawing(cluster.latency, [seed, w, 1]) for w in range(workers)]
+        self._living = [_drawing(cluster.lifetime or 0.0, [seed, w, 2]) for w in range(workers)]
+        numbers = 8 * size / self.shards.count
+        ask, give, answer = (numbers * vectors for vectors in algorithm.vectors)
+        self._bytes = {"ask": ask, "give": give}
+        self._reply_time, self._reply_service = answer / cluster.bandwidth, answer / cluster.server_bandwidth
+        self._line = [0.0] * workers  # when a worker's line is free again
+        self._last = [[0.0] * self.shards.count for _ in range(workers)]  # when its last message arrives at a shard
+        self._free = [0.0] * self.shards.count  # when a shard is free again
+        self._out = [0.0] * self.shards.count  # when its line is
+        self._going = 0  # workers that still have something to do
+        for w in range(workers):
+            self._at(float(cluster.joins.get(w, 0.0)), _JOINS, w, self.lives[w])
+
+    def _at(self, time: float, what: int, w: int, *more: Any) -> None:
+        heapq.heappush(self._heap, (time, next(self._number), what, w, *more))
+
+    def run(self, until: float) -> Result:
+        """Let everything happen, up to a time."""
+        with _no_collection() if self._oracles is None else contextlib.nullcontext():
+            self._happen(until)
+        finished = all(worker is not None and worker.done for worker in self.workers)
+        if not finished and math.isfinite(until):
+            self.now = until
+        result = self.result("simulate", finished)
+        result.events = self.events
+        return result
+
+    def _happen(self, until: float) -> None:
+        doing = [
+            self._computed, self._arrived, self._handled, self._answered, self._joins, self._dies, self._noticed
+        ]  # fmt: skip
+        heap, pop = self._heap, heapq.heappop
+        self._going = len(self.workers)
+        while heap and self._going and heap[0][0] <= until:
+            event = pop(heap)
+            self.now = event[0]
+            doing[event[2]](*event[3:])
+            self.events += 1
+
+    # --- what can happen
+
+    def _computed(self, w: int, life: int, g: NDArray | None) -> None:
+        """A gradient is there: the worker takes its step, and says what it has to say."""
+        worker = self.workers[w]
+        if worker is None or life != self.lives[w]:
+            return
+        self.spans.append(Span(w, worker.t, self._starts[w], self.now, self._versions[w]))
+        self._proceed(w, g)
+
+    def _proceed(self, w: int, given: Any) -> None:
+        worker = self.workers[w]
+        assert worker is not None
+        wanted = worker.advance(given)
+        while isinstance(wanted, Message):
+            self.send(w, wanted)
+            if wanted.kind == "ask":
+                return
+            wanted = worker.advance()
+        if wanted is None:
+            for shard in range(self.shards.count):
+                self._post(w, shard, None, 0.0)
+        else:
+            self._begin_gradient(w, wanted)
+
+    def _begin_gradient(self, w: int, wanted: Compute) -> None:
+        self._starts[w] = self.now
+        self._at(self.now + self._computing[w](), _COMPUTED, w, self.lives[w], self.compute(w, wanted))
+
+    def send(self, w: int, message: Message) -> None:
+        """A message leaves, a part to each shard, one after the other on the worker's line."""
+        if message.kind == "ask":
+            self.inboxes[w], self._asked[w] = {}, message.seq
+        size = self._bytes[message.kind]
+        if self.shards.count == 1:
+            self._post(w, 0, message, size)
+            return
+        for shard, part in enumerate(self.shards.split(message.payload)):
+            self._post(w, shard, message._replace(payload=part), size)
+
+    def _post(self, w: int, shard: int, message: Message | None, size: float) -> None:
+        """Put something on the line. Messages from one to another keep their order. None says goodbye."""
+        self._line[w] = max(self.now, self._line[w]) + size / self.cluster.bandwidth
+        last = self._last[w]
+        last[shard] = max(last[shard], self._line[w] + self._latency[w]())
+        self._at(last[shard], _ARRIVED, w, shard, message, self.lives[w], size)
+
+    def _arrived(self, w: int, shard: int, message: Message | None, life: int, size: float) -> None:
+        """A message is at a shard, and is handled at once or queues."""
+        seconds = self.cluster.service + size / self.cluster.server_bandwidth if message is not None else 0.0
+        if self._free[shard] <= self.now and seconds == 0.0:
+            self._handled(w, shard, message, life)
+            return
+        self._free[shard] = max(self.now, self._free[shard]) + seconds
+        self._at(self._free[shard], _HANDLED, w, shard, message, life)
+
+    def _handled(self, w: int, shard: int, message: Message | None, life: int) -> None:
+        if message is not None:
+            self.handle(shard, message)
+        elif self.servers[shard].knows(w, life):
+            self.leave(w, [shard])
+            self._going -= shard == self.shards.count - 1
+
+    def answers(self, shard: int, replies: Iterable[tuple[int, Reply]]) -> None:
+        """Answers leave for those who wait for one."""
+        for w, reply in replies:
+            if self.inboxes[w] is None or reply.seq != self._asked[w]:
+                continue
+            self._out[shard] = max(self.now, self._out[shard]) + self._reply_service
+            time = self._out[shard] + self._reply_time + self._latency[w]()
+            self._at(time, _ANSWERED, w, shard, reply, self.lives[w])
+
+    def _answered(self, w: int, shard: int, reply: Reply, life: int) -> None:
+        inbox = self.inboxes[w]
+        if inbox is None or life != self.lives[w]:
+            return
+        inbox[shard] = reply
+        if len(inbox) == self.shards.count:
+            self._proceed(w, self.read(w))
+
+    def _joins(self, w: int, life: int) -> None:
+        self.join(w)
+        worker = self.workers[w]
+        assert worker is not None
+        if life:
+            self.log.append(f"at {self.now:.6g} s another worker took over part {w}, from step {worker.t}")
+        self._last[w] = [self.now] * self.shards.count
+        if self.cluster.lifetime is not None:
+            self._at(self.now + self._living[w](), _DIES, w, life)
+        self._proceed(w, None)
+
+    def _dies(self, w: int, life: int) -> None:
+        worker = self.workers[w]
+        if life != self.lives[w] or worker is None or worker.done:
+            return
+        self.log.append(f"at {self.now:.6g} s worker {w} died in its step {worker.t}")
+        self.workers[w] = self.inboxes[w] = None
+        self.lives[w] += 1
+        self._at(self.now + self.cluster.notice, _NOTICED, w, life)
+        if self.cluster.restart is None:
+            return
+        self._at(self.now + self.cluster.restart, _JOINS, w, self.lives[w])
+
+    def _noticed(self, w: int, life: int) -> None:
+        for shard, server in enumerate(self.servers):
+            if server.knows(w, life):
+                self.leave(w, [shard])
+        self._going -= self.cluster.restart is None
+
+
+def simulate(
+    algorithm: Algorithm, oracles: Sequence[Oracle] | None = None, theta: Any = None, *, steps: int,
+    workers: int | None = None, size: int = 1, cluster: Cluster | None = None, shards: int = 1, seed: int = 0,
+    until: float = math.inf, loss: Callable[[NDArray], Any] | None = None, every: int = 1, tolerance: int = 3,
+) -> Result:  # fmt: skip
+    """Run an algorithm on a simulated cluster: what it learns, and at what virtual time.
+
+    Without oracles nothing is computed, and only who says what when is found out: thousands of workers take seconds.
+
+    Parameters
+    ----------
+    oracles, theta, steps, shards, loss, every, tolerance : as in :func:`train`
+    workers, size : without oracles, how many workers, and how many numbers theta is thought to have
+    cluster : what it is like; left out, every gradient takes one second and a message none
+    seed : of all that is drawn, 0 or more
+    until : virtual seconds after which the run ends, finished or not
+
+    >>> from optlib import Optimizer, rules
+    >>> from optlib.parallel import SyncSGD, async_sgd
+    >>> slow = Cluster(compute=exponential(1.0), latency=0.01)
+    >>> sgd = Optimizer(rules.sgd, lr=0.1)
+    >>> waits, goes_on = (simulate(make(sgd), workers=100, steps=20, cluster=slow) for make in (SyncSGD, async_sgd))
+    >>> round(waits.time / goes_on.time, 1)
+    3.1
+    """
+    for name, value, least in (("steps", steps, 1), ("size", size, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(f"{name}={value!r} must be a whole number, {least} or more")
+    if (oracles is None) != (theta is None) or (oracles is None) != (workers is not None):
+        raise TypeError("give oracles and theta, or, for a run without numbers, workers and size")
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise ValueError(f"workers={workers!r} must be a whole number, 1 or more")
+    cluster = Cluster() if cluster is None else cluster
+    if not isinstance(cluster, Cluster):
+        raise TypeError(f"cluster={cluster!r} must be a Cluster, as in Cluster(latency=0.01)")
+    if math.isnan(until) or until <= 0:
+        raise ValueError(f"until={until!r} must be a time above 0")
+    start = None if theta is None else vector(theta)
+    Shards(size if start is None else start.size, shards)
+    count = len(oracles) if oracles is not None else workers or 0
+    run = Simulation(
+        algorithm, oracles, start, steps, count, shards, cluster, seed, size if start is None else start.size,
+        tolerance=tolerance, loss=loss, every=every,
+    )  # fmt: skip
+    return run.run(until)

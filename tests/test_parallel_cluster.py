@@ -1,0 +1,370 @@
+"""Real clusters: the same numbers as in one process, and what happens when something is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from optlib import NotFinite, Optimizer, data, models, rules
+from optlib.parallel import Interrupted, LocalSGD, SyncSGD, async_sgd, cluster, connect, disconnect, parts, train
+from optlib.parallel.algorithms import TABLE
+
+pytest.importorskip("distributed", reason="distributed is not installed: pip install 'optlib[parallel]'")
+
+SGD = Optimizer(rules.sgd, lr=0.02)
+COUNT = Optimizer(rules.sgd, lr=1.0)
+X, Y = data.regression(n=120, d=6, seed=3)
+
+# Dask's processes import this very module, and pytest's switches are not theirs
+os.environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+
+
+def dealt(workers):
+    return parts(models.LinearRegression(), X, Y, workers, size=5, seed=1)
+
+
+@pytest.fixture(scope="module")
+def client():
+    made = connect(workers=3)
+    yield made
+    disconnect(made)
+
+
+@pytest.fixture
+def mortal():
+    """A cluster of its own for a test that kills."""
+    made = connect(workers=3)
+    yield made
+    disconnect(made)
+
+
+class Counting:
+    """A gradient that says which step it was for, and takes its time: what is counted twice or not at all shows."""
+
+    def __init__(self, seconds=0.004):
+        self.seconds = seconds
+
+    def __call__(self, theta, t):
+        time.sleep(self.seconds)
+        g = np.zeros_like(theta)
+        g[t] = 1.0
+        return g
+
+
+class Broken(Counting):
+    """One that is not finite at one step, or at all."""
+
+    def __init__(self, step=None):
+        self.step = step
+
+    def __call__(self, theta, t):
+        return theta * np.nan if self.step in (None, t) else 0.0 * theta
+
+
+class At:
+    """A `progress` that does something once, when the servers have made so many updates."""
+
+    def __init__(self, update, action):
+        self.update, self.action, self.seen = update, action, []
+
+    def __call__(self, measured):
+        self.seen.append(measured.updates)
+        if self.action is not None and measured.updates >= self.update:
+            action, self.action = self.action, None
+            action()
+
+
+def places(client):
+    """Machines by address, in the order in which shards are put on them; replicas are put on the last ones first."""
+    return sorted(client.scheduler_info(n_workers=-1)["workers"])
+
+
+def kill(client, place):
+    """Kill a process of the cluster as a power cut would."""
+    [pid] = client.run(os.getpid, workers=[place]).values()
+    os.kill(pid, signal.SIGKILL)
+
+
+def tasks_left(client):
+    """What the scheduler still knows of, once it had a moment to forget."""
+    for _ in range(100):
+        left = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks))
+        if not left:
+            return []
+        time.sleep(0.05)
+    return left
+
+
+# --- the same result -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_its_order_repeated_in_one_process_gives_the_same_numbers(client, name):
+    algorithm, workers = TABLE[name](0.02), dealt(4)
+    f = models.LinearRegression().loss
+    run = train(
+        algorithm, workers, np.ones(6), steps=15, shards=2, backend=client, loss=lambda theta: f(theta, X, Y)
+    )  # fmt: skip
+    again = train(algorithm, workers, np.ones(6), steps=15, shards=2, order=run.order)
+    assert run.finished
+    assert run.log == []
+    np.testing.assert_array_equal(again.theta, run.theta)
+    np.testing.assert_array_equal(again.staleness, run.staleness)
+    assert again.versions == run.versions
+    for w in range(4):
+        for key, value in again.workers[w].items():
+            np.testing.assert_equal(run.workers[w][key], value)
+    assert sorted((s.worker, s.step) for s in run.spans) == [(w, t) for w in range(4) for t in range(15)]
+    assert run.losses[-1].updates == run.updates
+    assert run.losses[-1].loss == f(run.theta, X, Y)
+
+
+@pytest.mark.parametrize("make", [SyncSGD, lambda optimizer: LocalSGD(optimizer, period=1)], ids=["sync", "local"])
+def test_who_waits_for_all_does_not_depend_on_the_backend(client, make):
+    runs = [
+        train(make(SGD), dealt(3), np.ones(6), steps=10, shards=2, backend=backend)
+        for backend in ("inline", "simulate", client)
+    ]
+    np.testing.assert_array_equal(runs[0].theta, runs[1].theta)
+    np.testing.assert_array_equal(runs[0].theta, runs[2].theta)
+
+
+def test_more_replicas_than_threads_do_not_block_each_other(client):
+    run = train(SyncSGD(SGD), dealt(12), np.ones(6), steps=5, backend=client)
+    assert run.updates == 5
+    assert tasks_left(client) == []
+
+
+def test_a_cluster_of_its_own_by_name():
+    run = train(async_sgd(SGD), dealt(2), np.ones(6), steps=5, backend="dask")
+    assert run.updates == 10
+
+
+# --- faults ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [async_sgd, SyncSGD], ids=["async", "sync"])
+def test_a_worker_killed_in_the_middle(mortal, make):
+    """Training goes on, its data are taken over, the log says so, and no step is lost or counted twice."""
+    killing = At(15, lambda: kill(mortal, places(mortal)[-1]))
+    run = train(make(COUNT), [Counting()] * 2, np.zeros(60), steps=60, backend=mortal, progress=killing)
+    assert killing.action is None
+    assert run.finished
+    assert any(line.startswith("worker 0: its machine was lost") for line in run.log)
+    assert any(line.startswith("worker 0: another took over its data, from step ") for line in run.log)
+    np.testing.assert_array_equal(run.theta, -(2 if make is async_sgd else 1) * np.ones(60))
+    again = train(make(COUNT), [Counting(0.0)] * 2, np.zeros(60), steps=60, order=run.order)
+    np.testing.assert_array_equal(again.theta, run.theta)
+
+
+def test_the_servers_machine_killed(mortal, tmp_path):
+    """The shard starts again from its last checkpoint, and what was made after that is made again, once."""
+    killing = At(30, lambda: kill(mortal, places(mortal)[0]))
+    run = train(
+        async_sgd(COUNT), [Counting()] * 2, np.zeros(60), steps=60, backend=mortal, progress=killing,
+        checkpoint=tmp_path, interval=0.05,
+    )  # fmt: skip
+    assert run.finished
+    [line] = [line for line in run.log if line.startswith("shard 0 was lost")]
+    assert "it starts again from its checkpoint at update" in line
+    assert int(line.rsplit(" ", 1)[1]) > 0
+    np.testing.assert_array_equal(run.theta, -2 * np.ones(60))
+    assert run.updates == 120
+    assert cluster.read(tmp_path)[0]["version"] >= 30
+
+
+def test_one_shard_of_two_lost(mortal):
+    """Only that one goes back; the other keeps what it has."""
+    killing = At(30, lambda: kill(mortal, places(mortal)[1]))
+    run = train(
+        async_sgd(COUNT), [Counting()] * 2, np.zeros(60), steps=60, shards=2, backend=mortal, progress=killing,
+        interval=0.05,
+    )  # fmt: skip
+    assert run.finished
+    assert any(line.startswith("shard 1 was lost") for line in run.log)
+    assert not any(line.startswith("shard 0 was lost") for line in run.log)
+    # the step t on the first shard's coordinates is counted once for each worker
+    np.testing.assert_array_equal(run.theta[:30], -2 * np.ones(30))
+    assert (run.theta[30:] >= -2).all()
+
+
+def test_a_gradient_that_is_not_finite(client):
+    run = train(async_sgd(SGD), [*dealt(2), Broken(step=3)], np.ones(6), steps=10, shards=2, backend=client)
+    assert np.isfinite(run.theta).all()
+    assert run.rejected == {2: 1}
+    assert run.log == ["worker 2 gave NaN or infinity 1 time: rejected"]
+    assert run.updates == 29
+
+
+def test_a_worker_that_is_never_finite_is_sent_home(client):
+    run = train(SyncSGD(SGD), [*dealt(2), Broken()], np.ones(6), steps=10, backend=client)
+    assert run.log == ["worker 2 gave NaN or infinity 3 times: rejected, and the worker sent home"]
+    assert np.isfinite(run.theta).all()
+
+
+def test_no_finite_gradient_at_all_is_an_error(client):
+    with pytest.raises(NotFinite, match="from every worker"):
+        train(async_sgd(SGD), [Broken(), Broken()], np.ones(6), steps=10, backend=client)
+    assert tasks_left(client) == []
+
+
+def test_a_slow_worker_holds_up_only_those_who_wait(client):
+    oracles = [Counting(0.001), Counting(0.001), Counting(0.06)]
+    run = train(async_sgd(COUNT), oracles, np.zeros(20), steps=20, backend=client)
+    np.testing.assert_array_equal(run.theta, -3 * np.ones(20))
+    ends = [max(s.end for s in run.spans if s.worker == w) for w in range(3)]
+    assert max(ends[:2]) < ends[2]
+    assert run.staleness.max() > 2  # what the slow one gave had been overtaken
+
+
+def cut(dask_worker):
+    """Break every connection of a process to others, in the middle of whatever they carry."""
+    pool = dask_worker.rpc
+    for comms in [*pool.occupied.values(), *pool.available.values()]:
+        for comm in list(comms):
+            comm.abort()
+
+
+def test_dropped_connections(client):
+    """Messages are sent again, and the servers notice which of them they have had."""
+    cutting = [At(n, lambda: client.run(cut)) for n in (10, 30, 50, 70)]
+
+    def progress(measured):
+        for one in cutting:
+            one(measured)
+
+    run = train(async_sgd(COUNT), [Counting()] * 2, np.zeros(50), steps=50, shards=2, backend=client, progress=progress)
+    assert all(one.action is None for one in cutting)
+    assert run.finished
+    np.testing.assert_array_equal(run.theta, -2 * np.ones(50))
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("make", [async_sgd, SyncSGD], ids=["async", "sync"])
+def test_the_user_interrupts_and_goes_on_later(client, tmp_path, make):
+    """The state is saved, nothing is left running, and the next run goes on where this one stopped."""
+    call = {"steps": 60, "shards": 2, "backend": client, "checkpoint": tmp_path}
+    with pytest.raises(Interrupted) as caught:
+        train(make(COUNT), [Counting()] * 2, np.zeros(60), progress=At(20, interrupt), **call)
+    half = caught.value.result
+    assert not half.finished
+    assert 20 <= half.updates < 120
+    assert tasks_left(client) == []
+    saved = cluster.read(tmp_path)
+    np.testing.assert_array_equal(np.concatenate([s["theta"] for s in saved]), half.theta)
+    run = train(make(COUNT), [Counting()] * 2, np.zeros(60), resume=tmp_path, **call)
+    np.testing.assert_array_equal(run.theta, -(2 if make is async_sgd else 1) * np.ones(60))
+
+
+def test_an_error_in_the_users_own_code_is_theirs(client):
+    def wrong(theta, t):
+        if t == 3:
+            raise ZeroDivisionError("mine")
+        return theta
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        train(SyncSGD(SGD), [*dealt(1), wrong], np.ones(6), steps=10, backend=client)
+    assert tasks_left(client) == []
+    assert train(SyncSGD(SGD), dealt(2), np.ones(6), steps=3, backend=client).finished
+
+
+# --- what cannot work --------------------------------------------------------------------------------------
+
+
+def test_a_scheduler_that_does_not_answer():
+    began = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"no scheduler answers at tcp://127.0.0.1:9 within 0.8 s. Is it running"):
+        connect("tcp://127.0.0.1:9", timeout=1.0)
+    assert time.monotonic() - began < 10
+
+
+def test_a_client_that_is_closed():
+    made = connect(workers=1)
+    disconnect(made)
+    with pytest.raises(ConnectionError, match="is not connected to a scheduler"):
+        train(async_sgd(SGD), dealt(1), np.ones(6), steps=1, backend=made)
+
+
+def test_versions_that_differ_are_named(client, monkeypatch):
+    here = cluster.versions()
+    monkeypatch.setattr(cluster, "versions", lambda: {**here, "numpy": "0.9.6"})
+    with pytest.raises(
+        RuntimeError, match=r"worker tcp\S+ has numpy \S+, but this process has 0.9.6: install the same"
+    ):
+        train(async_sgd(SGD), dealt(1), np.ones(6), steps=1, backend=client)
+    assert train(async_sgd(SGD), dealt(1), np.ones(6), steps=1, backend=client, same_versions=False).finished
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"interval": 0.0}, ValueError, "interval=0.0: seconds between two checkpoints"),
+        ({"shards": 7}, ValueError, "shards=7, but theta has only 6 numbers"),
+        ({"resume": "nowhere"}, FileNotFoundError, "nowhere holds no shard-0.npz"),
+        ({"speed": 3}, TypeError, "speed"),
+    ],
+)
+def test_what_does_not_fit_is_said(client, options, error, message):
+    with pytest.raises(error, match=message):
+        train(async_sgd(SGD), dealt(1), np.ones(6), steps=1, backend=client, **options)
+
+
+def test_a_checkpoint_of_another_problem_is_refused(client, tmp_path):
+    train(async_sgd(SGD), dealt(1), np.ones(6), steps=1, backend=client, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=r"the checkpoint has shards of \[6\] numbers, but this run has \[3, 3\]"):
+        train(async_sgd(SGD), dealt(1), np.ones(6), steps=1, shards=2, backend=client, resume=tmp_path)
+
+
+# --- processes of their own ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def processes(tmp_path):
+    """A scheduler and three workers as one starts them on machines: each a process of its own."""
+    started = []
+
+    def start(*command):
+        program = [sys.executable, "-m", "distributed.cli." + command[0], *command[1:]]
+        started.append(subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        return started[-1]
+
+    file = tmp_path / "scheduler.json"
+    start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+    workers = [
+        start("dask_worker", "--scheduler-file", str(file), "--no-nanny", "--no-dashboard", "--nthreads", "1")
+        for _ in range(3)
+    ]
+    from distributed import Client
+
+    for _ in range(200):
+        if file.exists():
+            break
+        time.sleep(0.1)
+    client = Client(scheduler_file=str(file), timeout=30)
+    client.wait_for_workers(3, timeout=60)
+    yield client, workers
+    client.close()
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("role", ["worker", "server"])
+def test_separate_processes_one_of_which_dies_for_good(processes, role):
+    """Nobody starts the dead process again: what it did goes on at another."""
+    client, _ = processes
+    killing = At(30, lambda: kill(client, places(client)[-1 if role == "worker" else 0]))
+    run = train(
+        async_sgd(COUNT), [Counting()] * 2, np.zeros(60), steps=60, backend=client, progress=killing, interval=0.05
+    )
+    assert run.finished
+    assert any("lost" in line for line in run.log)
+    np.testing.assert_array_equal(run.theta, -2 * np.ones(60))
+    assert len(places(client)) == 2

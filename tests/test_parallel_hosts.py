@@ -1,0 +1,69 @@
+"""Several hosts with addresses of their own and 20 ms between them: a scheduler, two machines, and who trains."""
+
+import json
+import os
+import subprocess
+import sys
+
+import hosts
+import pytest
+
+pytest.importorskip("distributed", reason="distributed is not installed: pip install 'optlib[parallel]'")
+
+PORT = 8786
+
+#: What runs on the first host, beside the scheduler.
+TRAINING = """
+import json, os, signal, sys, time
+import numpy as np
+from distributed import Client
+from optlib import Optimizer, data, models, rules
+from optlib.parallel import async_sgd, parts, train
+from optlib.parallel.algorithms import TABLE
+from test_parallel_cluster import COUNT, At, Counting, kill, places
+
+X, y = data.regression(n=60, d=6, seed=3)
+workers = parts(models.LinearRegression(), X, y, 2, size=5)
+found = {}
+with Client(sys.argv[1], timeout=30) as client:
+    client.wait_for_workers(2, timeout=60)
+    found["places"] = places(client)
+    start = time.perf_counter()
+    client.run(os.getpid)
+    found["there and back"] = time.perf_counter() - start
+    for name in ("sync_sgd", "downpour", "easgd"):
+        run = train(TABLE[name](0.02), workers, np.ones(6), steps=8, shards=2, backend=client)
+        again = train(TABLE[name](0.02), workers, np.ones(6), steps=8, shards=2, order=run.order)
+        found[name] = run.finished and np.array_equal(run.theta, again.theta) and run.theta.tolist() != [1.0] * 6
+    killing = At(8, lambda: kill(client, places(client)[-1]))
+    run = train(async_sgd(COUNT), [Counting()] * 2, np.zeros(12), steps=12, backend=client, progress=killing)
+    found["killed"], found["log"] = run.theta.tolist(), run.log
+print(json.dumps(found))
+"""
+
+
+def test_three_hosts():
+    why_not = hosts.reason_why_not()
+    if why_not:
+        pytest.skip(why_not)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    program = [sys.executable, "-m"]
+    scheduler = f"tcp://{hosts.address(1)}:{PORT}"
+    with hosts.Hosts(3, delay=0.02) as net:
+        command = ["distributed.cli.dask_scheduler", "--host", hosts.address(1), "--port", str(PORT), "--no-dashboard"]
+        net.start(1, *program, *command, env=environment)
+        for number in (2, 3):
+            command = ["distributed.cli.dask_worker", scheduler, "--host", hosts.address(number)]
+            net.start(number, *program, *command, "--no-nanny", "--no-dashboard", "--nthreads", "1", env=environment)
+        training = net.start(
+            1, sys.executable, "-c", TRAINING, scheduler, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        out, err = training.communicate(timeout=240)
+    assert training.returncode == 0, err[-3000:]
+    found = json.loads(out.splitlines()[-1])
+    assert [place.split("/")[2].split(":")[0] for place in found["places"]] == [hosts.address(2), hosts.address(3)]
+    assert found["there and back"] > 4 * 0.02  # twice there and twice back: by way of the scheduler
+    assert all(found[name] for name in ("sync_sgd", "downpour", "easgd"))
+    assert found["killed"] == [-2.0] * 12
+    assert any("lost" in line for line in found["log"])
