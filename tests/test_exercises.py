@@ -85,7 +85,7 @@ def test_what_students_get_holds_no_solution_and_no_hidden_test(name):
     whole = assignment(name)
     for language in ("en", "zh", "both"):
         text = "\n".join(cell["source"] for cell in whole.student(language)["cells"])
-        for word in ("BEGIN SOLUTION", "HIDDEN TESTS", "@case", "mistake(", "rng"):
+        for word in ("BEGIN SOLUTION", "HIDDEN TESTS", "@case", "mistake(", "(answer, rng)"):
             assert word not in text
         prose = [c["source"] for c in whole.student(language)["cells"] if c["cell_type"] == "markdown"]
         if language == "en":
