@@ -85,6 +85,8 @@ class Sandbox:
             start += ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
         else:
             lines.append(["--unshare-user"])
+        # The scratch folder comes first: an interpreter that lies below /tmp is then bound over it, not hidden by it.
+        lines.append(["--perms", "1777", "--size", str(self.limits.scratch), "--tmpfs", "/tmp"])
         lines += [["--perms", "0755", "--dir", folder] for folder in sorted(shown)]
         lines.append(["--ro-bind", "/usr/lib", "/usr/lib", "--ro-bind-try", "/usr/lib64", "/usr/lib64"])
         lines.append(["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"])
@@ -97,7 +99,7 @@ class Sandbox:
         lines += [["--tmpfs", folder] for folder in _packages()]
         lines += [["--ro-bind", str(path), f"/site/{name}"] for name, path in {**libraries, **_files()}.items()]
         lines.append(["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"])
-        lines.append(["--perms", "1777", "--size", str(self.limits.scratch), "--tmpfs", "/tmp", "--remount-ro", "/"])
+        lines.append(["--remount-ro", "/"])
         lines.append(["--chdir", "/tmp"])
         for name, value in {**_environment(), "GRADER_SITE": "/site", "PYTHONHOME": str(prefix)}.items():
             lines.append(["--setenv", name, value])
@@ -478,8 +480,8 @@ def _require(sandbox: Sandbox) -> None:
 def _why(sandbox: Sandbox) -> str:
     """What stands in the way, from what the sandbox itself says."""
     told = subprocess.run(sandbox.command(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-    said = (told.stderr.strip().splitlines() or ["it said nothing"])[-1]
-    message = f"The sandbox ({sandbox.kind}) does not start: {said}\n"
+    said = "\n  ".join(told.stderr.strip().splitlines()[-4:]) or "it said nothing"
+    message = f"The sandbox ({sandbox.kind}) does not start. It said:\n  {said}\n"
     if sandbox.kind in ("docker", "podman"):
         return (
             message + f"Is the service running, and is there an image {sandbox.image!r} with Python and NumPy? "

@@ -445,6 +445,14 @@ def test_root_is_refused_without_someone_to_become():
         Sandbox(user="root").test()
 
 
+def test_an_interpreter_below_the_scratch_folder_is_not_hidden_by_it(monkeypatch):
+    place = Path("/tmp/somewhere/python")
+    monkeypatch.setattr("exercises.sandbox._python", lambda: (place / "bin/python3", place, {}))
+    line = Sandbox(user=USER).command()
+    assert line.index("/tmp") < line.index(str(place / "lib"))
+    assert line.index(str(place / "lib")) < max(i for i, word in enumerate(line) if word == "--remount-ro")
+
+
 def test_docker_gets_the_same_walls(tmp_path):
     line = " ".join(Sandbox("docker").command())
     for word in (
