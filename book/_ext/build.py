@@ -19,12 +19,15 @@ import time
 from pathlib import Path
 
 import yaml
+from downloads import offer
 from views import VIEWS, View, cut_toc, load_yaml
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 #: What shapes a page.
-READING = ("api", "assignments", "bilingual", "cells", "figures", "formulas", "generated", "theme", "views")
+READING = (
+    "api", "assignments", "bilingual", "cells", "downloads", "figures", "formulas", "generated", "theme", "views",
+)  # fmt: skip
 KATEX = ROOT / "node_modules" / "katex" / "dist"
 SHOWN = re.compile(r"WARNING|ERROR|^(?:reading sources|writing output)\.\.\. \[\s*\d+%\]")
 
@@ -199,6 +202,7 @@ def build(source: Path, config: Path, toc: Path, out: Path, views: list[View]) -
         return 1
     for each in running:
         mirror(each.output / "_build" / "html", out / each.view.name)
+        offer(each.view, source, out / each.view.name)
         if (source / "students.md").exists():
             hand_out(each.view, out / each.view.name / "exercises")
     for page in (source / "_root").glob("*.html"):
