@@ -683,6 +683,6 @@ def _kept(name: str, source: str) -> Path:
 @cache
 def _unleash() -> None:
     """Let LLVM vectorise loops over many arrays: by itself it gives up beyond eight pairs to check for overlap."""
-    import llvmlite.binding as llvm  # type: ignore[import-untyped]
+    import llvmlite.binding as llvm
 
     llvm.set_option("", "-runtime-memory-check-threshold=200")

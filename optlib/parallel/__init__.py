@@ -23,11 +23,13 @@ from .machines import Algorithm, Compute, LostMessage, Server, Worker
 from .messages import Message, Reply, Shards
 from .result import Event, Measured, Result, Span, curve
 from .simulation import Cluster, exponential, lognormal, simulate, stragglers
+from .threads import Conflicts, Run, complete, conflicts, hogwild, lost
 from .training import parts, train
 
 __all__ = [
-    "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Compute", "Downpour", "Event", "Interrupted", "LocalSGD",
-    "LostMessage", "Measured", "Message", "Reply", "Result", "Server", "Shards", "Span", "SyncEASGD", "SyncSGD",
-    "Worker", "adaptive_revision", "async_adagrad", "async_sgd", "connect", "curve", "disconnect", "eamsgd",
-    "exponential", "lognormal", "parts", "run_on_dask", "simulate", "stragglers", "train",
+    "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Compute", "Conflicts", "Downpour", "Event", "Interrupted",
+    "LocalSGD", "LostMessage", "Measured", "Message", "Reply", "Result", "Run", "Server", "Shards", "Span", "SyncEASGD",
+    "SyncSGD", "Worker", "adaptive_revision", "async_adagrad", "async_sgd", "complete", "conflicts", "connect", "curve",
+    "disconnect", "eamsgd", "exponential", "hogwild", "lognormal", "lost", "parts", "run_on_dask", "simulate",
+    "stragglers", "train",
 ]  # fmt: skip
