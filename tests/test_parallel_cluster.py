@@ -196,7 +196,7 @@ def test_a_gradient_that_is_not_finite(client):
     run = train(async_sgd(SGD), [*dealt(2), Broken(step=3)], np.ones(6), steps=10, shards=2, backend=client)
     assert np.isfinite(run.theta).all()
     assert run.rejected == {2: 1}
-    assert run.log == ["worker 2 gave NaN or infinity 1 time: rejected"]
+    assert [line for line in run.log if "NaN" in line] == ["worker 2 gave NaN or infinity 1 time: rejected"]
     assert run.updates == 29
 
 

@@ -262,8 +262,19 @@ class _Driver:
     # --- when something is lost
 
     def recover(self, why: str) -> None:
-        """Bring everyone home, rebuild the shards that are gone from their last checkpoint, and start again."""
+        """Bring everyone home, rebuild the shards that are gone from their last checkpoint, and start again.
+
+        If all shards are there, only those who gave up on one of them start again.
+        """
         gone = [shard for shard, actor in enumerate(self.actors) if not self._alive(actor)]
+        if not gone:
+            self.log.append(f"a connection broke ({why}), but every shard is there: the run goes on")
+            ended = [w for w, future in self.running.items() if future.done()]
+            again = [w for w in ended if self._outcome(self.running[w]).how == "lost"]
+            for w in again:
+                self.lives[w] += 1
+            self.place_replicas(again)
+            return
         for shard, actor in enumerate(self.actors):
             if shard not in gone:
                 actor.stop().result(timeout=30)
