@@ -91,12 +91,12 @@ def guarded(indptr, indices, values, y, order, theta, lr, kind, shrink, guard, w
 
 
 @njit(nogil=True)
-def private(indptr, indices, values, y, order, theta, lr, kind, shrink, places, hot, merge):
-    """The same with a thread's own copy of the most popular weights, whose changes are added now and then."""
-    where = np.zeros(hot, dtype=np.int64)
-    for v in range(places.size):
-        if places[v] >= 0:
-            where[places[v]] = v
+def private(indptr, indices, values, y, order, theta, lr, kind, shrink, where, merge):
+    """The same with a thread's own copy of the most popular weights, whose changes are added now and then.
+
+    `where` lists those weights; in `indices` the i-th of them stands as -1 - i.
+    """
+    hot = where.size
     mine, base = np.empty(hot), np.empty(hot)
     for i in range(hot):
         base[i] = theta[where[i]]
@@ -106,18 +106,16 @@ def private(indptr, indices, values, y, order, theta, lr, kind, shrink, places, 
         z = 0.0
         for k in range(a, b):
             v = indices[k]
-            i = places[v]
-            z += values[k] * (mine[i] if i >= 0 else theta[v])
+            z += values[k] * (mine[-1 - v] if v < 0 else theta[v])
         g = _slope(kind, z, y[e])
         for k in range(a, b):
             v = indices[k]
-            i = places[v]
-            at = mine[i] if i >= 0 else theta[v]
+            at = mine[-1 - v] if v < 0 else theta[v]
             step = g * values[k]
             if shrink.size:
-                step += shrink[v] * at
-            if i >= 0:
-                mine[i] = at - lr * step
+                step += shrink[where[-1 - v] if v < 0 else v] * at
+            if v < 0:
+                mine[-1 - v] = at - lr * step
             else:
                 theta[v] = at - lr * step
         if (done + 1) % merge == 0:

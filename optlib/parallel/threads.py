@@ -126,11 +126,11 @@ def hogwild(
     rows = _Rows(X, target, l2)
     theta, guard = np.zeros(X.shape[1]), np.zeros(8, dtype=np.int64)
     kinds, rng = (LOSSES.index(loss), VARIANTS.index(variant)), np.random.default_rng([seed, 7])
-    places = rows.places(hot) if variant == "private" else np.full(1, -1, dtype=np.int32)
+    own = rows.hottest(hot) if variant == "private" else None
     losses, seconds = [rows.loss(theta, kinds[0], l2)], []
     for epoch in range(epochs):
         order = rng.permutation(len(target)).astype(np.int64)
-        given = (theta, guard, places, lr * decay**epoch, kinds, merge)
+        given = (theta, guard, own, lr * decay**epoch, kinds, merge)
         jobs = [(rows, part, *given) for part in np.array_split(order, threads)]
         begun = time.perf_counter()
         _together(_work, jobs)
@@ -241,12 +241,12 @@ class _Rows:
         share = self.popular / max(1, X.shape[0])
         self.shrink = np.divide(l2, share, out=np.zeros(X.shape[1]), where=share > 0) if l2 else np.zeros(0)
 
-    def places(self, hot: int) -> NDArray:
-        """For each weight its place among the hot ones, or -1."""
-        places = np.full(len(self.popular), -1, dtype=np.int32)
+    def hottest(self, hot: int) -> tuple[NDArray, NDArray]:
+        """The most popular weights, and the columns with the i-th of these as -1 - i."""
         chosen = np.argsort(-self.popular, kind="stable")[: min(hot, len(self.popular))]
-        places[chosen] = np.arange(len(chosen))
-        return places
+        names = np.arange(len(self.popular), dtype=np.int32)
+        names[chosen] = -1 - np.arange(len(chosen), dtype=np.int32)
+        return chosen, names[self.indices]
 
     def loss(self, theta: NDArray, kind: int, l2: float) -> float:
         with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is reported as one
@@ -257,16 +257,17 @@ class _Rows:
                 each = np.maximum(0.0, 1.0 - (2 * self.y - 1) * z)
             else:
                 each = 0.5 * (z - self.y) ** 2
-            return float(each.mean() + 0.5 * l2 * (theta @ theta))
+            # a sum and no dot product: the threads of BLAS would go on spinning, on the cores of the next epoch
+            return float(each.mean() + 0.5 * l2 * np.square(theta).sum())
 
 
 def _work(
-    rows: _Rows, order: NDArray, theta: NDArray, guard: NDArray, places: NDArray, lr: float, kinds: Any, merge: int
-) -> None:  # fmt: skip
-    data = (rows.indptr, rows.indices, rows.values, rows.y, order, theta, lr, kinds[0], rows.shrink)
-    kernels = _kernels()
-    if kinds[1] == 3:
-        kernels.private(*data, places, int(places.max()) + 1, merge)
+    rows: _Rows, order: NDArray, theta: NDArray, guard: NDArray, own: Any, lr: float, kinds: Any, merge: int
+) -> None:
+    kernels, indices = _kernels(), rows.indices if own is None else own[1]
+    data = (rows.indptr, indices, rows.values, rows.y, order, theta, lr, kinds[0], rows.shrink)
+    if own is not None:
+        kernels.private(*data, own[0], merge)
     elif kinds[1] == 0:
         kernels.plain(*data)
     else:
