@@ -9,7 +9,7 @@ and on the dark page alike; text inside pictures is symbols and algorithm names 
 <contour of ravine: sgd>
 """
 
-from . import adam, adaptive, challenges, choosing, data_tricks, descent, momentum, rates, variants
+from . import adam, adaptive, challenges, choosing, data_tricks, descent, momentum, rates, stale, variants
 from ._animation import Animation, animate
 from ._contest import contest
 from ._contour import contour, draw_walk, ground
@@ -18,9 +18,11 @@ from ._listing import Listing, listing
 from ._picture import Picture, picture
 from ._relief import surface
 from ._style import colour, house, label, legend, look, panels, series
+from ._timeline import timeline
 
 __all__ = [
     "Animation", "Listing", "Picture", "adam", "adaptive", "animate", "challenges", "choosing", "colour", "contest",
     "contour", "curve", "data_tricks", "descent", "draw_walk", "ground", "house", "label", "legend", "listing", "look",
-    "loss_curves", "momentum", "panels", "picture", "rates", "series", "surface", "variants",
+    "loss_curves", "momentum", "panels", "picture", "rates", "series", "stale", "surface",
+    "timeline", "variants",
 ]
