@@ -295,7 +295,7 @@ def terms_not_translated(english: str, chinese: str, rows: Iterable[dict]) -> It
 H = HAN.pattern
 END = rf"(?:{H}|[）」”{GONE}])"  # what a Chinese clause ends with before its punctuation
 TYPOGRAPHY = [
-    (rf"{END}[ \t]*[,;:?!](?!\d)|(?<!Hogwild)[,;:?!][ \t]*{H}", "half-width punctuation in Chinese text, use ，；：？！"),
+    (rf"{END}[ \t]*[,;:?!](?!\d)|(?<!wild)[,;:?!][ \t]*{H}", "half-width punctuation in Chinese text, use ，；：？！"),
     (rf"{END}\.(?!\d)|(?<!\bal)\.[ \t]*{H}", "a half-width full stop in Chinese text, use 。"),
     (rf"{H}[ \t]*\(|\)[ \t]*{H}|\({H}|{H}\)", "half-width brackets in Chinese text, use （ ）"),
     (rf"{H}[\"']|[\"']{H}", "half-width quotation marks in Chinese text, use “ ”"),
