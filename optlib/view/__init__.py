@@ -19,10 +19,11 @@ from ._picture import Picture, picture
 from ._relief import surface
 from ._style import colour, house, label, legend, look, panels, series
 from ._timeline import timeline
+from .dataflow import dataflow
 
 __all__ = [
     "Animation", "Listing", "Picture", "adam", "adaptive", "animate", "challenges", "choosing", "colour", "contest",
-    "contour", "curve", "data_tricks", "descent", "draw_walk", "ground", "house", "label", "legend", "listing", "look",
-    "loss_curves", "momentum", "panels", "picture", "rates", "series", "stale", "surface",
+    "contour", "curve", "data_tricks", "dataflow", "descent", "draw_walk", "ground", "house", "label", "legend",
+    "listing", "look", "loss_curves", "momentum", "panels", "picture", "rates", "series", "stale", "surface",
     "timeline", "variants",
 ]
