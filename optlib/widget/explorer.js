@@ -940,7 +940,7 @@ class Figure {
         note,
         ...others.map((n) => this.hyperSlider(i, n)),
         ...this.scheduleParts(i),
-        this.slider(`runs.${i}.delay`, this.say("delay"), "delay", () => this.state.runs[i].delay, (v) => this.set(`runs.${i}.delay`, Math.round(v)), { title: `${name}: ${this.say("delay")}` })));
+        state.sliders.includes(`runs.${i}.delay`) ? null : this.slider(`runs.${i}.delay`, this.say("delay"), "delay", () => this.state.runs[i].delay, (v) => this.set(`runs.${i}.delay`, Math.round(v)), { title: `${name}: ${this.say("delay")}` })));
   }
 
   ruleOptions() {
