@@ -29,6 +29,7 @@ from optlib.parallel import (
 )
 from optlib.parallel.algorithms import TABLE
 from optlib.surfaces import Quadratic
+from optlib.view.clusters import admm_round, radius
 
 SGD = Optimizer(rules.sgd, lr=0.1)
 X, Y = data.regression(n=120, d=6, seed=3)
@@ -196,10 +197,6 @@ def easgd_map(eta, alpha, p):
     return np.array(columns).reshape(p + 1, p + 1).T
 
 
-def radius(matrix):
-    return np.abs(np.linalg.eigvals(matrix)).max()
-
-
 @pytest.mark.parametrize("p", [1, 3, 8])
 @pytest.mark.parametrize("eta", CRITICAL)
 def test_elastic_averaging_is_stable_up_to_the_critical_rate(eta, p):
@@ -214,27 +211,14 @@ def test_elastic_averaging_is_stable_up_to_the_critical_rate(eta, p):
     assert radius(easgd_map(eta, min(alpha + (1e-3 if p % 2 else 3e-3), 1.0), p)) > 1
 
 
-def admm_map(eta, rho, p):
-    """One round of ADMM in the same scheme: for each worker, lambda, x and the centre. Zhang et al. (2015), §3."""
-    n = 2 * p + 1  # x^1..x^p, lambda^1..lambda^p, centre
-    whole = np.eye(n)
-    for i in range(p):
-        dual, primal, centre = np.eye(n), np.eye(n), np.eye(n)
-        dual[p + i, i], dual[p + i, -1] = -1.0, 1.0
-        primal[i, i], primal[i, p + i], primal[i, -1] = np.array([1 - eta, eta * rho, eta * rho]) / (1 + eta * rho)
-        centre[-1] = np.concatenate([np.full(p, 1 / p), np.full(p, -1 / p), [0.0]])
-        whole = centre @ primal @ dual @ whole
-    return whole
-
-
 def test_admm_is_unstable_where_elastic_averaging_is_not():
     """C2: spectral radii at eta = 1e-3 and rho = 2.5, and over a grid of both."""
     for p, admm, elastic in ((3, 1.00097, 0.99927), (8, 1.00226, 0.99912)):
-        assert radius(admm_map(1e-3, 2.5, p)) == pytest.approx(admm, abs=1e-5)
+        assert radius(admm_round(1e-3, 2.5, p)) == pytest.approx(admm, abs=1e-5)
         assert radius(easgd_map(1e-3, 2.5e-3, p)) == pytest.approx(elastic, abs=1e-5)
     grid = list(itertools.product(np.geomspace(1e-5, 1e-2, 8), np.linspace(0.1, 10.0, 8)))
     for p, share in ((3, 0.70), (8, 0.82)):
-        unstable = np.mean([radius(admm_map(eta, rho, p)) > 1 + 1e-12 for eta, rho in grid])
+        unstable = np.mean([radius(admm_round(eta, rho, p)) > 1 + 1e-12 for eta, rho in grid])
         assert unstable == pytest.approx(share, abs=0.08)
     assert not any(radius(easgd_map(eta, eta * rho, 3)) > 1 + 1e-12 for eta, rho in grid)
 

@@ -9,7 +9,7 @@ and on the dark page alike; text inside pictures is symbols and algorithm names 
 <contour of ravine: sgd>
 """
 
-from . import adam, adaptive, challenges, choosing, data_tricks, descent, momentum, rates, stale, variants
+from . import adam, adaptive, challenges, choosing, clusters, data_tricks, descent, momentum, rates, stale, variants
 from ._animation import Animation, animate
 from ._contest import contest
 from ._contour import contour, draw_walk, ground
@@ -22,8 +22,8 @@ from ._timeline import timeline
 from .dataflow import dataflow
 
 __all__ = [
-    "Animation", "Listing", "Picture", "adam", "adaptive", "animate", "challenges", "choosing", "colour", "contest",
-    "contour", "curve", "data_tricks", "dataflow", "descent", "draw_walk", "ground", "house", "label", "legend",
-    "listing", "look", "loss_curves", "momentum", "panels", "picture", "rates", "series", "stale", "surface",
+    "Animation", "Listing", "Picture", "adam", "adaptive", "animate", "challenges", "choosing", "clusters", "colour",
+    "contest", "contour", "curve", "data_tricks", "dataflow", "descent", "draw_walk", "ground", "house", "label",
+    "legend", "listing", "look", "loss_curves", "momentum", "panels", "picture", "rates", "series", "stale", "surface",
     "timeline", "variants",
 ]

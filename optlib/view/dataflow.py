@@ -49,7 +49,7 @@ def dataflow(
         _, ax = panels(size=(max(320, min(1000, 66 * columns + 60)), 46 * height + 30))
     with house():
         ax.set_axis_off()
-        ax.set(xlim=(-1.2, columns - 0.4), ylim=(height - 0.4, -0.6))
+        ax.set(xlim=(-1.2, columns - 0.4), ylim=(height - 0.4, -0.75))
         top = 0
         for i, (device, count) in enumerate(rows.items()):
             ax.add_patch(
@@ -133,8 +133,8 @@ def _box(ax: Axes, at: Sequence[float], text: str, what: str, colour: str) -> No
 
 
 def _arrow(ax: Axes, start: Sequence[float], end: Sequence[float], dashed: bool) -> None:
-    straight = start[1] == end[1] and end[0] - start[0] == 1
-    bend = "arc3,rad=0" if straight or start[1] != end[1] else "arc3,rad=-0.35"
+    straight = start[1] != end[1] or end[0] - start[0] == 1
+    bend = f"arc3,rad={0 if straight else -min(0.35, 0.9 / (end[0] - start[0])):g}"  # a long one no higher: half a row
     style: dict[str, Any] = {"color": GREY, "lw": 1.0, "alpha": 0.75, "ls": "--" if dashed else "-"}
     style |= {"arrowstyle": "-|>", "mutation_scale": 8, "connectionstyle": bend, "shrinkA": 0, "shrinkB": 0}
     ax.add_patch(FancyArrowPatch((start[0] + 0.4, start[1]), (end[0] - 0.4, end[1]), **style))
