@@ -78,8 +78,8 @@ def conflicts(X: SparseRows) -> Conflicts:
 
 def hogwild(
     X: SparseRows, y: ArrayLike, *, loss: str = "logistic", lr: float = 0.1, epochs: int = 3, threads: int = 2,
-    variant: Variant = "lock-free", l2: float = 0.0, decay: float = 1.0, hot: int = 32, merge: int = 256, seed: int = 0,
-    progress: Callable[[int, float], None] | None = None,
+    variant: Variant = "lock-free", l2: float = 0.0, decay: float = 1.0, hot: int = 256, merge: int = 256,
+    seed: int = 0, progress: Callable[[int, float], None] | None = None,
 ) -> Run:  # fmt: skip
     r"""SGD on sparse examples with threads that share the weights.
 
@@ -129,7 +129,7 @@ def hogwild(
     own = rows.hottest(hot) if variant == "private" else None
     losses, seconds = [rows.loss(theta, kinds[0], l2)], []
     for epoch in range(epochs):
-        order = rng.permutation(len(target)).astype(np.int64)
+        order = rng.permutation(len(target)).astype(np.uint64)
         given = (theta, guard, own, lr * decay**epoch, kinds, merge)
         jobs = [(rows, part, *given) for part in np.array_split(order, threads)]
         begun = time.perf_counter()
@@ -232,42 +232,47 @@ def complete(
 
 
 class _Rows:
-    """The data as the kernels want it: 32-bit columns, so that more of them fit into a cache line."""
+    """The data as the kernels want it: unsigned, and 32-bit columns, so that more of them fit into a cache line."""
 
     def __init__(self, X: SparseRows, y: NDArray, l2: float) -> None:
         self.X, self.y = X, y
-        self.indptr, self.indices, self.values = X.indptr.astype(np.int64), X.indices.astype(np.int32), X.values
+        self.indptr, self.indices, self.values = X.indptr.astype(np.uint64), X.indices.astype(np.uint32), X.values
         self.popular = np.bincount(X.indices, minlength=X.shape[1])
         share = self.popular / max(1, X.shape[0])
         self.shrink = np.divide(l2, share, out=np.zeros(X.shape[1]), where=share > 0) if l2 else np.zeros(0)
 
-    def hottest(self, hot: int) -> tuple[NDArray, NDArray]:
-        """The most popular weights, and the columns with the i-th of these as -1 - i."""
+    def hottest(self, hot: int) -> tuple[NDArray, ...]:
+        """The rows with the entries of the most popular weights first, as the kernel for private copies wants them.
+
+        Columns (those entries' by the weight's place among the popular), values, where a row's first part ends, and
+        the popular weights.
+        """
         chosen = np.argsort(-self.popular, kind="stable")[: min(hot, len(self.popular))]
-        names = np.arange(len(self.popular), dtype=np.int32)
-        names[chosen] = -1 - np.arange(len(chosen), dtype=np.int32)
-        return chosen, names[self.indices]
+        names, cold = np.arange(len(self.popular), dtype=np.uint32), np.ones(len(self.popular), dtype=bool)
+        names[chosen], cold[chosen] = np.arange(len(chosen), dtype=np.uint32), False
+        widths = np.diff(self.X.indptr)
+        late = cold[self.indices]
+        order = np.argsort(2 * np.repeat(np.arange(len(widths)), widths) + late, kind="stable")
+        ends = np.concatenate([[0], np.cumsum(~late)])[self.X.indptr]
+        middle = self.indptr[:-1] + np.diff(ends).astype(np.uint64)
+        return names[self.indices[order]], self.values[order], middle, chosen.astype(np.uint64)
 
     def loss(self, theta: NDArray, kind: int, l2: float) -> float:
-        with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is reported as one
-            z = theta @ self.X.T
-            if kind == 0:
-                each = np.logaddexp(0.0, z) - self.y * z
-            elif kind == 1:
-                each = np.maximum(0.0, 1.0 - (2 * self.y - 1) * z)
-            else:
-                each = 0.5 * (z - self.y) ** 2
+        """The mean over the examples, with the penalty; not finite if a run diverged."""
+        each = _kernels().total(self.indptr, self.indices, self.values, self.y, theta, kind) / len(self.y)
+        with np.errstate(over="ignore", invalid="ignore"):
             # a sum and no dot product: the threads of BLAS would go on spinning, on the cores of the next epoch
-            return float(each.mean() + 0.5 * l2 * np.square(theta).sum())
+            return float(each + 0.5 * l2 * np.square(theta).sum()) if l2 else float(each)
 
 
 def _work(
     rows: _Rows, order: NDArray, theta: NDArray, guard: NDArray, own: Any, lr: float, kinds: Any, merge: int
 ) -> None:
-    kernels, indices = _kernels(), rows.indices if own is None else own[1]
-    data = (rows.indptr, indices, rows.values, rows.y, order, theta, lr, kinds[0], rows.shrink)
+    kernels = _kernels()
+    indices, values = (rows.indices, rows.values) if own is None else own[:2]
+    data = (rows.indptr, indices, values, rows.y, order, theta, lr, kinds[0], rows.shrink)
     if own is not None:
-        kernels.private(*data, own[0], merge)
+        kernels.private(*data, *own[2:], merge)
     elif kinds[1] == 0:
         kernels.plain(*data)
     else:
