@@ -515,13 +515,17 @@ def test_a_snapshot_does_not_count_what_waits_for_others():
     assert restored.join(0, life=1) == 4
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("name", TABLE)
-def test_an_update_in_place_gives_the_same_numbers(name, monkeypatch):
-    """Block by block, to the last bit, whatever the length of the last block."""
+def test_an_update_in_place_gives_the_same_numbers(name, compiled, monkeypatch):
+    """Block by block (whatever the length of the last block) or compiled, to the last bit."""
     monkeypatch.setattr(machines, "BLOCK", 4)
+    if compiled:
+        monkeypatch.setattr(machines, "COMPILED", 1)
     rng, algorithm = np.random.default_rng(8), TABLE[name](0.1)
     servers = [Server(algorithm, np.ones(10), in_place=in_place) for in_place in (False, True)]
     assert servers[1].in_place
+    assert (servers[1]._kernel is not None) == (compiled and hasattr(algorithm, "optimizer") and "revision" not in name)
     workers = [[Worker(algorithm, w, np.ones(10), steps=9) for w in range(2)] for _ in servers]
     gradients = rng.normal(size=(2, 9, 10))
     for server, own in zip(servers, workers, strict=True):

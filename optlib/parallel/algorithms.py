@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import compile as compiler
 from .. import rules
 from ..optimizer import Optimizer, State
 from .machines import Algorithm, Memory, mean
@@ -63,6 +64,13 @@ class _Central(Algorithm):
     def merge(self, theta: NDArray, state: State, payloads: Sequence[Payload]) -> Merged:
         theta, state = _told(self.optimizer, theta, mean(payloads, "g"), state)
         return theta, state, [{}] * len(payloads)
+
+    def compiled(self, dtype: Any) -> Callable[[NDArray, State, Sequence[Payload]], None] | None:
+        try:
+            step = compiler.kernel(self.optimizer, dtype=dtype)
+        except (compiler.CannotCompile, ImportError, TypeError):  # a rule, a machine, a kind of number without one
+            return None
+        return lambda theta, state, payloads: step(theta, mean(payloads, "g"), state)
 
     def begin(self, theta: NDArray) -> Memory:
         return {"theta": theta, "g": np.zeros_like(theta)}
@@ -278,6 +286,9 @@ class AdaptiveRevision(_Central):
         state = {**state, "g_bar_old": payload["g_bar_old"]}
         theta, state = _told(self.optimizer, theta, payload["g"], state)
         return theta, state, [{}]
+
+    def compiled(self, dtype: Any) -> None:
+        return None  # what it reads beside the gradient comes with the message
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ They know no clock, no thread and no network. Who carries their messages, and ho
 affair, and so the same two objects run in one process, in the simulator and on a cluster.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,10 @@ Memory = dict[str, Any]
 #: Numbers in a block of an update in place: 64 kB, so that its temporary arrays come from the heap and stay there.
 #: (Dask's processes give every larger piece back to the system at once, and to have it anew costs more than the sum.)
 BLOCK = 8_000
+
+
+#: Numbers in a shard from which on its update is compiled, if it can be: that takes half a second, once on a machine.
+COMPILED = 200_000
 
 
 class LostMessage(RuntimeError):
@@ -89,6 +93,10 @@ class Algorithm:
         """The new point and state after these contributions, and the answer to each (for those that asked)."""
         raise NotImplementedError
 
+    def compiled(self, dtype: Any) -> Callable[[NDArray, State, Sequence[Payload]], None] | None:
+        """`merge` in one pass over memory and in place, with the same numbers; None where there is no such thing."""
+        return None
+
 
 class Server:
     """One shard of the parameters: `receive` takes a message and says who is to be answered what.
@@ -98,8 +106,8 @@ class Server:
     algorithm : what is to be done
     theta : the shard's parameters at the start, or None for a run without numbers
     tolerance : rejected contributions in a row after which a worker is sent home, 1 or more
-    in_place : whether to update the arrays it has, block by block, and answer with copies: the same numbers, and for
-        long vectors several times faster, since no large array is ever made anew
+    in_place : whether to update the arrays it has, compiled or block by block, and answer with copies: the same
+        numbers, and for long vectors several times faster, since no large array is ever made anew
 
     >>> from optlib import Optimizer, rules
     >>> from optlib.parallel import async_sgd
@@ -118,6 +126,7 @@ class Server:
         self.algorithm, self.tolerance, self.in_place = algorithm, tolerance, in_place and algorithm.by_coordinate
         self.theta = theta.copy() if in_place and theta is not None else theta
         self.state: State = {} if theta is None else algorithm.open(theta)
+        self._kernel = self._compiled()
         self.version = 0  #: updates made
         self.staleness: list[int] = []  #: of each contribution, how many updates were made since its worker had asked
         self.rejected: dict[int, int] = {}  #: by worker, contributions that held NaN or infinity
@@ -232,7 +241,11 @@ class Server:
         answers: list[Payload | None] = [None] * len(messages)
         if self.theta is not None:
             payloads = [m.payload for m in messages if m.payload is not None]
-            if self.in_place:
+            if self._kernel is not None:
+                self._kernel(self.theta, self.state, payloads)
+                self._check(self.theta)
+                answers = [{} for _ in messages]
+            elif self.in_place:
                 answers = [*self._merge_in_blocks(self.theta, payloads)]
             else:
                 self.theta, self.state, told = self.algorithm.merge(self.theta, self.state, payloads)
@@ -241,6 +254,16 @@ class Server:
         self.staleness += [self.version - self._read.get(m.worker, self.version) for m in messages]
         self.version += 1
         return answers
+
+    def _compiled(self) -> Callable[[NDArray, State, Sequence[Payload]], None] | None:
+        """The compiled update of a long vector, tried out on a short one: so the first message need not wait for it."""
+        if not self.in_place or self.theta is None or self.theta.size < COMPILED:
+            return None
+        kernel = self.algorithm.compiled(self.theta.dtype)
+        if kernel is not None:
+            short = np.ones(1, self.theta.dtype)
+            kernel(short, self.algorithm.open(short), [{"g": short.copy()}])
+        return kernel
 
     def _merge_in_blocks(self, theta: NDArray, payloads: Sequence[Payload]) -> list[Payload]:
         """As `Algorithm.merge`, for a piece at a time: what can be cut into shards can be cut further."""
