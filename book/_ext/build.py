@@ -20,6 +20,7 @@ from pathlib import Path
 
 import yaml
 from downloads import offer
+from styles import join
 from views import VIEWS, View, cut_toc, load_yaml
 
 HERE = Path(__file__).resolve().parent
@@ -202,6 +203,7 @@ def build(source: Path, config: Path, toc: Path, out: Path, views: list[View]) -
         return 1
     for each in running:
         mirror(each.output / "_build" / "html", out / each.view.name)
+        join(out / each.view.name)
         offer(each.view, source, out / each.view.name)
         if (source / "students.md").exists():
             hand_out(each.view, out / each.view.name / "exercises")

@@ -8,6 +8,7 @@ from pathlib import Path
 import downloads
 from bilingual import current_view
 from sphinx.application import Sphinx
+from sphinx.builders.html._assets import _JavaScript
 from views import VIEWS, View
 
 UNUSED = ("design-tabs",)  # scripts and styles that no page of ours needs
@@ -27,18 +28,29 @@ CHINESE = {
     "Auto light/dark, in light mode": "跟随系统（浅色）",
     "Auto light/dark, in dark mode": "跟随系统（深色）",
 }
+# Roles as today's standard has them: Sphinx and docutils write the last one's.
+ROLES = {
+    'class="caption" role="heading"': 'class="caption" role="heading" aria-level="2"',
+    'role="doc-biblioentry"': 'role="listitem"',
+}
 PHRASE = re.compile(r'(?<=aria-label=")[^"]+(?=")|(?<=<title>)[^<]+(?=</title>)')
 
 
 def interface(html: str, view: View, switch: str) -> str:
-    """The page with its view named, the switch in the telephone's header, and the last English words translated."""
+    """The page with its view named, the switch in the telephone's header, its regions named for who does not see them,
+    and the last English words translated."""
+    sidebar, contents = view.cut("The course · 课程目录"), view.cut("On this page · 本页内容")
     inserts = {
         '<div class="page">': f'<div class="page view-{view.name}">',
         '<div class="header-right">': f'<div class="header-right">{switch}',
+        '<aside class="sidebar-drawer">': f'<aside class="sidebar-drawer" aria-label="{sidebar}">',
+        '<aside class="toc-drawer': f'<aside aria-label="{contents}" class="toc-drawer',
     }
     for old, new in inserts.items():
         if html.count(old) != 1:
             raise SystemExit(f"the theme's page has no single {old}: Furo has changed, so must book/_ext/theme.py")
+        html = html.replace(old, new)
+    for old, new in ROLES.items():
         html = html.replace(old, new)
     return PHRASE.sub(in_chinese, html) if view.languages == ("zh",) else html
 
@@ -75,6 +87,14 @@ def page_context(app: Sphinx, pagename: str, templatename: str, context: dict, d
     for kind in ("script_files", "css_files"):
         files = {str(getattr(item, "filename", item)): item for item in context[kind]}  # each file once
         context[kind] = [item for name, item in files.items() if not any(word in name for word in UNUSED)]
+    context["script_files"] = [deferred(item) for item in context["script_files"]]
+
+
+def deferred(script: _JavaScript) -> _JavaScript:
+    """A script that runs, in its turn, when the page is there to be read."""
+    if not script.filename or {"async", "defer", "type"} & script.attributes.keys():
+        return script
+    return _JavaScript(script.filename, priority=script.priority, **{**script.attributes, "defer": "defer"})
 
 
 def prepare(app: Sphinx) -> None:

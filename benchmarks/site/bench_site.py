@@ -1,0 +1,149 @@
+"""How fast, accessible and tidy the built site is: Lighthouse on a phone, on a chapter with formulas and an explorer.
+
+    make bench-site                                            # builds the site, installs Lighthouse, prints the table
+    python benchmarks/site/bench_site.py --runs 1 --views en   # quicker
+    python benchmarks/site/bench_site.py --pages index --write
+
+Performance depends on the processor. Lighthouse means a mid-range phone, which by its own `benchmarkIndex` is about
+437 (it slows a desktop of 1,750 by 4), so the slow-down here is what this machine measures over 437. The pages are
+served as a host of static files serves them, text compressed. Of several runs the median is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+from functools import cache
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+LIGHTHOUSE = HERE / "node_modules" / ".bin" / "lighthouse"
+#: Lighthouse's index of the phone it has in mind, from its default: a desktop of 1,750 is slowed by 4.
+PHONE = 1750 / 4
+BARS = {"performance": 95, "accessibility": 95, "best-practices": 95, "seo": 95}
+MEGABYTE = 1.0
+TEXT = (".html", ".js", ".css", ".svg", ".json")
+
+
+@cache
+def compressed(path: Path) -> bytes:
+    """A file as a host sends it."""
+    return gzip.compress(path.read_bytes(), 6)
+
+
+class Static(SimpleHTTPRequestHandler):
+    """Files, text compressed, to be kept for a day."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        path = Path(self.translate_path(self.path))
+        path = path / "index.html" if path.is_dir() else path
+        if not path.is_file():
+            self.send_error(404)
+            return
+        zipped = path.suffix in TEXT and "gzip" in self.headers.get("Accept-Encoding", "")
+        body = compressed(path) if zipped else path.read_bytes()
+        self.send_response(200)
+        charset = "; charset=utf-8" if path.suffix in TEXT else ""
+        self.send_header("Content-Type", self.guess_type(str(path)) + charset)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "max-age=86400")
+        if zipped:
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def measure(address: str, slowdown: float) -> dict:
+    """Lighthouse's report on a page."""
+    chromium = os.environ.get("CHROME_PATH") or next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), "")
+    command = [
+        str(LIGHTHOUSE), address, "--output=json", "--quiet", "--form-factor=mobile",
+        f"--throttling.cpuSlowdownMultiplier={slowdown:.2f}",
+        "--chrome-flags=--headless=new --no-sandbox --disable-gpu --disable-background-networking",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "CHROME_PATH": chromium})
+    if done.returncode:
+        raise SystemExit(f"Lighthouse failed on {address}:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout)
+
+
+def figures(report: dict) -> dict[str, float]:
+    """Scores out of 100, and what they are made of."""
+    scores = {name: 100 * (report["categories"][name]["score"] or 0) for name in BARS}
+    audits = report["audits"]
+    return {
+        **scores,
+        "MB": audits["total-byte-weight"]["numericValue"] / 1e6,
+        "shift": audits["cumulative-layout-shift"]["numericValue"],
+        "LCP s": audits["largest-contentful-paint"]["numericValue"] / 1e3,
+        "blocked ms": audits["total-blocking-time"]["numericValue"],
+    }
+
+
+def complaints(report: dict) -> list[str]:
+    """The audits that cost points, by name."""
+    wanted = {ref["id"] for name in BARS for ref in report["categories"][name]["auditRefs"] if ref["weight"] > 0}
+    audits = report["audits"]
+    scores = {name: audits[name]["score"] for name in wanted}
+    return sorted(f"{name} {score:.2f}" for name, score in scores.items() if score is not None and score < 0.9)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--site", type=Path, default=ROOT / "_build" / "site", help="folder of the built site")
+    parser.add_argument("--pages", nargs="+", default=["03-momentum"], help="which pages (default: 03-momentum)")
+    parser.add_argument("--views", nargs="+", default=["en", "zh", "both"], help="which views (default: all)")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each, of which the median counts (default: 5)")
+    parser.add_argument("--write", action="store_true", help="write the table into RESULTS.md beside this file")
+    options = parser.parse_args()
+    if not LIGHTHOUSE.exists():
+        raise SystemExit(f"Lighthouse is missing: run `make bench-site`, or `npm ci` in {HERE.relative_to(ROOT)}")
+    if not (options.site / "en" / "index.html").exists():
+        raise SystemExit(f"there is no site in {options.site}: run `make book` first")
+    site = options.site.resolve()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Static(*a, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    index = measure(f"{address}/en/index.html", 1.0)["environment"]["benchmarkIndex"]
+    slowdown = max(1.0, index / PHONE)
+    lines = [f"This machine's benchmarkIndex is {index:.0f}, so the processor is slowed {slowdown:.1f} times.", ""]
+    lines += ["| page | performance | accessibility | best practices | SEO | MB | shift | LCP s | blocked ms | met |"]
+    lines += ["|---|---:|---:|---:|---:|---:|---:|---:|---:|---|"]
+    print("\n".join(lines), flush=True)
+    all_met = True
+    for page in options.pages:
+        for view in options.views:
+            reports = [measure(f"{address}/{view}/{page}.html", slowdown) for _ in range(options.runs)]
+            found = [figures(report) for report in reports]
+            median = {name: statistics.median(each[name] for each in found) for name in found[0]}
+            met = all(median[name] >= bar for name, bar in BARS.items()) and median["MB"] <= MEGABYTE
+            all_met &= met
+            scores = " | ".join(f"{median[name]:.0f}" for name in BARS)
+            rest = f"{median['MB']:.2f} | {median['shift']:.3f} | {median['LCP s']:.1f} | {median['blocked ms']:.0f}"
+            lines.append(f"| {view}/{page} | {scores} | {rest} | {'yes' if met else 'no'} |")
+            print(lines[-1], flush=True)
+            if not met:
+                print(f"  costs points: {', '.join(complaints(reports[-1]))}", file=sys.stderr)
+    if options.write:
+        head = "# Results of `make bench-site`\n\nLighthouse, phone profile, median of "
+        text = f"{head}{options.runs} runs. Bars: 95 for each score, 1 MB.\n\n" + "\n".join(lines) + "\n"
+        (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
+    return 0 if all_met else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
