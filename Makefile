@@ -17,7 +17,7 @@ listed   = $(wildcard $(1)/.) $(shell find $(1) -mindepth 1 -not -path '*/__pyca
 BOOK    := $(call listed,book) $(call listed,exercises) _config.yml _toc.yml
 CHECKED := $(BOOK) $(call listed,optlib) $(call listed,tests) $(call listed,benchmarks) pyproject.toml
 
-.PHONY: help book serve test test-all test-fast lint notebooks twins lock bench clean env
+.PHONY: help book serve test test-all test-fast lint notebooks twins address lock bench clean env
 .DEFAULT_GOAL := help
 
 help:  ## this list · 本列表
@@ -50,6 +50,9 @@ notebooks: $(VENV)/.installed  ## run every notebook and store its outputs · �
 
 twins: $(VENV)/.installed  ## do the two languages say the same · 检查中英文是否一致
 	@$(PY) book/_ext/twins.py
+
+address: $(VENV)/.installed  ## after a change of the repository's address in _config.yml · 改了 _config.yml 里的仓库地址之后
+	@$(PY) book/_ext/address.py
 
 lock: $(VENV)/.installed  ## pin the dependencies anew · 重新锁定依赖版本
 	@$(call pin,requirements.txt,--extra notebook --extra fast --extra parallel)
