@@ -17,7 +17,7 @@ listed   = $(wildcard $(1)/.) $(shell find $(1) -mindepth 1 -not -path '*/__pyca
 BOOK    := $(call listed,book) $(call listed,exercises) _config.yml _toc.yml
 CHECKED := $(BOOK) $(call listed,optlib) $(call listed,tests) $(wildcard benchmarks/*) pyproject.toml
 
-.PHONY: help book serve test test-all test-fast lint notebooks twins lock bench bench-site clean env
+.PHONY: help book serve test test-all test-fast lint notebooks twins address lock bench bench-site clean env
 .DEFAULT_GOAL := help
 
 help:  ## this list · 本列表
@@ -51,7 +51,11 @@ notebooks: $(VENV)/.installed  ## run every notebook and store its outputs · �
 twins: $(VENV)/.installed  ## do the two languages say the same · 检查中英文是否一致
 	@$(PY) book/_ext/twins.py
 
-lock: $(VENV)/.installed  ## pin the dependencies anew · 重新锁定依赖版本
+address: $(VENV)/.installed  ## after a change of the repository's address in _config.yml · 改了 _config.yml 里的仓库地址之后
+	@$(PY) book/_ext/address.py
+
+lock: $(VENV)/.python  ## pin the dependencies anew · 重新锁定依赖版本
+	@$(PY) -m uv --version >/dev/null 2>&1 || $(PY) -m pip install --disable-pip-version-check --quiet uv
 	@$(call pin,requirements.txt,--extra notebook --extra fast --extra parallel)
 	@$(call pin,requirements-dev.txt,--extra notebook --extra fast --extra parallel --extra book --extra test -c requirements.txt)
 
@@ -88,13 +92,16 @@ _build/tested: $(VENV)/.installed $(SITE)/.built $(CHECKED) $(if $(FORCE),always
 .PHONY: always
 always:
 
-$(VENV)/.requirements: requirements-dev.txt
+$(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 or newer is needed, and \`$(PYTHON)\` is `$(PYTHON) --version 2>/dev/null | head -1 | grep . || echo missing`."; \
 	  echo "Install it (Debian and Ubuntu: apt install python3 python3-venv; macOS: brew install python; python.org for others),"; \
 	  echo "or name another one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@[ -x $(PY) ] || $(PYTHON) -m venv $(VENV) || { \
 	  echo "The environment could not be made. On Debian and Ubuntu: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(VENV)/.requirements: requirements-dev.txt | $(VENV)/.python
 	@echo "Installing into $(VENV): about a hundred packages, some minutes the first time"
 	@$(PY) -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

@@ -16,10 +16,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import yaml
+from address import Address
+from address import read as read_address
 from downloads import offer
+from publish import pages_of, publish, redirects
 from styles import join
 from views import VIEWS, View, cut_toc, load_yaml
 
@@ -27,7 +31,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 #: What shapes a page.
 READING = (
-    "api", "assignments", "bilingual", "cells", "downloads", "figures", "formulas", "generated", "theme", "views",
+    "address", "api", "assignments", "bilingual", "cells", "downloads", "figures", "formulas", "generated", "head",
+    "theme", "tools", "views",
 )  # fmt: skip
 KATEX = ROOT / "node_modules" / "katex" / "dist"
 SHOWN = re.compile(r"WARNING|ERROR|^(?:reading sources|writing output)\.\.\. \[\s*\d+%\]")
@@ -61,9 +66,11 @@ def machinery(source: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
-def derive(view: View, source: Path, config: Path, contents: dict, work: Path) -> tuple[Path, Path]:
+def derive(view: View, source: Path, config: Path, contents: dict, work: Path, address: Address) -> tuple[Path, Path]:
     """The view's own configuration and table of contents, from the book's."""
     settings = load_yaml(config)
+    settings.pop("repository", None)
+    settings.setdefault("html", {})["baseurl"] = f"{address.site}{view.name}/" if address.site else ""
     here = config.parent.resolve()
     settings["title"] = view.cut(settings["title"])
     sphinx = settings["sphinx"]["config"]
@@ -75,7 +82,8 @@ def derive(view: View, source: Path, config: Path, contents: dict, work: Path) -
         "katex_js_path": str(KATEX / "katex.min.js"),
         "katex_css_path": "katex/katex.min.css",
         "html_static_path": [str(work / "katex")],
-        "downhill_site": settings.get("html", {}).get("baseurl", ""),
+        "downhill_repository": asdict(address),
+        "downhill_site": address.site,
     }
     sphinx["templates_path"] = [str(here / path) for path in sphinx.get("templates_path", [])]
     for path in sphinx.get("locale_dirs", []):  # Sphinx compiles catalogues where they lie: not among the sources
@@ -167,11 +175,9 @@ def mirror(source: Path, target: Path) -> None:
     wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.name != ".buildinfo"}
     for name in wanted:
         old, new = target / name, source / name
-        if old.exists() and (old.stat().st_mtime_ns, old.stat().st_size) == (
-            new.stat().st_mtime_ns,
-            new.stat().st_size,
-        ):
-            continue
+        same_size = new.suffix == ".html" or (old.exists() and old.stat().st_size == new.stat().st_size)
+        if old.exists() and old.stat().st_mtime_ns == new.stat().st_mtime_ns and same_size:
+            continue  # a page may have grown since: publish.py fills in what is known last
         old.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(new, old)
     for path in target.rglob("*"):
@@ -189,14 +195,17 @@ def hand_out(view: View, folder: Path) -> None:
         write_if_new(folder / f"{name}.ipynb", text(Assignment.open(name).student(view.name)))
 
 
-def build(source: Path, config: Path, toc: Path, out: Path, views: list[View]) -> int:
+def build(source: Path, config: Path, toc: Path, out: Path, views: list[View], zipped: bool = True) -> int:
     """Build the views side by side, then put the site together; returns the exit status."""
     started = time.monotonic()
     work = out.parent / "work"
+    address = read_address(config)
     stage_katex(work / "katex")
     print(f"Building {', '.join(view.name for view in views)} with Jupyter Book", flush=True)
     contents = present(load_yaml(toc), source)
-    running = [Build(view, source, *derive(view, source, config, contents, work), work) for view in views]
+    names = pages_of(contents)
+    moved = redirects(source / "redirects.yml", names)
+    running = [Build(view, source, *derive(view, source, config, contents, work, address), work) for view in views]
     failed = [each.view.name for each in running if not each.finish()]
     if failed:
         print(f"The build failed in {', '.join(failed)}: the messages above name the place.", file=sys.stderr)
@@ -207,8 +216,7 @@ def build(source: Path, config: Path, toc: Path, out: Path, views: list[View]) -
         offer(each.view, source, out / each.view.name)
         if (source / "students.md").exists():
             hand_out(each.view, out / each.view.name / "exercises")
-    for page in (source / "_root").glob("*.html"):
-        shutil.copy2(page, out / page.name)
+    publish(source, out, views, names, moved, address, zipped)
     (out / ".nojekyll").touch()
     print(f"Built in {time.monotonic() - started:.0f} s.")
     return 0
@@ -221,9 +229,10 @@ def main() -> int:
     parser.add_argument("--config", type=Path, default=ROOT / "_config.yml")
     parser.add_argument("--toc", type=Path, default=ROOT / "_toc.yml")
     parser.add_argument("--out", type=Path, default=ROOT / "_build" / "site", help="folder of the site")
+    parser.add_argument("--no-zip", action="store_true", help="leave the zip of the whole site as it is")
     options = parser.parse_args()
     source, config, toc, out = (path.resolve() for path in (options.source, options.config, options.toc, options.out))
-    return build(source, config, toc, out, [VIEWS[name] for name in options.views])
+    return build(source, config, toc, out, [VIEWS[name] for name in options.views], not options.no_zip)
 
 
 if __name__ == "__main__":

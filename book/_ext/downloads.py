@@ -39,10 +39,3 @@ def offer(view: View, source: Path, target: Path) -> list[Path]:
             place.write_text(text, encoding="utf-8", newline="\n")
         written.append(place)
     return written
-
-
-def link(view: View, pagename: str) -> str:
-    """The line at a chapter's end that offers its notebook."""
-    words = view.cut("Download this chapter as a notebook · 下载本章笔记本")
-    root = "../" * pagename.count("/")
-    return f'<p class="page-tools"><a href="{root}{FOLDER}/{Path(pagename).name}.ipynb" download>{words}</a></p>'

@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 def rebuild(changed_paths: Sequence[Path]) -> None:
     """Build again; a failed build leaves the site as it was and says why on the terminal."""
     print("Changed:", ", ".join(path.name for path in changed_paths), flush=True)
-    subprocess.run([sys.executable, str(Path(__file__).with_name("build.py"))], check=False)
+    subprocess.run([sys.executable, str(Path(__file__).with_name("build.py")), "--no-zip"], check=False)
 
 
 def site(address: str) -> Starlette:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import downloads
 from bilingual import current_view
 from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _JavaScript
@@ -82,8 +80,6 @@ def page_context(app: Sphinx, pagename: str, templatename: str, context: dict, d
         alternates=alternates(app, pagename),
         site_root=app.config.downhill_site or relative,
     )
-    if "body" in context and (Path(app.srcdir) / f"{pagename}.ipynb").exists():
-        context["body"] += downloads.link(view, pagename)
     for kind in ("script_files", "css_files"):
         files = {str(getattr(item, "filename", item)): item for item in context[kind]}  # each file once
         context[kind] = [item for name, item in files.items() if not any(word in name for word in UNUSED)]

@@ -1,0 +1,41 @@
+"""Serve a folder as a static host does: below any path, with the site's own page where nothing is."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+
+@contextmanager
+def serve(folder: Path, below: str = "/") -> Iterator[str]:
+    """The address of ``folder``, with the last slash; every other path of the host shows ``404.html``, as Pages do."""
+
+    class Host(http.server.SimpleHTTPRequestHandler):
+        def translate_path(self, path: str) -> str:
+            wanted = unquote(urlsplit(path).path)
+            return (
+                str(folder / wanted.removeprefix(below)) if wanted.startswith(below) else str(folder / "no such file")
+            )
+
+        def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+            lost = (folder / "404.html").read_bytes()
+            self.send_response(code, message)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(lost)))
+            self.end_headers()
+            self.wfile.write(lost)
+
+        def log_message(self, *args) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Host)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}{below}"
+    finally:
+        server.shutdown()
+        server.server_close()
