@@ -10,7 +10,7 @@ are independent copies of the model. Nothing is stored: the data are arguments, 
 True
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -379,7 +379,7 @@ class MLP:
         seen: list[NDArray] | None = None,
     ) -> tuple[NDArray, list[_Pass]]:  # fmt: skip
         """The outputs, and what each layer leaves for the way back; `seen` collects the sums before normalisation."""
-        rng = np.random.default_rng(mask_seed) if mask_seed is not None and self.dropout else None
+        masks = self._masks(X.shape[-2], mask_seed, X.dtype)
         activate, last = layers.ACTIVATIONS[self.activation].apply, len(parameters) - 1
         a, passes = X, []
         for i, (W, b, gamma) in enumerate(parameters):
@@ -397,11 +397,18 @@ class MLP:
             if i < last:
                 a = activate(a)
             outputs = a
-            if rng is not None and i < last:  # one mask for all copies: each sees what it would see alone
-                mask = layers.dropout_mask(a.shape[-2:], self.dropout, rng, a.dtype)
+            if masks is not None and i < last:
+                mask = next(masks)
                 a = a * mask
             passes.append(_Pass(inputs, outputs, normal, mask))
         return a, passes
+
+    def _masks(self, n: int, mask_seed: Any, dtype: Any) -> Iterator[NDArray] | None:
+        """The dropout mask of each hidden layer for n examples: the same for all copies, as each would draw alone."""
+        if mask_seed is None or not self.dropout:
+            return None
+        rng = np.random.default_rng(mask_seed)
+        return (layers.dropout_mask((n, width), self.dropout, rng, dtype) for width in self.sizes[1:-1])
 
     def _outputs(self, theta: ArrayLike, X: ArrayLike, mask_seed: Any, statistics: Statistics | None) -> NDArray:
         theta = self._theta(theta)

@@ -299,8 +299,9 @@ def descend(
     """The whole path of a walk: the start and `steps` points after it, stacked, of shape (steps + 1, ..., d).
 
     Parameters are those of `run`, and `engine`: "numba" compiles the rule. Where the oracle is the gradient of an
-    `optlib.surfaces.Surface`, rule and surface become one loop, and the path is the same to about 1e-12; for any other
-    oracle the update becomes one pass over the vector, and the path is the same to the last bit.
+    `optlib.surfaces.Surface`, rule and surface become one loop, and where it draws mini-batches for an
+    `optlib.models.MLP`, the whole training does (see `optlib.compile.train`); the path is the same to about 1e-12. For
+    any other oracle the update becomes one pass over the vector, and the path is the same to the last bit.
 
     >>> from optlib import rules, surfaces
     >>> descend(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0], steps=2)
@@ -384,6 +385,10 @@ def _compiled(engine: str, optimizer: Optimizer, oracle: Oracle, theta: NDArray,
     surface = getattr(oracle, "__self__", None)
     if isinstance(surface, Surface) and getattr(oracle, "__name__", "") == "grad":
         return compiler.walk(optimizer, surface, theta, steps, strict=strict)
+    if compiler.trains(oracle):
+        path = np.empty((steps + 1, *theta.shape), theta.dtype)
+        compiler.train(optimizer, oracle, theta, steps, strict=strict, path=path)
+        return path
     return compiler.drive(optimizer, oracle, theta, steps, strict=strict)
 
 

@@ -33,13 +33,15 @@ _ORDERS = {
 
 
 def _step_gradient(model: Model, theta: NDArray, X: Any, y: NDArray, seed: int, t: int) -> NDArray:
-    """The model's gradient; one that drops units at random (its `dropout` is above 0) takes a `mask_seed` for that.
-
-    The 1 keeps its draws apart from those of the batches.
-    """
+    """The model's gradient; one that drops units at random (its `dropout` is above 0) takes a `mask_seed` for that."""
     if getattr(model, "dropout", 0.0):
-        return model.grad(theta, X, y, mask_seed=[seed, t, 1])  # type: ignore[call-arg]
+        return model.grad(theta, X, y, mask_seed=_mask_seed(seed, t))  # type: ignore[call-arg]
     return model.grad(theta, X, y)
+
+
+def _mask_seed(seed: int, t: int) -> list[int]:
+    """The seed of step t's dropout masks; the 1 keeps their draws apart from those of the batches."""
+    return [seed, t, 1]
 
 
 class _Examples:
@@ -99,6 +101,16 @@ class MiniBatch(_Examples):
             return np.random.default_rng([self.seed, t]).integers(len(self.X), size=self.size)
         epoch, i = divmod(t, self.batches)
         return self._permutation(epoch)[i * self.size : (i + 1) * self.size]
+
+    def _rows(self, begin: int, steps: int) -> tuple[NDArray, NDArray]:
+        """The rows of some steps one after another, and where those of each step begin and those of the last end."""
+        t, n = np.arange(begin, begin + steps + 1), len(self.X)
+        if self.order == "iid":
+            return np.concatenate([self.indices(i) for i in t[:-1]]), (t - begin) * self.size
+        epochs = range(begin // self.batches, (begin + steps - 1) // self.batches + 1)
+        permutations = [self._permutation(epoch) for epoch in epochs]
+        edges = (t // self.batches - epochs[0]) * n + t % self.batches * self.size
+        return permutations[0] if len(epochs) == 1 else np.concatenate(permutations), edges
 
     def _permutation(self, epoch: int) -> NDArray:
         if self.order == "fixed":

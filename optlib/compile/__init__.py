@@ -1,7 +1,8 @@
 """One rule, compiled: the source of `optlib.rules` and `optlib.surfaces`, turned into machine code and JavaScript.
 
 Nothing is written twice. `source` reads a rule's syntax tree; `native` makes Numba kernels of it (Numba is imported on
-first use, and everything else works without it); `js` makes ECMAScript.
+first use, and everything else works without it); `network` puts a kernel behind the layers of a network, so that its
+training is one loop; `js` makes ECMAScript.
 
 >>> from optlib import rules
 >>> from optlib.compile import javascript
@@ -14,6 +15,10 @@ function sgd(theta, g, { lr }) {
 
 from .js import javascript, javascript_module
 from .native import available, basin_map, drive, kernel, walk
+from .network import train, trains
 from .source import CannotCompile
 
-__all__ = ["CannotCompile", "available", "basin_map", "drive", "javascript", "javascript_module", "kernel", "walk"]
+__all__ = [
+    "CannotCompile", "available", "basin_map", "drive", "javascript", "javascript_module", "kernel", "train", "trains",
+    "walk",
+]  # fmt: skip

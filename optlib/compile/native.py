@@ -139,8 +139,9 @@ def drive(
 ) -> NDArray:
     """A descent on gradients that come from Python, with a compiled update: for models of many parameters.
 
-    Parameters are those of `optlib.descend`, which comes here with ``engine="numba"`` and an oracle that is no
-    surface's gradient. The path, of shape (steps + 1, ...), is the NumPy engine's to the last bit.
+    Parameters are those of `optlib.descend`, which comes here with ``engine="numba"`` and an oracle that is neither a
+    surface's gradient nor one that `train` compiles. The path, of shape (steps + 1, ...), is the NumPy engine's to the
+    last bit.
 
     >>> from optlib import rules
     >>> if available():
