@@ -307,7 +307,8 @@ def test_the_root_remembers_the_view_chosen_last(visit):
 def test_the_root_and_the_lost_page_work_without_scripts(visit):
     for path in ("index.html", "404.html"):
         page = visit(path, java_script_enabled=False)
-        assert [link.get_attribute("lang") or "en" for link in page.locator(".doors a").all()] == ["en", "zh-CN", "zh-CN"]
+        doors = page.locator(".doors a").all()
+        assert [door.get_attribute("lang") or "en" for door in doors] == ["en", "zh-CN", "zh-CN"]
 
 
 @pytest.mark.parametrize("view", VIEWS)
