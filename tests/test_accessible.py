@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser import need
-from test_site import LAPTOP, PAGES, PHONE, address, visit  # noqa: F401  fixtures
+from pages import LAPTOP, PAGES, PHONE
 from views import VIEWS
 
 AXE = Path(os.environ.get("AXE", Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"))
@@ -27,7 +27,7 @@ def faults(page, **only) -> list[str]:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", [*PAGES, "search"])
-def test_axe_finds_nothing(visit, name, view):  # noqa: F811
+def test_axe_finds_nothing(visit, name, view):
     need(AXE.exists(), "axe-core is missing: npm ci")
     page = visit(f"{view}/{name}.html", color_scheme="light", reduced_motion="reduce")
     page.add_style_tag(content=ALL)
@@ -44,7 +44,7 @@ REACHABLE = """() => [...document.querySelectorAll("article pre, article .math-w
   .every((box) => (box.scrollWidth > box.clientWidth + 1) === (box.tabIndex === 0))"""
 
 
-def test_a_box_that_scrolls_can_be_reached_by_keyboard(visit):  # noqa: F811
+def test_a_box_that_scrolls_can_be_reached_by_keyboard(visit):
     page = visit("en/03-momentum.html", PHONE)
     wide = page.locator("article pre[tabindex='0']").first
     wide.scroll_into_view_if_needed()

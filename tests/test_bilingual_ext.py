@@ -14,7 +14,6 @@ from bs4 import BeautifulSoup
 from build import KATEX, mirror, present
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sample import ENGLISH_ONLY, HIDDEN_PHRASE, figure, heading, prose, sample_notebook, write_book
-from search_language import SearchBilingual
 from theme import interface
 from views import TAGS, VIEWS, cut_toc
 
@@ -229,19 +228,6 @@ def test_places_are_ids_without_the_language():
     assert [place_of(cell) for cell in prose("why", "a", "b")] == ["p-why", "p-why"]
     assert place_of(new_markdown_cell("x", id="rule")) == "p-rule"
     assert place_of(new_code_cell("x", id="why")) == "c-why"  # may stand beside why-en and why-zh
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("随机 SGD", ["随", "机", "随机", "SGD"]),
-        ("lr_0 学", ["lr_0", "学"]),
-        ("梯度。下降", ["梯", "度", "梯度", "下", "降", "下降"]),
-        ("…", []),
-    ],
-)
-def test_search_words(text, words):
-    assert SearchBilingual({}).split(text) == words
 
 
 def test_the_contents_are_cut_and_lack_what_is_not_there(tmp_path, capsys):

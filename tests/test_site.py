@@ -2,76 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import re
-import threading
-from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
-import yaml
 from bs4 import BeautifulSoup
+from pages import CHAPTERS, HAN, LAPTOP, PAGES, PAPER, PHONE, SITE, soup
 from views import TAGS, VIEWS
-
-ROOT = Path(__file__).parents[1]
-SITE = ROOT / "_build" / "site"
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
-CHAPTERS = [page for page in PAGES if re.match(r"\d\d-", page)]
-PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
-PAPER = {"width": 680, "height": 1000}  # A4 without its margins
-HAN = r"\u4e00-\u9fff"
-
-
-@pytest.fixture(scope="session")
-def address():
-    """The site on a local server, as it would be on any static host."""
-    assert (SITE / "index.html").exists(), "the site is not built: run `make book`"
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def visit(chrome, address):
-    """Open a page of the site; errors and foreign requests are collected on the returned page."""
-    contexts = []
-
-    def open_page(path: str, size=LAPTOP, base=address, **options):
-        context = chrome.new_context(viewport=size, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.troubles = []
-        page.on("console", lambda message: message.type in ("error", "warning") and page.troubles.append(message.text))
-        page.on("pageerror", lambda error: page.troubles.append(str(error)))
-        page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))
-        page.on(
-            "request",
-            lambda request: (
-                request.url.startswith((base, "data:", "blob:"))
-                or page.troubles.append(f"asked another host: {request.url}")
-            ),
-        )
-        page.goto(f"{base}/{path}", wait_until="load")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
-@functools.cache
-def soup(path: Path) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-
 
 # What a page must be at any width. Each returns what is wrong; an empty list is right.
 FAULTS = """() => {
@@ -169,44 +106,6 @@ def test_the_switch_keeps_the_place(visit, address, name, size, scheme):
         assert urlsplit(page.url).fragment == place
         top = page.evaluate("(id) => document.getElementById(id).getBoundingClientRect().top", place)
         assert -5 <= top <= 120, f"in {view} the passage {place} stands {top} px below the window's top"
-
-
-def wait_for_results(page):
-    """Results come one by one; the list is whole when its number has stood still for half a second."""
-    page.wait_for_selector("#search-results ul.search li a")
-    count = -1
-    while count != (now := page.locator("#search-results ul.search li a").count()):
-        count = now
-        page.wait_for_timeout(500)
-
-
-@pytest.mark.parametrize("view", ["zh", "both"])
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_a_chinese_phrase_finds_its_page(visit, name, view):
-    paragraphs = soup(SITE / view / f"{name}.html").select('article .passage[lang="zh-CN"] > p')
-    runs = [run for p in paragraphs for run in re.findall(f"[{HAN}]{{8,}}", p.get_text())[1:]]
-    assert runs, "no paragraph with a phrase in its middle"
-    phrase = runs[len(runs) // 2][1:7]
-    page = visit(f"{view}/search.html?q={phrase}")
-    wait_for_results(page)
-    found = [urlsplit(a.get_attribute("href")).path for a in page.locator("#search-results ul.search li a").all()]
-    assert f"{name}.html" in found, f"{phrase} finds {found}"
-    assert page.troubles == []
-
-
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_an_english_word_finds_its_page_in_any_form(visit, name):
-    words = re.findall(r"\b[a-z]{4,}ing\b", soup(SITE / "en" / f"{name}.html").select_one("article").get_text())
-    page = visit(f"en/search.html?q={words[0]}s")  # another ending: the stem is what is compared
-    wait_for_results(page)
-    links = page.locator("#search-results li a").all()
-    assert f"{name}.html" in [urlsplit(link.get_attribute("href")).path for link in links]
-
-
-def test_the_search_page_speaks_the_language_of_the_view(visit):
-    page = visit("zh/search.html?q=zzzz")
-    page.wait_for_function("document.querySelector('#search-results h2')?.innerText.includes('搜索')")
-    assert "Search" not in page.locator("article").inner_text()
 
 
 PROSE = r"(?:\b[A-Za-z][a-z]+[,;:]? +){3,}[A-Za-z]?[a-z]+\b"  # four English words in a row

@@ -8,7 +8,7 @@ import re
 import pytest
 import styles
 import tinycss2
-from test_site import SITE, address, visit  # noqa: F401  fixtures
+from pages import SITE
 from views import VIEWS
 
 PAGE = '<html><head>{links}</head><body class="page"><p class="a b">x</p></body></html>'
@@ -94,7 +94,7 @@ UNLINKED = {"basic.css", "debug.css", "skeleton.css", "explorer.css"}
 
 
 @pytest.mark.parametrize("name", ["index", "03-momentum", "05-adam", "api-rules", "glossary", "students", "search"])
-def test_no_rule_that_is_left_out_would_match(visit, name):  # noqa: F811
+def test_no_rule_that_is_left_out_would_match(visit, name):
     page = visit(f"both/{name}.html")
     (sheet,) = (SITE / "both" / "_static").glob("site-*.css")
     kept = set(selectors(sheet.read_text(encoding="utf-8")))

@@ -32,7 +32,7 @@ ROOT = HERE.parents[1]
 #: What shapes a page.
 READING = (
     "address", "api", "assignments", "bilingual", "cells", "downloads", "figures", "formulas", "generated", "head",
-    "theme", "tools", "views",
+    "search", "theme", "tools", "views",
 )  # fmt: skip
 KATEX = ROOT / "node_modules" / "katex" / "dist"
 SHOWN = re.compile(r"WARNING|ERROR|^(?:reading sources|writing output)\.\.\. \[\s*\d+%\]")

@@ -1,0 +1,24 @@
+"""The built site, for the tests that read or visit it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+import yaml
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).parents[1]
+SITE = ROOT / "_build" / "site"
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+CHAPTERS = [page for page in PAGES if re.match(r"\d\d-", page)]
+PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+PAPER = {"width": 680, "height": 1000}  # A4 without its margins
+HAN = r"\u4e00-\u9fff"
+
+
+@functools.cache
+def soup(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
