@@ -1,9 +1,12 @@
-"""What every test shares: the browser, and kernels that re-run notebooks as they were stored."""
+"""What every test shares: the browser, the built site in it, and kernels that re-run notebooks as they were stored."""
 
+import functools
+import http.server
 import os
+import threading
 
 import pytest
-from browser import ADVICE, FLAGS, find_chrome, need
+from browser import ADVICE, FLAGS, LAPTOP, SITE, find_chrome, need
 from notebooks import REPEATABLE
 
 os.environ.update(REPEATABLE)  # inherited by the kernels that nbval starts
@@ -20,3 +23,49 @@ def chrome():
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def address():
+    """The site on a local server, as it would be on any static host."""
+    assert (SITE / "index.html").exists(), "the site is not built: run `make book`"
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def visit(chrome, address):
+    """Open a page of the site; errors and foreign requests are collected on the returned page. What `before` holds is
+    run in each page before the page's own scripts."""
+    contexts = []
+
+    def open_page(path: str, size=LAPTOP, base=address, before="", **options):
+        context = chrome.new_context(viewport=size, **options)
+        context.add_init_script(before)
+        contexts.append(context)
+        page = context.new_page()
+        page.troubles = []
+        page.on("console", lambda message: message.type in ("error", "warning") and page.troubles.append(message.text))
+        page.on("pageerror", lambda error: page.troubles.append(str(error)))
+        page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith((base, "data:", "blob:"))
+                or page.troubles.append(f"asked another host: {request.url}")
+            ),
+        )
+        page.goto(f"{base}/{path}", wait_until="load")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -18,6 +18,8 @@ ADVICE = (
     "no browser: install Chrome or Chromium (Debian and Ubuntu: apt install chromium; macOS: brew install --cask "
     "chromium) or name one: CHROME=/path/to/chrome"
 )
+SITE = Path(__file__).parents[1] / "_build" / "site"
+PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",

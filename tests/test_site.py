@@ -3,69 +3,22 @@
 from __future__ import annotations
 
 import functools
-import http.server
 import re
-import threading
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 import yaml
+from browser import LAPTOP, PHONE, SITE
 from bs4 import BeautifulSoup
 from views import TAGS, VIEWS
 
 ROOT = Path(__file__).parents[1]
-SITE = ROOT / "_build" / "site"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
 CHAPTERS = [page for page in PAGES if re.match(r"\d\d-", page)]
-PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 PAPER = {"width": 680, "height": 1000}  # A4 without its margins
 HAN = r"\u4e00-\u9fff"
-
-
-@pytest.fixture(scope="session")
-def address():
-    """The site on a local server, as it would be on any static host."""
-    assert (SITE / "index.html").exists(), "the site is not built: run `make book`"
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def visit(chrome, address):
-    """Open a page of the site; errors and foreign requests are collected on the returned page."""
-    contexts = []
-
-    def open_page(path: str, size=LAPTOP, base=address, **options):
-        context = chrome.new_context(viewport=size, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.troubles = []
-        page.on("console", lambda message: message.type in ("error", "warning") and page.troubles.append(message.text))
-        page.on("pageerror", lambda error: page.troubles.append(str(error)))
-        page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))
-        page.on(
-            "request",
-            lambda request: (
-                request.url.startswith((base, "data:", "blob:"))
-                or page.troubles.append(f"asked another host: {request.url}")
-            ),
-        )
-        page.goto(f"{base}/{path}", wait_until="load")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
 
 
 @functools.cache

@@ -26,7 +26,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 #: What shapes a page.
 READING = (
-    "api", "assignments", "bilingual", "cells", "downloads", "figures", "formulas", "generated", "theme", "views",
+    "api", "assignments", "bilingual", "cells", "course", "downloads", "explorers", "figures", "formulas", "generated",
+    "terms", "theme", "views",
 )  # fmt: skip
 KATEX = ROOT / "node_modules" / "katex" / "dist"
 SHOWN = re.compile(r"WARNING|ERROR|^(?:reading sources|writing output)\.\.\. \[\s*\d+%\]")

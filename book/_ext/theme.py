@@ -27,6 +27,12 @@ CHINESE = {
     "Auto light/dark, in light mode": "跟随系统（浅色）",
     "Auto light/dark, in dark mode": "跟随系统（深色）",
 }
+# In the double view, Furo's words between pages come in both languages.
+DOUBLE = {
+    "<span>Next</span>": '<span>Next · <span lang="zh-CN">下一页</span></span>',
+    "<span>Previous</span>": '<span>Previous · <span lang="zh-CN">上一页</span></span>',
+    '<div class="title">Home</div>': '<div class="title">Home · <span lang="zh-CN">首页</span></div>',
+}
 PHRASE = re.compile(r'(?<=aria-label=")[^"]+(?=")|(?<=<title>)[^<]+(?=</title>)')
 
 
@@ -40,6 +46,9 @@ def interface(html: str, view: View, switch: str) -> str:
         if html.count(old) != 1:
             raise SystemExit(f"the theme's page has no single {old}: Furo has changed, so must book/_ext/theme.py")
         html = html.replace(old, new)
+    if len(view.languages) > 1:
+        for english, double in DOUBLE.items():
+            html = html.replace(english, double)
     return PHRASE.sub(in_chinese, html) if view.languages == ("zh",) else html
 
 
