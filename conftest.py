@@ -57,11 +57,13 @@ def address(served):
 
 @pytest.fixture
 def visit(chrome, address):
-    """Open a page of the site; errors and foreign requests are collected on the returned page."""
+    """Open a page of the site; errors and foreign requests are collected on the returned page. What `before` holds is
+    run in each page before the page's own scripts."""
     contexts = []
 
-    def open_page(path: str, size=LAPTOP, base=address, **options):
+    def open_page(path: str, size=LAPTOP, base=address, before="", **options):
         context = chrome.new_context(viewport=size, **options)
+        context.add_init_script(before)
         contexts.append(context)
         page = context.new_page()
         page.troubles = []

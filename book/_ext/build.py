@@ -31,8 +31,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 #: What shapes a page.
 READING = (
-    "address", "api", "assignments", "bilingual", "cells", "downloads", "figures", "formulas", "generated", "head",
-    "search", "theme", "tools", "views",
+    "address", "api", "assignments", "bilingual", "cells", "course", "downloads", "explorers", "figures", "formulas",
+    "generated", "head", "search", "terms", "theme", "tools", "views",
 )  # fmt: skip
 KATEX = ROOT / "node_modules" / "katex" / "dist"
 SHOWN = re.compile(r"WARNING|ERROR|^(?:reading sources|writing output)\.\.\. \[\s*\d+%\]")

@@ -22,7 +22,7 @@ OPTION = re.compile(r"^[ \t]*:[\w-]+:(?:[ \t].*)?$")
 #: Directives whose content is not prose.
 VERBATIM = {"bibliography", "code", "code-block", "code-cell", "eval-rst", "literalinclude", "math", "toctree"}
 #: Directives whose argument is a class, a file or a name, not a title.
-NAMED = {"api", "container", "div", "figure", "image", "include", "index", "lang", "raw"}
+NAMED = {"api", "container", "div", "explorer", "figure", "image", "include", "index", "lang", "raw"}
 
 
 # --- files ------------------------------------------------------------------------------------------

@@ -1,23 +1,17 @@
-"""Draw the picture of the README: python book/_ext/cover.py."""
+"""Draw the picture of the README, which stands for the home page's explorer too: python book/_ext/cover.py."""
 
 from pathlib import Path
 
-from optlib import Optimizer, descend, rules, surfaces, view
+from optlib import surfaces, view
+from optlib.widget import Explorer
 
-WALKS = (
-    Optimizer(rules.sgd, lr=0.005),
-    Optimizer(rules.momentum, lr=0.005),
-    Optimizer(rules.nag, lr=0.013),
-    Optimizer(rules.adam, lr=0.35),
-)
+COVER = Path(__file__).parents[1] / "_static" / "cover.png"
 
 
-def main() -> None:
+def draw() -> view.Picture:
     """Four rules, one start, three valleys."""
-    f = surfaces.himmelblau
-    paths = {opt.rule.__name__: descend(opt, f.grad, [0.388, -0.604], steps=150) for opt in WALKS}
-    view.contour(f, paths, width=760).save(Path(__file__).parents[1] / "_static" / "cover.png")
+    return view.contour(surfaces.himmelblau, Explorer("four-valleys").paths(), width=760)
 
 
 if __name__ == "__main__":
-    main()
+    draw().save(COVER)

@@ -1,4 +1,7 @@
-"""Sphinx extension: explorers in chapters. A mount point in the figure of the picture, and the module that it loads."""
+"""Sphinx extension: explorers in pages. A mount point in the figure of the picture, and the module that it loads.
+
+In a notebook an explorer is a cell's output; a plain page writes ``{explorer} preset``.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,14 @@ import importlib
 import json
 from pathlib import Path
 
+from bilingual import current_view
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import ensuredir
-from views import View
+from views import SEPARATOR, View
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +54,52 @@ def place(app: Sphinx, doctree: nodes.document) -> None:
                 figure.insert(0, nodes.raw("", explorer.mount_point(bundle), format="html"))
 
 
+def starting_point(text: str) -> list[float]:
+    return [float(number) for number in text.split()]
+
+
+class ExplorerInAPage(SphinxDirective):
+    """``{explorer} preset``: a live figure in a plain page, above what the directive holds as its caption.
+
+    ``:picture:`` stands for it without scripts and on paper, ``:alt:`` says in both languages what it shows. With
+    ``:starts:``, points separated by commas, it runs by itself while it is in view, from one start after the other.
+    """
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {
+        "picture": directives.unchanged_required,
+        "alt": directives.unchanged_required,
+        "starts": directives.unchanged_required,
+        "class": directives.class_option,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        explorer = importlib.import_module("optlib.widget.explorer")
+        missing = [name for name in ("picture", "alt") if not self.options.get(name)]
+        if missing or SEPARATOR not in self.options["alt"]:
+            raise self.error(
+                f"{{explorer}} needs :picture: and a bilingual :alt:, such as The way down{SEPARATOR}下山的路"
+            )
+        try:
+            figure = explorer.Explorer(self.arguments[0])
+            starts = [starting_point(text) for text in self.options.get("starts", "").split(",") if text.strip()]
+            for start in starts:
+                explorer.Explorer(self.arguments[0], start=start)  # says what is wrong with it
+        except ValueError as error:
+            raise self.error(f"{{explorer}} {self.arguments[0]}: {error}") from None
+        bundle = {**figure.bundle, **({"starts": starts} if starts else {})}
+        image = nodes.image(uri=self.options["picture"], alt=current_view(self.env.app).cut(self.options["alt"]))
+        image["classes"].append("first-seen")
+        node = nodes.figure("", nodes.raw("", explorer.mount_point(bundle), format="html"), image)
+        node["classes"] += self.options.get("class", [])
+        legend = nodes.legend()
+        self.state.nested_parse(self.content, self.content_offset, legend)
+        if legend.children:
+            node += legend
+        return [node]
+
+
 def write(app: Sphinx, exception: Exception | None) -> None:
     """The module and its style, put together from optlib as it is now."""
     if exception is not None or app.builder.format != "html":
@@ -61,6 +113,7 @@ def write(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict:
+    app.add_directive("explorer", ExplorerInAPage)
     app.connect("downhill-notebook", collect, priority=400)
     app.connect("doctree-read", place)
     app.connect("build-finished", write)

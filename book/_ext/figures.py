@@ -78,7 +78,8 @@ def still(path: Path, folder: Path) -> str:
 
 
 def visit_image(self: HTML5Translator, node: nodes.image) -> None:
-    """An ``img`` that knows its size and loads late; an animation stands still for print and reduced motion."""
+    """An ``img`` that knows its size and loads late, but for the one a page begins with; an animation stands still for
+    print and reduced motion."""
     path = Path(self.builder.srcdir) / node["uri"].lstrip("/")
     start = len(self.body)
     HTML5Translator.visit_image(self, node)
@@ -86,7 +87,8 @@ def visit_image(self: HTML5Translator, node: nodes.image) -> None:
         return
     with Image.open(path) as image:
         size = f'width="{image.width}" height="{image.height}"'
-    extra = 'loading="lazy" decoding="async"' + ("" if "width" in node or "height" in node else f" {size}")
+    late = 'fetchpriority="high"' if "first-seen" in node["classes"] else 'loading="lazy"'
+    extra = f'{late} decoding="async"' + ("" if "width" in node or "height" in node else f" {size}")
     html = "".join(self.body[start:]).replace("<img ", f"<img {extra} ", 1)
     # As attributes the size keeps the picture's place and its shape; as a style it would squeeze it on a phone.
     html = re.sub(r'style="width: (\d+)px; height: (\d+)px;"', r'width="\1" height="\2"', html)

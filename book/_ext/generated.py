@@ -1,4 +1,4 @@
-"""Sphinx extension: what pages show from data. Glossary, path of the course, coverage."""
+"""Sphinx extension: what pages show from data. Glossary, coverage."""
 
 from __future__ import annotations
 
@@ -56,35 +56,6 @@ class GlossaryOfTerms(FromData):
         return items
 
 
-class PathOfTheCourse(FromData):
-    """``{path-of-the-course}``: the chapters and the question each asks; those to come are marked."""
-
-    file = "course.yml"
-
-    def render(self, rows: list[dict], view: View) -> nodes.Node:
-        items = nodes.enumerated_list(classes=["course"], enumtype="arabic", prefix="", suffix=".", start=0)
-        for row in rows:
-            here = row["file"] in self.env.found_docs
-            title = nodes.paragraph(classes=["course-title"])
-            name = nodes.inline("", view.cut(row["title"]))
-            if here:
-                reference = addnodes.pending_xref(
-                    "",
-                    name,
-                    refdomain="std",
-                    reftype="doc",
-                    reftarget="/" + row["file"],
-                    refexplicit=True,
-                    refdoc=self.env.docname,
-                    refwarn=True,
-                )
-                title += reference
-            else:
-                title += [name, nodes.Text(" "), nodes.inline("", view.cut("to come · 待写"), classes=["to-come"])]
-            items += nodes.list_item("", title, *self.passages(row, view), classes=[] if here else ["coming"])
-        return items
-
-
 class CoverageOfSources(FromData):
     """``{coverage-of-sources}``: what the source documents contain and where the course teaches it."""
 
@@ -135,6 +106,5 @@ class CoverageOfSources(FromData):
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("glossary-of-terms", GlossaryOfTerms)
-    app.add_directive("path-of-the-course", PathOfTheCourse)
     app.add_directive("coverage-of-sources", CoverageOfSources)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

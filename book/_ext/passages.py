@@ -268,19 +268,26 @@ def glossary() -> tuple[dict, ...]:
 
 
 @cache
-def term(form: str) -> re.Pattern:
-    """How an English term is found: in any case, singular or plural, with a hyphen, a space or neither."""
+def term(form: str, language: str = "en") -> re.Pattern:
+    """How a term is found. English: in any case, singular or plural, with a hyphen, a space or neither."""
+    if language == "zh":
+        return re.compile(re.escape(form))
     words = r"[\s-]*".join(re.escape(word) for word in re.split(r"[\s-]+", form))
     return re.compile(rf"(?<!\w){words}(?:s|es)?(?!\w)", re.I)
+
+
+def forms(rows: Iterable[dict], language: str) -> list[tuple[str, re.Pattern, dict]]:
+    """Every form of every term and how it is found, the longest first: "partial derivative" before "derivative"."""
+    found = [(form, row) for row in rows for form in (row[language], *row.get(f"also_{language}", []))]
+    return [(form, term(form, language), row) for form, row in sorted(found, key=lambda pair: -len(pair[0]))]
 
 
 def terms_not_translated(english: str, chinese: str, rows: Iterable[dict]) -> Iterator[str]:
     """Glossary terms that the English uses and the Chinese does not translate as the glossary says."""
     prose, translation = take_apart(english).prose, take_apart(chinese).prose.replace("\n", "")
-    forms = [(form, row) for row in rows for form in (row["en"], *row.get("also_en", []))]
     reported = set()
-    for form, row in sorted(forms, key=lambda pair: -len(pair[0])):  # "partial derivative" before "derivative"
-        prose, count = term(form).subn(GONE, prose)
+    for form, pattern, row in forms(rows, "en"):
+        prose, count = pattern.subn(GONE, prose)
         allowed = (row["zh"], *row.get("also_zh", []))
         if count and row["id"] not in reported and not any(word in translation for word in allowed):
             reported.add(row["id"])

@@ -31,6 +31,12 @@ ROLES = {
     'class="caption" role="heading"': 'class="caption" role="heading" aria-level="2"',
     'role="doc-biblioentry"': 'role="listitem"',
 }
+# In the double view, Furo's words between pages come in both languages.
+DOUBLE = {
+    "<span>Next</span>": '<span>Next · <span lang="zh-CN">下一页</span></span>',
+    "<span>Previous</span>": '<span>Previous · <span lang="zh-CN">上一页</span></span>',
+    '<div class="title">Home</div>': '<div class="title">Home · <span lang="zh-CN">首页</span></div>',
+}
 PHRASE = re.compile(r'(?<=aria-label=")[^"]+(?=")|(?<=<title>)[^<]+(?=</title>)')
 
 
@@ -50,6 +56,9 @@ def interface(html: str, view: View, switch: str) -> str:
         html = html.replace(old, new)
     for old, new in ROLES.items():
         html = html.replace(old, new)
+    if len(view.languages) > 1:
+        for english, double in DOUBLE.items():
+            html = html.replace(english, double)
     return PHRASE.sub(in_chinese, html) if view.languages == ("zh",) else html
 
 

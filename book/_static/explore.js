@@ -38,6 +38,7 @@
     await explorer.mount(el, given, { link, address: (state) => `${page}#explorer=${index}.${state}` });
     if (picture) picture.style.display = "none";
     point.dataset.mounted = "";
+    el.dispatchEvent(new CustomEvent("downhill-mounted", { bubbles: true, detail: given }));
     return el;
   }
 
@@ -60,7 +61,9 @@
       // The mount point itself takes no room: what is watched is the picture beside it.
       const watched = home(point).querySelector("img") ?? home(point);
       Object.assign(watched, { point, number: index });
-      seen.observe(watched);
+      // A figure that a page begins with waits until the page itself is there.
+      if (watched.matches(".first-seen") && document.readyState !== "complete") addEventListener("load", () => setTimeout(() => seen.observe(watched), 200));
+      else seen.observe(watched);
     });
   }
 

@@ -251,6 +251,10 @@ PRESETS: dict[str, State] = {
             run("momentum", lr=0.0003),
         ],
     },
+    "four-valleys": {
+        "surface": "himmelblau", "start": [0.388, -0.604], "steps": 150,
+        "runs": [run("sgd", lr=0.005), run("momentum", lr=0.005), run("nag", lr=0.013), run("adam", lr=0.35)],
+    },
     "stale": {
         "surface": "bowl", "constants": {"b": 3.0}, "start": [-3.4, 2.6], "steps": 80, "sliders": ["runs.1.delay"],
         "runs": [run("sgd", lr=0.15), run("sgd", lr=0.15, delay=2)],
