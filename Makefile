@@ -53,11 +53,12 @@ twins: $(VENV)/.installed  ## do the two languages say the same · 检查中英�
 
 address: $(VENV)/.installed  ## after a change of the repository's address in _config.yml · 改了 _config.yml 里的仓库地址之后
 	@$(PY) book/_ext/address.py
+	@$(PY) book/_ext/setup_cell.py
 
 lock: $(VENV)/.python  ## pin the dependencies anew · 重新锁定依赖版本
 	@$(PY) -m uv --version >/dev/null 2>&1 || $(PY) -m pip install --disable-pip-version-check --quiet uv
-	@$(call pin,requirements.txt,--extra notebook --extra fast --extra parallel)
-	@$(call pin,requirements-dev.txt,--extra notebook --extra fast --extra parallel --extra book --extra test -c requirements.txt)
+	@$(call pin,requirements.txt,--extra notebook)
+	@$(call pin,requirements-dev.txt,--extra notebook --extra book --extra test -c requirements.txt)
 
 define pin
 mkdir -p _build; { echo "# Pinned by \`make lock\` from the ranges in pyproject.toml: do not edit by hand."; \

@@ -429,7 +429,9 @@ def machine() -> dict[str, str]:
     info = Path("/proc/cpuinfo")
     if info.exists():
         models = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+            line.split(":", 1)[1].strip()
+            for line in info.read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
         ]
         cpu = models[0] if models else cpu
     found = {
@@ -468,17 +470,19 @@ def asked(doc: str, results: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def report(rows: list[Row], options: argparse.Namespace, script: str, results: str) -> None:
-    """Print the table, and write what was asked for."""
+def report(rows: list[Row], options: argparse.Namespace, script: str, results: str, more: str = "") -> None:
+    """Print the table and what else is to be said, and write what was asked for."""
     where = machine()
-    print(table(rows))
+    print(table(rows) + more)
     if options.json:
-        options.json.write_text(json.dumps({"machine": where, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
+        options.json.write_text(
+            json.dumps({"machine": where, "rows": [asdict(r) for r in rows]}, indent=1) + "\n", encoding="utf-8"
+        )
     if options.write:
         facts = ", ".join(f"{name} {value}" for name, value in where.items())
         (HERE / results).write_text(
             f"# Results of `benchmarks/{script}`\n\nThe peer's time over ours, in turns in one run: above 1, "
-            f"ours is faster. Median, and the range over the repeats.\n\nMachine: {facts}.\n\n{table(rows)}\n",
+            f"ours is faster. Median, and the range over the repeats.\n\nMachine: {facts}.\n\n{table(rows)}\n{more}",
             encoding="utf-8",
         )
 

@@ -488,7 +488,7 @@ def _why(sandbox: Sandbox) -> str:
             "See exercises/README.md"
         )
     setting = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-    if setting.exists() and setting.read_text().strip() == "1":
+    if setting.exists() and setting.read_text(encoding="utf-8").strip() == "1":
         return message + (
             "This system (Ubuntu 24.04 on) allows user namespaces only to programs with an AppArmor profile.\n"
             "Install bubblewrap's:  sudo apt install apparmor-profiles && sudo ln -s "

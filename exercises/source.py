@@ -26,6 +26,7 @@ from optlib import checks, plain
 HERE = Path(__file__).parent
 BOOK = HERE.parent / "book"
 sys.path.append(str(BOOK / "_ext"))
+import setup_cell  # noqa: E402
 from cells import halves, language_of, tags_of, text_of  # noqa: E402
 from views import SEPARATOR  # noqa: E402
 
@@ -252,7 +253,7 @@ class Assignment:
             if (told is not None and told not in shown) or ("rubric" in tags_of(cell) and not solved):
                 continue
             cells.append(self._cell(copy.deepcopy(cell), language, solved))
-        cells.insert(1, self._first(language))
+        cells[1:1] = [_install(), self._first(language)]
         cells.append(_code("progress", "check.progress()", locked=True))
         metadata = {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -423,6 +424,13 @@ def _cut(text: str, language: str) -> str:
         pair = match and halves(match.group(2))
         kept.append(match.group(1) + pair[0 if language == "en" else 1] if match and pair else line)
     return "\n".join(line for line in kept if not re.match(r"^\([^()\s]+\)=\s*$", line)).replace(SEPARATOR + "\n", "\n")
+
+
+def _install() -> dict:
+    """The cell that every notebook begins with; the marking leaves it out, as it does all cells that we gave."""
+    cell = _code(setup_cell.NAME, setup_cell.source(), locked=True)
+    cell["metadata"]["jupyter"] = setup_cell.METADATA["jupyter"]
+    return cell
 
 
 def _code(name: str, source: str, locked: bool) -> dict:

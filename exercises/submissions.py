@@ -91,7 +91,7 @@ class Submission:
         from exercises.source import nbgrader, tags_of
 
         ours = {nbgrader(cell).get("grade_id") for cell in assignment.cells if "given" in tags_of(cell)}
-        ours |= {"setup", "progress"} | {f"{name}-check" for name in assignment.tasks}
+        ours |= {"install", "setup", "progress"} | {f"{name}-check" for name in assignment.tasks}
         ours.discard(None)
         own = [c["source"] for c in self.cells if c["kind"] == "code" and not ({c["grade_id"], c["id"]} & ours)]
         answer = self.answers(task, assignment)

@@ -82,7 +82,7 @@ class Hosts:
 def device(name: str) -> int:
     """A TUN device in a namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
-    with open(f"/run/netns/{name}") as space:
+    with open(f"/run/netns/{name}", "rb") as space:
         if libc.setns(space.fileno(), CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), f"cannot enter {name}")
     fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)

@@ -9,6 +9,7 @@ import address
 import pytest
 import yaml
 from address import Address, read, stale
+from notebooks import all_notebooks
 
 ROOT = Path(__file__).parents[1]
 GITHUB = Address("https://github.com/Ann/hills", "main")
@@ -158,7 +159,8 @@ def test_the_address_is_written_in_one_place():
     here = read(environment={})
     words = [form.encode() for form in (here.name, here.site) if form]
     holding = {p.relative_to(ROOT).as_posix() for p in tracked() if any(word in p.read_bytes() for word in words)}
-    assert holding == {"_config.yml", *address.REPEATING}
+    notebooks = {path.relative_to(ROOT).as_posix() for path in all_notebooks()}  # see setup_cell
+    assert holding == {"_config.yml", *address.REPEATING, *notebooks}
 
 
 def test_the_files_that_repeat_the_address_repeat_this_one():

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import yaml
 from browser import need
-from pages import LAPTOP, PHONE, SITE
 from bs4 import BeautifulSoup
 from course import CURVATURE, chapters, ground, news, walk
 from cover import COVER, draw
 from notebooks import frames
+from pages import LAPTOP, PHONE, SITE
 from passages import check_passages, glossary
 from views import TAGS, VIEWS
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 from browser import need
-from pages import PHONE, SITE
 from bs4 import BeautifulSoup
 from cells import read, text_of
 from course import chapters
+from pages import PHONE, SITE
 from passages import glossary, words_of
 from terms import uses
 from views import TAGS, VIEWS

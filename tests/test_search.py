@@ -418,8 +418,9 @@ def test_an_index_that_does_not_load_is_said(chrome, address):
 @pytest.mark.parametrize("view", VIEWS)
 def test_everyone_can_use_it(visit, view, size, scheme):
     axe = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-    check = """async () => (await axe.run("article", { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }))
-      .violations.map((found) => `${found.id}: ${found.nodes.map((node) => node.html).slice(0, 3)}`)"""
+    check = """async () =>
+      (await axe.run("article", { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] })).violations
+        .map((found) => `${found.id}: ${found.nodes.map((node) => node.html).slice(0, 3)}`)"""
     page = visit(f"{view}/search.html?q=Adam", size, color_scheme=scheme)
     page.evaluate(axe)
     for query in ("Adam", "nestrov", ""):

@@ -19,6 +19,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import wheels
 import yaml
 from address import Address
 from address import read as read_address
@@ -216,6 +217,8 @@ def build(source: Path, config: Path, toc: Path, out: Path, views: list[View], z
         offer(each.view, source, out / each.view.name)
         if (source / "students.md").exists():
             hand_out(each.view, out / each.view.name / "exercises")
+    if (source / "run.md").exists():
+        wheels.make(out)
     publish(source, out, views, names, moved, address, zipped)
     (out / ".nojekyll").touch()
     print(f"Built in {time.monotonic() - started:.0f} s.")

@@ -1,9 +1,11 @@
-"""Sphinx extension: what pages show from data. Glossary, coverage."""
+"""Sphinx extension: what pages show from data. Glossary, coverage, the library as a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import wheels
 import yaml
 from bilingual import Passage, current_view
 from docutils import nodes
@@ -104,7 +106,13 @@ class CoverageOfSources(FromData):
         return nodes.paragraph("", "", reference)
 
 
+def wheel_role(role: str, raw: str, text: str, *rest: Any, **options: Any) -> tuple[list[nodes.Node], list]:
+    """``{wheel}`FILE` ``: a link to the library's wheel, which lies beside the views; FILE stands for its name."""
+    return [nodes.reference(raw, text.replace("FILE", wheels.name()), refuri=f"../{wheels.name()}")], []
+
+
 def setup(app: Sphinx) -> dict:
+    app.add_role("wheel", wheel_role)
     app.add_directive("glossary-of-terms", GlossaryOfTerms)
     app.add_directive("coverage-of-sources", CoverageOfSources)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

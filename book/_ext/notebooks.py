@@ -21,6 +21,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 from cells import dumps, read, tags_of, write
+from setup_cell import put
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What a kernel is started with, so that sums are added in one order. Whoever re-runs a notebook needs the same.
@@ -52,7 +53,7 @@ def execute(path: Path, timeout: int = 300) -> nbformat.NotebookNode:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    notebook = read(path)
+    notebook = put(read(path))
     running = "none yet"
 
     def starts(cell: nbformat.NotebookNode, cell_index: int) -> None:
@@ -153,9 +154,10 @@ def clean(output: nbformat.NotebookNode, cell: nbformat.NotebookNode) -> nbforma
 def in_stored_form(path: Path) -> bool:
     """Whether a notebook is stored as this command stores it, every cell run; nothing is executed.
 
+    The first code cell, which installs optlib, is part of that form.
     nbval does not compare the outputs of a cell without an execution count, so this must hold for all of them.
     """
-    return dumps(normalise(copy.deepcopy(read(path)), path.name)) == path.read_text(encoding="utf-8")
+    return dumps(normalise(put(copy.deepcopy(read(path))), path.name)) == path.read_text(encoding="utf-8")
 
 
 def keep_pictures(old: nbformat.NotebookNode, new: nbformat.NotebookNode) -> None:
@@ -202,7 +204,8 @@ def refresh(path: Path, *, check: bool, pictures: bool) -> str:
         return "written" if write(path, new) else "unchanged"
     if dumps(new) == path.read_text(encoding="utf-8"):
         return "unchanged"
-    stale = [where(k, a) for k, (a, b) in enumerate(zip(new.cells, old.cells, strict=True)) if a != b]
+    before = {cell.id: cell for cell in old.cells}
+    stale = [where(k, cell) for k, cell in enumerate(new.cells) if cell != before.get(cell.id)]
     return f"would change: {', '.join(stale) or 'its layout'}"
 
 

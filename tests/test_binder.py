@@ -1,0 +1,150 @@
+"""Binder: what repo2docker makes of the files here, and an environment from exactly those files at work."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import psutil
+import pytest
+from browser import need
+from cells import read, tags_of
+from fresh import CLEAN, ROOT, copy, environment, run
+from lab import Jupyter, Meter
+from notebooks import all_notebooks
+from packaging.requirements import Requirement
+
+VERSION = (ROOT / "runtime.txt").read_text(encoding="utf-8").strip().removeprefix("python-")
+
+
+# --- the image --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dockerfile(tmp_path_factory):
+    """What `repo2docker --no-build` prints. It needs no Docker for that, and here finds none."""
+    folder = copy(tmp_path_factory.mktemp("binder"))
+    nowhere = {**CLEAN, "DOCKER_HOST": "tcp://127.0.0.1:1", "PYTHONWARNINGS": "ignore"}
+    command = [
+        sys.executable,
+        "-m",
+        "repo2docker",
+        "--no-build",
+        "--debug",
+        "--user-id",
+        "1000",
+        "--user-name",
+        "reader",
+    ]
+    done = subprocess.run([*command, "."], cwd=folder, env=nowhere, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_repo2docker_takes_the_python_that_runtime_names(dockerfile):
+    assert f"Building conda environment for python={VERSION}" in dockerfile.stderr
+    assert "version unspecified" not in dockerfile.stderr
+    assert f"environment.py-{VERSION}".replace("-", "-2d").replace(".", "-2e") in dockerfile.stdout
+
+
+def test_repo2docker_installs_the_pins_then_optlib_then_runs_postbuild(dockerfile):
+    """pyproject.toml makes the repository a package, so `pip install .` comes of itself, after the pins it builds on;
+    postBuild then puts the reader's own copy in its place."""
+    steps = re.findall(r"^RUN (.+)$", dockerfile.stdout, re.M)
+    pip = "${KERNEL_PYTHON_PREFIX}/bin/pip install --no-cache-dir"
+    ours = [step for step in steps if "pip install" in step or "postBuild" in step]
+    assert ours == [f'{pip} -r "requirements.txt"', f"{pip} .", "chmod +x postBuild", "./postBuild"]
+    assert "ENTRYPOINT" in dockerfile.stdout
+
+
+def test_no_other_file_says_what_binder_installs():
+    other = ("environment.yml", "Pipfile", "setup.py", "apt.txt", "Dockerfile", "binder", ".binder", "start")
+    assert [name for name in other if (ROOT / name).exists()] == []
+
+
+def test_every_pin_is_asked_for():
+    """Nothing is installed that no one needs: each pin names its users, up to what pyproject.toml asks for."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()[1:]
+    wanted: dict[str, set[str]] = {}
+    name = ""
+    for line in lines:
+        if not line.startswith(" "):
+            name = Requirement(line).name
+            wanted.setdefault(name, set())
+        else:
+            wanted[name].add(line.strip().removeprefix("# via").strip(" #").split(" ")[0])
+    roots = {name for name, users in wanted.items() if "optlib" in users}
+    assert roots == {
+        "anywidget", "distributed", "ipykernel", "ipywidgets", "jupyterlab", "matplotlib", "numba", "numpy", "pillow",
+    }  # fmt: skip
+    lost = {name: users for name, users in wanted.items() if not users - {""} <= {*wanted, "optlib"}}
+    assert lost == {}
+    assert all(users - {""} for users in wanted.values())
+
+
+# --- the environment at work ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A copy of the repository with the environment that Binder would make of it, in `.venv`; a minute or more."""
+    need(sys.version.startswith(VERSION), f"Binder has Python {VERSION}: run this test with it")
+    need(shutil.which("bash"), "postBuild is a script for bash")
+    folder = copy(tmp_path_factory.mktemp("repository"))
+    python = environment(folder / ".venv")
+    path = {**CLEAN, "PATH": os.pathsep.join([str(python.parent), CLEAN["PATH"]])}
+    run([python, "-m", "pip", "install", "--quiet", "--no-cache-dir", "-r", "requirements.txt"], folder, env=path)
+    run(["bash", "./postBuild"], folder, env=path)
+    yield folder, python
+    shutil.rmtree(folder / ".venv", ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def jupyter(repository, tmp_path_factory):
+    folder, python = repository
+    home = tmp_path_factory.mktemp("home")
+    server = Jupyter(python, folder, home)
+    yield server
+    server.close()
+
+
+def printed(outputs: list[dict]) -> str:
+    """What a cell wrote, as a reader sees it; the live view and the stored one differ in widgets alone."""
+    return "".join(
+        "".join(out["text"]) if "text" in out else "".join(out.get("data", {}).get("text/markdown", ""))
+        for out in outputs
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.name)
+def test_every_notebook_runs_in_jupyterlab_within_two_gigabytes(jupyter, path, record_property):
+    stored = {cell.id: cell for cell in read(path).cells if cell.cell_type == "code"}
+    meter = Meter(psutil.Process(jupyter.process.pid))
+    meter.start()
+    try:
+        outputs = jupyter.execute(f"book/{path.name}")
+    finally:
+        meter.done.set()
+        meter.join()
+        print(f"{path.name}: {meter.peak / 2**20:.0f} MiB at most")
+        record_property("MiB", round(meter.peak / 2**20))
+        assert not meter.over, f"{path.name} needs more than 2 GiB: {meter.peak / 2**20:.0f} MiB when it was stopped"
+    assert outputs.keys() == stored.keys()
+    for name, found in outputs.items():
+        errors = [out for out in found if out["kind"] == "error"]
+        if "raises-exception" in tags_of(stored[name]):
+            assert errors
+            continue
+        assert not errors, f"{path.name}, {name}: {errors[0]['ename']}: {errors[0]['evalue']}"
+        assert [out["text"] for out in found if out.get("name") == "stderr"] == [], f"{path.name}, {name} complains"
+        assert printed(found) == printed(stored[name].outputs), f"{path.name}, {name} prints something else"
+    assert any(
+        "application/vnd.jupyter.widget-view+json" in out.get("data", {}) for f in outputs.values() for out in f
+    ) == (any("Explorer(" in cell.source or "Controls(" in cell.source for cell in stored.values())), (
+        "a live control is more than its picture"
+    )

@@ -1,0 +1,131 @@
+"""The first code cell: one text everywhere, silent where optlib is, honest where it cannot help."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import setup_cell
+import wheels
+from address import Address
+from cells import read, tags_of
+from fresh import CLEAN, environment, run
+from grading import assignment, cell, submission
+from notebooks import all_notebooks
+
+from exercises.source import known
+
+HERE = setup_cell.source()
+
+
+@pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.name)
+def test_a_chapter_has_it_once_and_first(path):
+    code = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    assert code[0].source == HERE, "run `python book/_ext/setup_cell.py`"
+    assert [cell.source for cell in code].count(HERE) == [cell.id for cell in code].count("install") == 1
+    assert code[0].outputs == []
+    assert tags_of(code[0]) == ["remove-cell"]
+
+
+@pytest.mark.parametrize("name", known())
+def test_an_assignment_has_it_before_its_examples(name):
+    for made in (assignment(name).student("both"), assignment(name).solution("zh"), assignment(name).for_nbgrader()):
+        code = [cell for cell in made["cells"] if cell["cell_type"] == "code"]
+        assert [cell["id"] for cell in code[:2]] == ["install", "setup"]
+        assert code[0]["source"] == HERE
+        assert code[0]["metadata"]["nbgrader"]["locked"]
+        assert [cell["source"] for cell in code].count(HERE) == 1
+
+
+def test_it_is_short_and_follows_the_address():
+    assert sum(bool(line.strip()) for line in HERE.splitlines()) <= 15
+    other = setup_cell.source(Address("https://gitee.com/ann/hills", "master", served="https://hills.example.cn/"))
+    assert "git+https://gitee.com/ann/hills@master" in other
+    assert "https://hills.example.cn/both/run.html" in other
+    assert "github" not in other
+
+
+def test_only_notebooks_that_use_optlib_get_it():
+    plain = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import numpy")])
+    assert len(setup_cell.put(plain).cells) == 1
+    using = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("# A"), nbformat.v4.new_code_cell("from optlib import rules")]
+    )
+    once = [cell.source for cell in setup_cell.put(using).cells]
+    assert once == ["# A", HERE, "from optlib import rules"]
+    assert [cell.source for cell in setup_cell.put(using).cells] == once
+
+
+def test_where_optlib_is_it_does_nothing(tmp_path):
+    (tmp_path / wheels.name()).touch()  # not even with a wheel beside it
+    guard = "import subprocess\ndef no(*a, **k): raise AssertionError('it started something')\nsubprocess.run = no\n"
+    done = subprocess.run(
+        [sys.executable, "-c", guard + HERE], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(setup_cell.ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """The Python of an environment with pip alone, and a folder as a site's `notebooks` is, two below the wheel."""
+    folder = tmp_path_factory.mktemp("bare")
+    place = folder / "site" / "en" / "notebooks"
+    place.mkdir(parents=True)
+    made = wheels.make(folder / "site")
+    assert made.name == wheels.name()
+    return environment(folder / "venv"), place
+
+
+def test_without_a_network_it_says_what_to_do_in_both_languages(bare):
+    python, folder = bare
+    done = subprocess.run(
+        [python, "-c", HERE], cwd=folder, capture_output=True, encoding="utf-8",
+        env={**CLEAN, "PYTHONUTF8": "1", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout == f"Installing · 正在安装 ./../../{wheels.name()}[chapters]\n"
+    assert "No matching distribution found" in done.stderr, "pip's own words come first, and its settings are obeyed"
+    last = done.stderr.strip().splitlines()[-3:]
+    assert last[0].startswith("It needs Python 3.11+ and a network")
+    assert last[1].startswith("需要 Python 3.11+ 和网络")
+    assert last[2].startswith("optlib-*.whl: https://")
+
+
+def test_a_wheel_beside_the_notebook_is_installed(bare):
+    """With its dependencies left out (pip is told so by its configuration), which takes no network."""
+    python, folder = bare
+    shutil.copy(folder.parents[1] / wheels.name(), folder)
+    settings = folder / "pip.conf"
+    settings.write_text("[install]\nno-deps = true\nno-index = true\n", encoding="utf-8")
+    after = HERE + "\nprint(importlib.util.find_spec('optlib').origin)"
+    said = run([python, "-c", after], folder, env={**CLEAN, "PYTHONUTF8": "1", "PIP_CONFIG_FILE": str(settings)})
+    first, second = said.splitlines()
+    assert first == f"Installing · 正在安装 ./{wheels.name()}[chapters]"
+    assert str(python.parents[1]) in second
+    assert run([python, "-c", HERE], folder) == "", "the second time it is there"
+
+
+def test_the_wheel_is_made_the_same_twice_and_holds_what_optlib_needs(tmp_path):
+    import zipfile
+
+    made = wheels.make(tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "optlib-0.0.1-py3-none-any.whl").touch()
+    assert made.read_bytes() == wheels.make(tmp_path / "two").read_bytes()
+    assert [path.name for path in (tmp_path / "two").iterdir()] == [wheels.name()]
+    names = set(zipfile.ZipFile(made).namelist())
+    assert {"optlib/_files/digits.npz", "optlib/widget/explorer.js", "optlib/widget/explorer.css"} <= names
+    source = {p.relative_to(wheels.ROOT).as_posix() for p in (wheels.ROOT / "optlib").rglob("*.py")}
+    assert source == {name for name in names if name.endswith(".py")}
+
+
+def test_the_marking_never_runs_it():
+    """Whatever a student writes into that cell: it is ours, and nothing in it counts or costs."""
+    whole = assignment(known()[0])
+    task = next(task for task in whole.tasks.values() if not task.by_hand)
+    ours = {**cell("raise SystemExit('from the first cell')", "install"), "id": "install"}
+    handed = submission(ours, cell("helper = 1"), cell(task.solved, task.name))
+    assert handed.everything(whole, task) == ["helper = 1", task.solved]
