@@ -67,9 +67,9 @@ def prose(passage: Passage) -> Iterator[nodes.Text]:
     """The texts of a passage in which a term may become a link."""
     for text in list(passage.findall(nodes.Text)):
         node = text.parent
-        while node is not passage and not (isinstance(node, KEEP_OUT) or type(node).__name__ in SUMMARIES):
+        while node is not None and not (isinstance(node, KEEP_OUT) or type(node).__name__ in SUMMARIES):
             node = node.parent
-        if node is passage:
+        if node is None:
             yield text
 
 
