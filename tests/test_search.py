@@ -212,7 +212,9 @@ def test_only_a_like_heading_is_ranked_before_a_heading(searches, view):
             places = anchors(heading, f"{name}.html")
             shown = searches[view].evaluate(RANKED, text)
             before = [shown[i] for i in range(next(i for i, (hit, _) in enumerate(shown) if hit in places))]
-            alike = re.findall(f"[{HAN}]{{2,}}|[A-Za-z]{{4}}", text.lower())  # words in any form: by their first letters
+            alike = re.findall(
+                f"[{HAN}]{{2,}}|[A-Za-z]{{4}}", text.lower()
+            )  # words in any form: by their first letters
             others = [hit for hit, title in before if not any(word in title.lower() for word in alike)]
             assert others == [], f"{text}: these are ranked before {places}"
 
