@@ -134,6 +134,7 @@ class Reader:
     def __init__(self, chrome, base, **options):
         self.base, self.troubles = base, []
         self.context = chrome.new_context(locale="en-GB", reduced_motion="reduce", accept_downloads=True, **options)
+        self.context.set_default_timeout(120_000)  # a busy machine is no error
         self.tab = self.context.new_page()
         self.tab.on("pageerror", lambda error: self.troubles.append(str(error)))
         self.tab.on("console", lambda message: message.type == "error" and self.troubles.append(message.text))

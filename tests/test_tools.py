@@ -212,9 +212,16 @@ def test_the_footer_names_version_and_language(view):
 COPIED = "() => window.copied"
 
 
+def patient(chrome, **options):
+    """A browser's context that waits as long as a busy machine needs."""
+    context = chrome.new_context(**options)
+    context.set_default_timeout(120_000)
+    return context
+
+
 @pytest.mark.parametrize(("view", "words"), [("en", "Copied"), ("zh", "已复制")])
 def test_a_reference_is_copied_by_keyboard(chrome, view, words):
-    context = chrome.new_context()
+    context = patient(chrome)
     tab = context.new_page()
     tab.add_init_script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
     tab.goto((SITE / view / "03-momentum.html").as_uri())
@@ -232,7 +239,7 @@ def test_a_reference_is_copied_by_keyboard(chrome, view, words):
 
 
 def test_where_nothing_may_be_copied_the_text_is_selected(chrome):
-    context = chrome.new_context()
+    context = patient(chrome)
     tab = context.new_page()
     tab.add_init_script("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
     tab.goto((SITE / "en" / "03-momentum.html").as_uri())
@@ -245,7 +252,7 @@ def test_where_nothing_may_be_copied_the_text_is_selected(chrome):
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_without_scripts_the_tools_are_whole(chrome, view):
-    context = chrome.new_context(java_script_enabled=False)
+    context = patient(chrome, java_script_enabled=False)
     tab = context.new_page()
     tab.goto((SITE / view / "03-momentum.html").as_uri())
     for part, inside in ((".cite", "pre"), (".suggest", "ul ul a")):
@@ -259,7 +266,7 @@ def test_without_scripts_the_tools_are_whole(chrome, view):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing_in_the_tools(chrome, view, scheme):
-    context = chrome.new_context(color_scheme=scheme, reduced_motion="reduce")
+    context = patient(chrome, color_scheme=scheme, reduced_motion="reduce")
     for path, place in ((f"{view}/03-momentum.html", ".launch, .page-tools, .site-stamp"), ("404.html", "body")):
         tab = context.new_page()
         tab.goto((SITE / path).as_uri())
@@ -276,10 +283,11 @@ def test_axe_finds_nothing_in_the_tools(chrome, view, scheme):
 
 
 def test_on_paper_a_page_tells_how_to_cite_it_and_no_more(chrome):
-    tab = chrome.new_page()
+    context = patient(chrome)
+    tab = context.new_page()
     tab.goto((SITE / "en" / "03-momentum.html").as_uri())
     tab.emulate_media(media="print")
     seen = "(nodes) => nodes.filter((node) => node.checkVisibility({contentVisibilityAuto: true})).length"
     assert tab.eval_on_selector_all(".launch, .take-away, .suggest, .site-stamp, .cite pre, .cite button", seen) == 0
     assert tab.eval_on_selector_all(".cite .reference-text", seen) == 1
-    tab.close()
+    context.close()
