@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,12 @@ def test_the_library_holds_with_each_python_that_is_here(version, tmp_path):
     run([own, "-m", "nbclient.cli", "book/conventions.ipynb", "--output", "done"], folder)
     assert json.loads((folder / "book" / "done.ipynb").read_text(encoding="utf-8"))["cells"]
     shutil.rmtree(folder / ".venv")
+
+
+def test_no_module_of_the_book_has_the_name_of_an_installed_one():
+    """Which of the two is imported would depend on who asks first."""
+    ours = {path.stem for path in (ROOT / "book" / "_ext").glob("*.py")} | {
+        path.stem for path in ROOT.glob("tests/*.py")
+    }
+    found = {name for name in packages_distributions() if name in ours}
+    assert found | (ours & set(sys.stdlib_module_names)) == set()
