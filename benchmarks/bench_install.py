@@ -100,8 +100,8 @@ def main() -> int:
         lines = [f"| {name} | {size / 1e6:,.1f} |" for name, size in largest]
         rest = total[0] - sum(size for _, size in largest)
         lines.append(f"| {len(held[0]) - len(largest)} others | {rest / 1e6:,.1f} |")
-        more = "\n\nThe ten largest packages, in MB:\n\n| package | MB |\n|---|---:|\n" + "\n".join(lines) + "\n"
-    report(rows, options, "bench_install.py", "RESULTS-INSTALL.md", more)
+        notes = "The ten largest packages, in MB:\n\n| package | MB |\n|---|---:|\n" + "\n".join(lines) + "\n"
+    report(rows, options, "bench_install.py", "RESULTS-INSTALL.md", notes)
     return 0
 
 

@@ -213,9 +213,9 @@ class Optimizer:
 
     def _check_state(self, state: State, theta: NDArray) -> None:
         names = {*self.memory, "t"}
-        if state.keys() != names:
+        if not isinstance(state, Mapping) or state.keys() != names:
             raise ValueError(
-                f"this state holds {_listed(state)}, but {_name(self.rule)} keeps {_listed(names)}: "
+                f"this state holds {_listed(state or ())}, but {_name(self.rule)} keeps {_listed(names)}: "
                 "it comes from another optimizer. Start with optimizer.init(theta)"
             )
         for name in self.memory:
@@ -225,6 +225,13 @@ class Optimizer:
                     f"memory {name!r} has shape {np.shape(state[name])}, but {shape} belongs to theta's {theta.shape}: "
                     "the state belongs to another problem. Start with optimizer.init(theta)"
                 )
+            if np.asarray(state[name]).dtype.kind != "f":
+                raise TypeError(
+                    f"memory {name!r} holds {np.asarray(state[name]).dtype} values: a memory is an array of floats"
+                )
+        t = np.asarray(state["t"])
+        if t.ndim or t.dtype.kind not in "iuf" or not t >= 0 or t % 1:
+            raise ValueError(f"t={state['t']!r} in the state is no count of updates: a whole number, 0 or more")
 
 
 def run(
@@ -312,6 +319,8 @@ def descend(
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
         raise ValueError(f"steps is {steps!r}: it must be a whole number, 0 or more")
     theta = _point(theta)
+    if strict:
+        _finite(theta, "start", 0)
     if engine != "numpy":
         return _compiled(engine, optimizer, oracle, theta, steps, strict)
     path = np.empty((steps + 1, *theta.shape), theta.dtype)
@@ -383,7 +392,8 @@ def _compiled(engine: str, optimizer: Optimizer, oracle: Oracle, theta: NDArray,
     # by name, since the compiler's room stands above this one and is wanted only here
     compiler = importlib.import_module(".compile", __package__)
     surface = getattr(oracle, "__self__", None)
-    if isinstance(surface, Surface) and getattr(oracle, "__name__", "") == "grad":
+    whole = isinstance(surface, Surface) and getattr(oracle, "__name__", "") == "grad" and theta.dtype == np.float64
+    if whole:  # in single precision the gradient is asked for step by step, and rounded as NumPy rounds it
         return compiler.walk(optimizer, surface, theta, steps, strict=strict)
     if compiler.trains(oracle):
         path = np.empty((steps + 1, *theta.shape), theta.dtype)
@@ -442,11 +452,13 @@ def _unknown(rule: Callable, name: str, defaults: dict[str, Any]) -> str:
 
 def _checked(rule: Callable, name: str, value: Any, when: str = "") -> Any:
     """The value as a float (or an array of floats) if it lies in the name's range."""
+    low, high, closed = rules.RANGES.get(name, (-np.inf, np.inf, False))
+    if type(value) is float and (low <= value < high or (closed and value == high)):
+        return value  # what a schedule gives at every step, without arrays
     try:
         array = _floats(value)
     except (TypeError, ValueError):
         raise TypeError(f"{_name(rule)}: {name}={value!r}{when} is no number") from None
-    low, high, closed = rules.RANGES.get(name, (-np.inf, np.inf, False))
     inside = (array >= low) & ((array <= high) if closed else (array < high))
     if not inside.all():
         allowed = f"[{low:g}, {high:g}{']' if closed else ')'}"
@@ -502,7 +514,12 @@ def _point(theta: ArrayLike) -> NDArray:
 
 
 def _gradient(g: ArrayLike, theta: NDArray, step: int, strict: bool = True) -> NDArray:
-    g = np.asarray(g, dtype=theta.dtype)
+    g = np.asarray(g)
+    if g.dtype != theta.dtype:
+        try:
+            g = g.astype(theta.dtype, casting="unsafe" if g.dtype.kind in "iufO" else "safe")
+        except (TypeError, ValueError):
+            raise TypeError(f"the gradient holds {g.dtype} values at step {step}: an oracle returns numbers") from None
     if g.shape != theta.shape:
         raise ValueError(
             f"the gradient has shape {g.shape}, but theta has shape {theta.shape} (at step {step}): "

@@ -267,16 +267,12 @@ def joined(*pieces: tuple[Schedule | float, float]) -> Schedule:
     """
     if not pieces:
         raise ValueError("joined needs at least one (schedule, length) pair")
-
-    def schedule(t: int) -> float:
-        for piece, length in pieces[:-1]:
-            if t < length:
-                return piece(t) if callable(piece) else piece
-            t -= int(length)
-        last = pieces[-1][0]
-        return last(t) if callable(last) else last
-
-    return schedule
+    (first, length), *rest = pieces
+    now = first if callable(first) else constant(first)
+    if not rest:
+        return now
+    then, spent = joined(*rest), int(length) if isfinite(length) else 0
+    return lambda t: now(t) if t < length else then(t - spent)
 
 
 # --- what looks at the loss -----------------------------------------------------------------------

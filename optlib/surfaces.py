@@ -10,7 +10,7 @@ array([-2.,  0.])
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -47,9 +47,17 @@ class Surface:
     minima: tuple[tuple[float, ...], ...] = ()
     source: str = ""
     constants: MappingProxyType[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    _numbers: dict[str, float] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_numbers", dict(self.constants))  # a dict is unpacked faster than its proxy
+
+    def __hash__(self) -> int:  # constants are looked up by name, and cannot be hashed
+        return hash((self.name, self.value, self.gradient))
 
     def __reduce__(self) -> tuple:  # so that one can be sent to a worker: a mapping proxy cannot
-        return _made, ({**self.__dict__, "constants": dict(self.constants)},)
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        return _made, ({**given, "constants": self._numbers},)
 
     @property
     def dim(self) -> int:
@@ -61,10 +69,12 @@ class Surface:
 
     def grad(self, theta: ArrayLike) -> NDArray:
         """Gradient at points of shape (..., d), of the same shape."""
-        theta = self._points(theta)
+        if type(theta) is not np.ndarray or theta.shape != (len(self.domain),):
+            theta = self._points(theta)
         if theta.ndim == 1:  # one point: numbers are faster than arrays of none, Python's faster than NumPy's
-            numbers = theta.tolist() if theta.dtype == np.float64 else theta
-            return np.array(self.gradient(*numbers, **self.constants), dtype=theta.dtype)
+            dtype = theta.dtype
+            numbers = theta.tolist() if dtype == np.float64 else theta
+            return np.array(self.gradient(*numbers, **self._numbers), dtype=dtype)
         g = np.empty_like(theta)
         for i, partial in enumerate(self.gradient(*np.moveaxis(theta, -1, 0), **self.constants)):
             g[..., i] = partial

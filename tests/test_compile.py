@@ -1,5 +1,6 @@
 """Compiled rules give NumPy's numbers: kernels to the last bit, descents to 1e-12, on every rule and surface."""
 
+import inspect
 import subprocess
 import sys
 
@@ -68,9 +69,12 @@ def test_inexact_kernel_moves_the_last_bit_only(rule):
 
 
 def test_a_schedule_out_of_range_is_named_with_its_step():
-    optimizer = Optimizer(rules.sgd, lr=lambda t: 0.25 - 0.1 * t)
-    with pytest.raises(ValueError, match=r"lr=-0\.0\d+ at t=3 is out of range"):
-        descend(optimizer, surfaces.bowl.grad, [1.0, 1.0], 6, engine="numba")
+    for lr in (lambda t: 0.25 - 0.1 * t, schedules.polynomial(0.25, 6, end=-0.35)):
+        for engine in ("numpy", "numba"):
+            with pytest.raises(ValueError, match=r"lr=-0\.0\d+ at t=3 is out of range"):
+                descend(Optimizer(rules.sgd, lr=lr), surfaces.bowl.grad, [1.0, 1.0], 6, engine=engine)
+            with pytest.raises(TypeError, match="starts its rate at lr, so lr must be a number"):
+                descend(Optimizer(rules.delta_bar_delta, lr=lr), surfaces.bowl.grad, [1.0, 1.0], 6, engine=engine)
 
 
 def test_kernel_in_two_threads_and_with_a_schedule():
@@ -94,8 +98,20 @@ def test_kernel_refuses_what_does_not_fit():
         step(theta, np.ones(4, np.float32), state)
     with pytest.raises(ValueError, match=r"g is a float64 array of shape \(3,\)"):
         step(theta, np.ones(3), state)
+    with pytest.raises(ValueError, match=r"g is \[1\.0, 1\.0\]; this kernel needs"):
+        step(theta, [1.0, 1.0], state)
+    with pytest.raises(NotFinite, match="the gradient is not finite at step 1"):
+        step(theta, np.array([1.0, 1.0, np.inf, 1.0]), state)
+    with pytest.raises(ValueError, match="it comes from another optimizer"):
+        step(theta, np.ones(4), Optimizer(rules.momentum).init(theta))
+    with pytest.raises(ValueError, match="theta is not contiguous, or may not be written to"):
+        step(np.ones(8)[::2], np.ones(4), state)
     np.testing.assert_array_equal(theta, 1.0)
     assert int(state["t"]) == 0
+    with pytest.raises(CannotCompile, match="lr is an array"):
+        compile.kernel(Optimizer(rules.sgd, lr=np.ones(4)))
+    with pytest.raises(ValueError, match="threads=0: it must be a whole number, 1 or more"):
+        compile.kernel(optimizer, threads=0)
     with pytest.raises(TypeError, match="float64 and float32"):
         compile.kernel(optimizer, dtype=np.int64)
     with pytest.raises(CannotCompile, match="sees whole vectors"):
@@ -146,6 +162,72 @@ def test_schedule_noise_and_clipping_in_the_compiled_loop():
         compile.walk(optimizer, f, f.start, 60, noise=noise[:3])
 
 
+SCHEDULES = {
+    "constant": schedules.constant(0.1),
+    "inverse_time": schedules.inverse_time(0.1, 0.01),
+    "search_then_converge": schedules.search_then_converge(0.1, 50.0),
+    "step": schedules.step(0.1, 0.7, 30),
+    "exponential": schedules.exponential(0.1, 0.99),
+    "polynomial": schedules.polynomial(0.1, 80, end=0.001, power=1.7),
+    "robbins_monro": schedules.robbins_monro(0.1, 0.6),
+    "cosine": schedules.cosine(0.1, 80, low=1e-3),
+    "warm_restarts": schedules.warm_restarts(0.1, 20),
+    "warm_restarts, longer": schedules.warm_restarts(0.1, 10, factor=2),
+    "triangular": schedules.triangular(1e-3, 0.1, 17),
+    "triangular2": schedules.triangular2(1e-3, 0.1, 17),
+    "exp_range": schedules.exp_range(1e-3, 0.1, 17, 0.99),
+    "one_cycle": schedules.one_cycle(0.1, 90),
+    "warm_up": schedules.warm_up(schedules.cosine(0.1, 80), 20),
+    "inverse_sqrt": schedules.inverse_sqrt(0.1, 20),
+    "warm_up_stable_decay": schedules.warm_up_stable_decay(0.1, 90, warm=20, decay=50),
+    "joined": schedules.joined((0.1, 20), (schedules.exponential(0.1, 0.9), 30.5), (schedules.step(0.1, 0.5, 9), 5)),
+    "ramp": schedules.ramp(1e-6, 0.1, 100),
+}
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_every_schedule_runs_in_the_compiled_loop(kind):
+    """The step of SGD in a constant slope shows each value, to the last bit."""
+    optimizer, steps = Optimizer(rules.sgd, lr=SCHEDULES[kind]), 100
+    assert [name for name, _ in compile.native._live(optimizer)[0]] == ["lr"]
+    path = descend(optimizer, surfaces.bowl.grad, [3.0, 2.0], steps)
+    np.testing.assert_array_equal(descend(optimizer, surfaces.bowl.grad, [3.0, 2.0], steps, engine="numba"), path)
+
+
+def test_every_public_schedule_is_in_the_list_above():
+    public = [f for name, f in vars(schedules).items() if inspect.isfunction(f) and name[0] != "_"]
+    assert {f.__name__ for f in public if f.__module__ == schedules.__name__} == {k.split(",")[0] for k in SCHEDULES}
+
+
+def test_schedules_of_one_kind_share_their_machine_code():
+    compile.walk(Optimizer(rules.sgd, lr=schedules.cosine(0.1, 10)), surfaces.bowl, [1.0, 1.0], 5)
+    known = len(compile.native._COMPILED)
+    for high in (0.2, 0.3):
+        other = Optimizer(rules.sgd, lr=schedules.cosine(high, 20))
+        path = compile.walk(other, surfaces.bowl, [1.0, 1.0], 5)
+        np.testing.assert_array_equal(path, descend(other, surfaces.bowl.grad, [1.0, 1.0], 5))
+    assert len(compile.native._COMPILED) == known
+
+
+def test_two_schedules_and_what_follows_from_them():
+    """A rule that computes a rate of its own from lr and the clock, and a second schedule beside it."""
+    moving = dict(lr=schedules.inverse_sqrt(0.1, 9), beta1=schedules.triangular(0.8, 0.95, 7))
+    optimizer, f = Optimizer(rules.adam_eps_hat, **moving), surfaces.rosenbrock
+    path = descend(optimizer, f.grad, f.start, 60)
+    np.testing.assert_allclose(descend(optimizer, f.grad, f.start, 60, engine="numba"), path, rtol=1e-12)
+
+
+def test_a_schedule_that_is_no_function_of_the_clock_is_asked_anew_at_every_step():
+    plateau = schedules.Plateau(0.1, patience=0)
+    optimizer = Optimizer(rules.sgd, lr=schedules.warm_up(plateau, 1))
+    before = descend(optimizer, surfaces.bowl.grad, [1.0, 1.0], 3, engine="numba")
+    plateau.update(1.0)
+    plateau.update(1.0)
+    after = descend(optimizer, surfaces.bowl.grad, [1.0, 1.0], 3, engine="numba")
+    np.testing.assert_array_equal(after, descend(optimizer, surfaces.bowl.grad, [1.0, 1.0], 3))
+    assert (after[1:] != before[1:]).all()
+
+
 def test_divergence_is_reported_with_its_step_or_let_through():
     f = surfaces.bowl
     optimizer = Optimizer(rules.sgd, lr=1e60)
@@ -171,6 +253,36 @@ def test_basin_map_is_the_end_of_the_paths():
     expected = np.where(steep.any(axis=0), steep.argmax(axis=0), -1)
     assert (arrived == expected).mean() > 0.99  # a last bit may move an arrival by a step
     assert set(np.unique(which)) >= {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "says"),
+    [
+        (dict(theta=[1, 2]), TypeError, "a point must be floats"),
+        (dict(theta=[1.0, 2.0, 3.0, 4.0]), ValueError, r"given was shape \(4,\)"),
+        (dict(steps=-1), ValueError, "steps=-1: it must be a whole number, 0 or more"),
+        (dict(steps=2.5), ValueError, "steps=2.5: it must be a whole number"),
+        (dict(clip=-1.0), ValueError, "clip=-1.0: the largest norm"),
+        (dict(tolerance=-1.0), ValueError, "tolerance=-1.0: it must be 0 or more"),
+        (dict(threads=0), ValueError, "threads=0: it must be a whole number, 1 or more"),
+    ],
+)
+def test_walks_and_maps_refuse_what_makes_no_sense(what, error, says):
+    given = {"theta": [1.0, 2.0], "steps": 3, **what}
+    work = {"clip": [compile.walk], "tolerance": [compile.basin_map], "threads": [compile.basin_map]}
+    point, steps = given.pop("theta"), given.pop("steps")
+    for function in work.get(next(iter(what)), [compile.walk, compile.basin_map]):
+        with pytest.raises(error, match=says):
+            function(Optimizer(rules.sgd), surfaces.bowl, point, steps, **given)
+
+
+@pytest.mark.parametrize("rule", [rules.sgd, rules.adam])
+def test_single_precision_on_a_surface_is_numpys_path_too(rule):
+    f = surfaces.beale
+    path = descend(Optimizer(rule), f.grad, np.float32(f.start), 20)
+    compiled = descend(Optimizer(rule), f.grad, np.float32(f.start), 20, engine="numba")
+    assert compiled.dtype == np.float32
+    np.testing.assert_array_equal(compiled, path)
 
 
 def _halving(theta, g, *, lr=0.1):
@@ -241,10 +353,19 @@ def test_engine_and_oracle_are_checked():
 
 def test_machine_code_is_kept_between_processes(tmp_path):
     """The second process finds both the source and Numba's own cache, and adds nothing."""
-    program = (
-        "from optlib import *; f = surfaces.bowl; "
-        "print(descend(Optimizer(rules.sgd), f.grad, f.start, steps=3, engine='numba')[-1])"
-    )
+    program = """if True:
+        import numpy as np
+        from optlib import *
+        from optlib import compile
+        f, lr = surfaces.three_lowlands, schedules.warm_restarts(0.1, 2, factor=2)
+        print(descend(Optimizer(rules.adam, lr=lr), f.grad, f.start, steps=5, engine="numba")[-1])
+        print(compile.basin_map(Optimizer(rules.adam), f, np.ones((3, 2)), 5)[0])
+        theta = np.ones(9)
+        compile.kernel(Optimizer(rules.adagrad))(theta, theta.copy(), Optimizer(rules.adagrad).init(theta))
+        print(theta)
+        with np.testing.assert_raises(NotFinite):
+            descend(Optimizer(rules.sgd, lr=1e9), surfaces.beale.grad, [1.0, 2.0], 9, engine="numba")
+    """
 
     def run():
         done = subprocess.run(

@@ -303,3 +303,35 @@ def test_the_start_is_not_walked_upon():
     start = np.array([1.0, 2.0])
     descend(MOMENTUM, bowl, start, 3)
     assert start.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_a_start_or_a_gradient_that_is_no_number_is_named(engine):
+    if engine == "numba":
+        pytest.importorskip("numba")
+    f, optimizer = surfaces.bowl, Optimizer(rules.sgd)
+    with pytest.raises(NotFinite, match=r"the start is not finite.*1 of 2 numbers, the first at index \(1,\)"):
+        descend(optimizer, f.grad, [1.0, np.nan], 3, engine=engine)
+    for gradient in (lambda theta: theta * 1j, lambda theta: ["a", "b"]):
+        with pytest.raises(TypeError, match=r"the gradient holds .* values at step 1: an oracle returns numbers"):
+            descend(optimizer, gradient, [1.0, 2.0], 3, engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"t": np.asarray(np.nan)}, ValueError, "is no count of updates"),
+        ({"t": np.asarray(2.5)}, ValueError, "is no count of updates"),
+        ({"t": np.asarray(-1)}, ValueError, "is no count of updates"),
+        ({"m": np.array([0, 0])}, TypeError, "memory 'm' holds int64 values"),
+        ({"m": np.array(["a", "b"])}, TypeError, "memory 'm' holds <U1 values"),
+    ],
+)
+def test_a_checkpoint_that_was_tampered_with_is_refused(change, error, says):
+    optimizer, theta = Optimizer(rules.adam), np.array([1.0, 2.0])
+    state = {**optimizer.init(theta), **change}
+    for attempt in (lambda: optimizer.ask(theta, state), lambda: optimizer.tell(theta, theta, state)):
+        with pytest.raises(error, match=says):
+            attempt()
+    with pytest.raises(ValueError, match="holds nothing, but adam keeps"):
+        optimizer.tell(theta, theta, None)

@@ -14,22 +14,25 @@ import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property, lru_cache
-from inspect import isfunction
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import rules, schedules
-from ..optimizer import NotFinite, Optimizer, State, _checked, _finite, _gradient, takes_step
+from .. import rules
+from ..optimizer import NotFinite, Optimizer, State, _checked, _finite, _gradient, _point, takes_step
 from ..surfaces import Surface
+from .clock import Shape, functions, unfold
 from .source import CannotCompile, Hoist, names, read
 
 BLOCK = 64  #: starts that a basin map carries through its steps together, so that their arithmetic is vectorised
+REACH = 0.1  #: how near a minimum a basin map's end point counts as there
+
+Live = tuple[tuple[str, Shape], ...]  #: hyper-parameters whose schedules run in the compiled loop
+Clock = tuple[NDArray, tuple[NDArray, ...]]  #: scalars that stay, and rows over the steps of those that move
 
 
 def available() -> bool:
@@ -45,7 +48,7 @@ def available() -> bool:
 
 
 def kernel(
-    optimizer: Optimizer, *, dtype: Any = np.float64, threads: int = 1, exact: bool = True
+    optimizer: Optimizer, *, dtype: Any = np.float64, threads: int = 1, exact: bool = True, strict: bool = True
 ) -> Callable[..., None]:
     """One update of a large vector in one pass over memory, in place.
 
@@ -56,10 +59,13 @@ def kernel(
     threads : how many share the work
     exact : NumPy's numbers, to the last bit (True); or divisions by what is the same for all coordinates replaced by
         products, which is faster where memory is not the limit, and moves the last bit (False)
+    strict : look through the gradient first, one more reading of it, and raise NotFinite with nothing changed (True),
+        or trust the caller (False)
 
     Returns
     -------
-    ``step(theta, g, state)``, which changes theta and the arrays of the state, and counts the state's ``t`` on.
+    ``step(theta, g, state)``, which changes theta and the arrays of the state, and counts the state's ``t`` on. What
+    does not fit raises, with nothing changed.
 
     >>> from optlib import rules
     >>> optimizer = Optimizer(rules.adam)
@@ -73,8 +79,8 @@ def kernel(
     dtype = np.dtype(dtype)
     if dtype not in (np.float64, np.float32):
         raise TypeError(f"dtype={dtype}: kernels are made for float64 and float32")
-    if threads < 1:
-        raise ValueError(f"threads={threads}: at least one is needed")
+    _whole("threads", threads, 1)
+    _moving(optimizer)  # which refuses arrays
     code = read(_elementwise(optimizer.rule))
     inner = _kernel(optimizer.rule, dtype.name, exact)
     names_ = [n for n in code.arguments[2:] if n != "t"]
@@ -82,14 +88,18 @@ def kernel(
         raise CannotCompile(f"{code.name} compares losses, which a kernel over one vector does not know")
 
     def step(theta: NDArray, g: NDArray, state: State) -> None:
+        optimizer._check_state(state, theta)
         arrays = [theta, g, *(state[name] for name in names_)]
         for name, array in zip(("theta", "g", *names_), arrays, strict=True):
-            if array.dtype != dtype or array.shape != theta.shape or not array.flags.c_contiguous:
-                raise ValueError(
-                    f"{name} is a {array.dtype} array of shape {array.shape}; this kernel needs contiguous {dtype} "
-                    f"arrays of theta's shape {theta.shape}"
-                )
+            known = isinstance(array, np.ndarray)
+            if not known or array.dtype != dtype or array.shape != theta.shape:
+                given = f"a {array.dtype} array of shape {array.shape}" if known else repr(array)
+                raise ValueError(f"{name} is {given}; this kernel needs {dtype} arrays of theta's shape {theta.shape}")
+            if not array.flags.c_contiguous or not (array.flags.writeable or array is g):
+                raise ValueError(f"{name} is not contiguous, or may not be written to: give a copy of it")
         t = int(state["t"])
+        if strict:
+            _finite(g, "gradient", t + 1)
         values = optimizer._values(t)
         flat = [array.reshape(-1) for array in arrays]
         _share(lambda a, b: inner(*flat, a, b, float(t + 1), *(values[c] for c in code.constants)), theta.size, threads)
@@ -116,22 +126,49 @@ def walk(
     -------
     The path, of shape (steps + 1, ..., d), equal to the NumPy engine's to about 1e-12.
     """
-    start = np.asarray(theta, dtype=float)
-    batch = start.reshape(-1, surface.dim)
-    compiled = _on_surface("walk", optimizer, surface)
-    path = np.empty((len(batch), steps + 1, surface.dim))
-    path[:, 0] = batch
-    if noise is None:
-        noise = np.empty((0, surface.dim))
-    elif noise.shape != (steps, surface.dim):
+    start, shape = _starts(surface, theta), np.shape(theta)
+    _whole("steps", steps, 0)
+    if not clip > 0:
+        raise ValueError(f"clip={clip!r}: the largest norm of the gradient must be a positive number")
+    path = np.empty((start.size // surface.dim, steps + 1, surface.dim))
+    path[:, 0] = start.reshape(-1, surface.dim)
+    noise = _NO_NOISE if noise is None else np.asarray(noise, dtype=float)
+    if noise is not _NO_NOISE and noise.shape != (steps, surface.dim):
         raise ValueError(f"noise has shape {noise.shape}; it must be (steps, d) = {(steps, surface.dim)}")
-    clock = _clock(optimizer, steps)
-    compiled(path, *clock, np.asarray(noise, float), float(clip), *surface.constants.values())
-    path = np.moveaxis(path, 0, 1).reshape(steps + 1, *start.shape)
-    if strict and not np.isfinite(path[-1]).all():
+    if optimizer._settled:
+        compiled, clock, numbers = _settled_walk(optimizer, surface, steps)
+    else:
+        compiled, clock, numbers = _scheduled_walk(optimizer, surface, steps)
+    finite, allowed = compiled(path, *clock, numbers, noise, float(clip), *surface.constants.values())
+    if not allowed:
+        _refuse(optimizer, steps)
+    path = path.reshape(-1, *shape) if len(path) == 1 else np.moveaxis(path, 0, 1).reshape(steps + 1, *shape)
+    if strict and not finite:
         bad = int(np.argmax(~np.isfinite(path.reshape(steps + 1, -1)).all(axis=1)))
         raise NotFinite("new point", bad, f"on surface {surface.name}")
     return path
+
+
+_NO_NOISE, _NO_NUMBERS = np.empty((0, 0)), np.empty(0)
+
+
+@lru_cache(maxsize=64)
+def _settled_walk(optimizer: Optimizer, surface: Surface, steps: int) -> tuple[Callable, Clock, NDArray]:
+    """The compiled walk, its clock and no numbers, kept: most descents are run again from another start."""
+    return _on_surface("walk", optimizer, surface), _clock(optimizer, steps), _NO_NUMBERS
+
+
+def _scheduled_walk(optimizer: Optimizer, surface: Surface, steps: int) -> tuple[Callable, Clock, NDArray]:
+    """The same with schedules: ours run in the loop itself, others are asked at every step before it begins."""
+    live, numbers = _live(optimizer)
+    compiled = _on_surface("walk", optimizer, surface, live)
+    return compiled, _clock(optimizer, steps, frozenset(name for name, _ in live)), numbers
+
+
+def _refuse(optimizer: Optimizer, steps: int) -> None:
+    """Raise at the step where a schedule leaves its range, and name it."""
+    for t in range(steps):
+        optimizer._values(t)
 
 
 def drive(
@@ -151,7 +188,7 @@ def drive(
     start = np.array(theta, order="C")
     path = np.empty((steps + 1, *start.shape), start.dtype)
     path[0] = start
-    step, state, timed = kernel(optimizer, dtype=start.dtype), optimizer.init(start), takes_step(oracle)
+    step, state, timed = kernel(optimizer, dtype=start.dtype, strict=False), optimizer.init(start), takes_step(oracle)
     with np.errstate(all="ignore"):  # what overflows is reported, with its step
         for t in range(steps):
             point = path[t]  # no buffer that changes: an oracle may keep it
@@ -181,36 +218,31 @@ def basin_map(
     end points of shape (..., d); the index of the surface's minimum that lies nearest within 0.1 of each, or -1; and
     the step of arrival, or -1, both of shape (...).
     """
-    start = np.asarray(starts, dtype=float)
-    flat = start.reshape(-1, surface.dim)
-    compiled = _on_surface("basin", optimizer, surface)
-    rows = -(-len(flat) // BLOCK) * BLOCK
-    ends = np.empty((surface.dim, rows))
-    ends[:, : len(flat)] = flat.T
-    ends[:, len(flat) :] = flat[-1][:, None]
-    arrived = np.full(rows, -1, dtype=np.int64)
-    clock = _clock(optimizer, steps)
+    start = _starts(surface, starts)
+    _whole("steps", steps, 0)
+    _whole("threads", threads, 1)
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance={tolerance!r}: it must be 0 or more")
+    flat = np.ascontiguousarray(start.reshape(-1, surface.dim))
+    compiled, clock = _on_surface("basin", optimizer, surface), _clock(optimizer, steps)
+    ends, which, arrived = np.empty_like(flat), np.empty(len(flat), np.int64), np.empty(len(flat), np.int64)
+    minima = np.array(surface.minima, dtype=float).reshape(-1, surface.dim)
     _share(
-        lambda a, b: compiled(ends, arrived, a, b, steps, *clock, tolerance, *surface.constants.values()),
-        rows // BLOCK, threads,
+        lambda a, b: compiled(
+            flat, ends, which, arrived, a, b, steps, *clock, tolerance, minima, *surface.constants.values()
+        ),
+        -(-len(flat) // BLOCK), threads,
     )  # fmt: skip
-    points = ends[:, : len(flat)].T.reshape(start.shape)
-    return points, nearest(points, surface), arrived[: len(flat)].reshape(start.shape[:-1])
+    return ends.reshape(start.shape), which.reshape(start.shape[:-1]), arrived.reshape(start.shape[:-1])
 
 
-def nearest(points: NDArray, surface: Surface, within: float = 0.1) -> NDArray:
-    """The index of the minimum within reach of each point of shape (..., d), or -1.
+def _starts(surface: Surface, points: ArrayLike) -> NDArray:
+    return surface._points(_point(points).astype(float, copy=False))
 
-    >>> from optlib import surfaces
-    >>> nearest(np.array([[3.0, 2.01], [0.0, 0.0]]), surfaces.himmelblau)
-    array([ 0, -1])
-    """
-    if not surface.minima:
-        return np.full(points.shape[:-1], -1)
-    with np.errstate(all="ignore"):
-        distance = np.stack([np.sqrt(((points - m) ** 2).sum(axis=-1)) for m in surface.minima])
-    distance = np.where(np.isfinite(distance), distance, np.inf)
-    return np.where(distance.min(axis=0) < within, distance.argmin(axis=0), -1)
+
+def _whole(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name}={value!r}: it must be a whole number, {least} or more")
 
 
 def _elementwise(rule: Callable) -> Callable:
@@ -224,63 +256,58 @@ def _elementwise(rule: Callable) -> Callable:
 def _moving(optimizer: Optimizer) -> frozenset[str]:
     """The hyper-parameters that are schedules."""
     for name, value in optimizer.hyper.items():
-        if not callable(value) and np.ndim(value):
+        if isinstance(value, np.ndarray):
             raise CannotCompile(
                 f"{name} is an array: the compiled engine takes numbers and schedules; use engine='numpy'"
             )
-    return frozenset(name for name, value in optimizer.hyper.items() if callable(value))
+    moving = frozenset(optimizer._scheduled)
+    if not moving.isdisjoint(rules.START.get(optimizer.rule, {}).values()):
+        optimizer.init(np.zeros(1))  # which refuses a schedule where a memory begins with its value
+    return moving
 
 
-def _clock(optimizer: Optimizer, steps: int) -> tuple[NDArray, tuple[NDArray, ...]]:
-    """The scalars of every step: those that stay, of shape (k,), and those that move, each of shape (steps,)."""
-    body, moving = _body(optimizer.rule, True), _moving(optimizer)
-    still = tuple((n, float(optimizer.hyper[n])) for n in body.code.constants if n not in moving)
-    if not moving:
-        return _clock_of(optimizer.rule, steps, still)
-    rows = {n: _scheduled(optimizer, n, optimizer.hyper[n], steps) for n in moving}
-    return _rows(body, body.evaluate({**_known(optimizer.rule, steps, still), **rows}), moving)
+def _live(optimizer: Optimizer) -> tuple[tuple[tuple[str, Shape], ...], NDArray]:
+    """The hyper-parameters whose schedules are compiled, with their code, and the numbers of all of them."""
+    live, numbers = [], []
+    for name in sorted(_moving(optimizer)):
+        try:
+            shape, more = unfold(optimizer.hyper[name])
+        except CannotCompile:
+            continue
+        live.append((name, shape))
+        numbers += more
+    return tuple(live), np.array(numbers)
+
+
+def _clock(optimizer: Optimizer, steps: int, live: frozenset[str] = frozenset()) -> Clock:
+    """The scalars of every step but the live ones: those that stay, of shape (k,), and rows of those that move."""
+    rows = _moving(optimizer) - live
+    still = tuple((n, float(v)) for n, v in optimizer.hyper.items() if n not in rows | live)
+    if not rows:
+        return _clock_of(optimizer.rule, steps, still, live)
+    try:
+        given = {n: _checked(optimizer.rule, n, [optimizer.hyper[n](t) for t in range(steps)]) for n in rows}  # at once
+    except (TypeError, ValueError):
+        _refuse(optimizer, steps)
+        raise
+    body = _body(optimizer.rule, True)
+    return _ordered(body, body.evaluate({**_known(optimizer.rule, steps, still), **given}), rows, live)
 
 
 @lru_cache(maxsize=32)
-def _clock_of(rule: Callable, steps: int, still: tuple[tuple[str, float], ...]) -> tuple[NDArray, tuple[NDArray, ...]]:
-    """The scalars without schedules, kept: most descents are run again from another start."""
-    return _rows(_body(rule, True), _known(rule, steps, still), frozenset())
+def _clock_of(rule: Callable, steps: int, still: tuple[tuple[str, float], ...], live: frozenset[str]) -> Clock:
+    """What follows from the clock and the constant hyper-parameters alone, kept: schedules come and go."""
+    return _ordered(_body(rule, True), _known(rule, steps, still), frozenset(), live)
 
 
 @lru_cache(maxsize=32)
 def _known(rule: Callable, steps: int, still: tuple[tuple[str, float], ...]) -> dict[str, Any]:
-    """What follows from the clock and the constant hyper-parameters alone, kept too."""
     return _body(rule, True).evaluate({**dict(still), "t": np.arange(1.0, steps + 1)})
 
 
-def _rows(body: "_Body", values: dict[str, Any], moving: frozenset[str]) -> tuple[NDArray, tuple[NDArray, ...]]:
-    still, move = body.split(moving)
-    return np.array([float(values[n]) for n in still]), tuple(np.ascontiguousarray(values[n]) for n in move)
-
-
-_SERIES: WeakKeyDictionary[Callable, NDArray] = WeakKeyDictionary()
-
-
-def _scheduled(optimizer: Optimizer, name: str, schedule: Callable, steps: int) -> NDArray:
-    """The values of a schedule at every step, checked at once."""
-    values = _series(schedule, steps)
-    try:
-        return _checked(optimizer.rule, name, values)
-    except (TypeError, ValueError):
-        for t in range(steps):
-            optimizer._values(t)  # raises at the step that is wrong, and names it
-        raise
-
-
-def _series(schedule: Callable, steps: int) -> Any:
-    """A schedule's first values. Those of our own schedules are kept with them: they follow from the clock alone."""
-    if getattr(schedule, "__module__", None) != schedules.__name__ or not isfunction(schedule):
-        return [schedule(t) for t in range(steps)]
-    values = _SERIES.get(schedule, np.empty(0))
-    if len(values) < steps:
-        values = np.concatenate([values, [schedule(t) for t in range(len(values), steps)]])
-        _SERIES[schedule] = values
-    return values[:steps]
+def _ordered(body: "_Body", values: dict[str, Any], rows: frozenset[str], live: frozenset[str]) -> Clock:
+    stay, move, _ = body.split(rows, live)
+    return np.array([float(values[n]) for n in stay]), tuple(np.ascontiguousarray(values[n]) for n in move)
 
 
 def _share(work: Callable[[int, int], Any], size: int, threads: int) -> None:
@@ -301,14 +328,15 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 # --- generating sources -------------------------------------------------------------------------
 
 _HEAD = '''"""Generated by optlib.compile from {of}: do not edit."""
-from math import cos, exp, inf, log, sin, sqrt, tanh
+from math import cos, exp, inf, log, log2, pi, sin, sqrt, tanh
 
 import numpy as np
 from numba import njit
 
 F = np.{dtype}
-JIT = dict(error_model="numpy", nogil=True, cache=True)
-INLINE = dict(error_model="numpy", inline="always")
+floor = np.floor
+JIT = dict(error_model="numpy", nogil=True, cache=True, fastmath={fast})
+INLINE = dict(error_model="numpy", inline="always", fastmath={fast})
 
 
 @njit(**INLINE)
@@ -330,6 +358,11 @@ def minimum(a, b):
 def sign(a):
     return F(a > 0) - F(a < 0)
 '''
+
+
+def _head(of: str, dtype: str = "float64", fast: Any = False) -> str:
+    """The first lines of a generated module; `fast` are LLVM's licences to round differently."""
+    return _HEAD.format(of=of, dtype=dtype, fast=fast)
 
 
 class _Scalar(ast.NodeTransformer):
@@ -430,15 +463,22 @@ class _Body:
                 values[name] = eval(_unparse(expression), self.rule.__globals__, values)
         return values
 
-    def split(self, moving: frozenset[str]) -> tuple[list[str], list[str]]:
-        """The scalars of a descent: those that stay, and those that follow the clock or a schedule in `moving`."""
-        move = {"t", *moving}
+    def split(self, rows: frozenset[str], live: frozenset[str] = frozenset()) -> tuple[list[str], list[str], list[str]]:
+        """The scalars of a descent: those that stay, those in rows over the steps, and those that the loop computes.
+
+        `rows` and `live` are the schedules; what follows from one of them goes with it, and what follows from the
+        clock alone is a row.
+        """
+        move, inside = {"t", *rows}, list(live)
         for name, needed in self.needs.items():
-            if needed & move:
+            if needed & set(inside):
+                inside.append(name)
+            elif needed & move:
                 move.add(name)
         starts = {value for value in rules.START.get(self.rule, {}).values() if value in self.code.constants}
         used = self.used | starts | set(read(self.look).constants if self.look is not None else ())
-        return sorted(used - move), sorted(used & move)
+        used |= set().union(*(self.needs[name] for name in inside if name not in live))
+        return sorted(used - move - set(inside)), sorted(used & move), inside[len(live) :]
 
     def inverted(self) -> set[str]:
         """Scalars that divide something, where a product with their inverse may take the division's place."""
@@ -482,7 +522,7 @@ def _kernel_source(rule: Callable, dtype: str, exact: bool) -> str:
     part = [f"A_{n} = A_{n}[begin:end]" for n in arrays]  # from here on no index is negative, so loops are vectorised
     load = [f"{n}_ = A_{n}[i]" for n in arrays]
     store = [f"A_{n}[i] = {n}_" for n in ("theta", *body.memory)]
-    return f"""{_HEAD.format(of=code.name, dtype=dtype)}
+    return f"""{_head(code.name, dtype)}
 {_helpers(code.helpers, True)}
 
 @njit(**JIT)
@@ -532,19 +572,30 @@ class _Ground:
         return lines
 
 
-def _still_lines(body: _Body, moving: frozenset[str]) -> list[str]:
-    """Before the steps: the scalars that stay; those that move have their first value, which a memory may start at."""
-    still, move = body.split(moving)
-    return [f"c_{name} = C[{i}]" for i, name in enumerate(still)] + [f"c_{n} = S[{i}][0]" for i, n in enumerate(move)]
+def _still_lines(body: _Body, rows: frozenset[str], live: Live = ()) -> list[str]:
+    """Before the steps: the scalars that stay, and the numbers of the live schedules."""
+    still, _, _ = body.split(rows, frozenset(name for name, _ in live))
+    lines = [f"c_{name} = C[{i}]" for i, name in enumerate(still)]
+    numbers = [f"q_{name}_{n}" for name, shape in live for n in functions(shape, f"schedule_{name}")[1]]
+    return lines + [f"{number} = Q[{i}]" for i, number in enumerate(numbers)]
 
 
-def _moving_lines(body: _Body, moving: frozenset[str]) -> list[str]:
-    """At step s: the scalars that move."""
-    lines = [f"c_{name} = S[{i}][s]" for i, name in enumerate(body.split(moving)[1])]
+def _moving_lines(body: _Body, rows: frozenset[str], live: Live = ()) -> list[str]:
+    """At step s: the scalars that move, and what follows from them."""
+    _, move, inside = body.split(rows, frozenset(name for name, _ in live))
+    lines = [f"c_{name} = S[{i}][s]" for i, name in enumerate(move)]
+    for name, shape in live:
+        numbers = [f"q_{name}_{n}" for n in functions(shape, f"schedule_{name}")[1]]
+        low, high, closed = rules.RANGES.get(name, (-np.inf, np.inf, False))
+        lines.append(f"c_{name} = schedule_{name}({', '.join(['float(s)', *numbers])})")
+        lines.append(f"allowed = allowed and {low} <= c_{name} {'<=' if closed else '<'} {high}")
+    scalar = _Scalar(lambda name: f"c_{name}", typed=False)
+    hoisted = dict(body.hoisted)
+    lines += [f"c_{name} = {_unparse(scalar.visit(copy.deepcopy(hoisted[name])))}" for name in inside]
     return lines + [f"r_{name} = 1.0 / c_{name}" for name in sorted(body.inverted())]
 
 
-def _walk_source(rule: Callable, surface: Surface, moving: frozenset[str]) -> str:
+def _walk_source(rule: Callable, surface: Surface, rows: frozenset[str], live: Live = ()) -> str:
     body = _body(rule, True)
     ground = _Ground(surface, body)
     axes = ground.axes
@@ -556,55 +607,84 @@ def _walk_source(rule: Callable, surface: Surface, moving: frozenset[str]) -> st
     noise = ["if len(noise):"] + [f"    g_{c} = g_{c} + noise[s, {c}]" for c in axes]
     update = [line for c in axes for line in body.each(f"_{c}")]
     store = [f"path[b, s + 1, {c}] = theta_{c}" for c in axes]
-    return f"""{_HEAD.format(of=f"{rule.__name__} on {surface.name}", dtype="float64")}
-{ground.helpers}
+    sound = " and ".join(f"theta_{c} - theta_{c} == 0" for c in axes)
+    schedules = "".join(functions(shape, f"schedule_{name}")[0] for name, shape in live)
+    return f"""{_head(f"{rule.__name__} on {surface.name}")}
+{ground.helpers}{schedules}
 
 @njit(**JIT)
-def walk({", ".join(["path", "C", "S", "noise", "clip", *ground.constants])}):
+def walk({", ".join(["path", "C", "S", "Q", "noise", "clip", *ground.constants])}):
+    finite, allowed = True, True
     if path.shape[1] == 1:
-        return
-{_indent(_still_lines(body, moving), 4)}
+        return finite, allowed
+{_indent(_still_lines(body, rows, live), 4)}
     for b in range(path.shape[0]):
 {_indent(begin, 8)}
         for s in range(path.shape[1] - 1):
-{_indent([*_moving_lines(body, moving), *ground.lines(), *clip, *noise, *update, *store], 12)}
+{_indent([*_moving_lines(body, rows, live), *ground.lines(), *clip, *noise, *update, *store], 12)}
+        finite = finite and {sound}
+    return finite, allowed
 """
 
 
-def _basin_source(rule: Callable, surface: Surface, moving: frozenset[str]) -> str:
+def _basin_source(rule: Callable, surface: Surface, rows: frozenset[str], live: Live = ()) -> str:
     body = _body(rule, False)
     ground = _Ground(surface, body)
     axes = ground.axes
     state = [f"{n}_{c}" for n in ("theta", *body.memory) for c in axes]
     allocate = [f"A_{n} = np.empty({BLOCK})" for n in state]
-    begin = [f"A_theta_{c}[w] = ends[{c}, {BLOCK} * block + w]" for c in axes]
+    begin = [f"A_theta_{c}[w] = starts[i, {c}]" for c in axes]
     begin += [f"A_{n}_{c}[w] = {_start(rule, n, f'A_theta_{c}[w]')}" for n in body.memory for c in axes]
     load = [f"{n} = A_{n}[w]" for n in state]
-    steep = " and ".join(f"abs(g_{c}) <= tolerance" for c in axes)
+    flat = " & ".join(f"(abs(g_{c}) <= tolerance)" for c in axes)
     update = [line for c in axes for line in body.each(f"_{c}")]
     store = [f"A_{n}[w] = {n}" for n in state]
-    seen = [f"if {steep}:", "    if came[w] < 0:", "        came[w] = s"]
-    finish = [f"ends[{c}, {BLOCK} * block + w] = A_theta_{c}[w]" for c in axes] + [
-        f"arrived[{BLOCK} * block + w] = came[w]"
-    ]
-    return f"""{_HEAD.format(of=f"{rule.__name__} on {surface.name}", dtype="float64")}
+    end = [f"ends[i, {c}] = A_theta_{c}[w]" for c in axes]
+    away = " + ".join(f"(A_theta_{c}[w] - minima[k, {c}]) ** 2" for c in axes)
+    return f"""{_head(f"{rule.__name__} on {surface.name}", fast={"contract"})}
 {ground.helpers}
 
 @njit(**JIT)
-def basin({", ".join(["ends", "arrived", "first", "last", "steps", "C", "S", "tolerance", *ground.constants])}):
-    if steps == 0:
-        return
-{_indent([*allocate, *_still_lines(body, moving)], 4)}
-    came = np.empty({BLOCK}, np.int64)
+def basin({
+        ", ".join(
+            [
+                "starts",
+                "ends",
+                "which",
+                "arrived",
+                "first",
+                "last",
+                "steps",
+                "C",
+                "S",
+                "tolerance",
+                "minima",
+                *ground.constants,
+            ]
+        )
+    }):
+{_indent([*allocate, *_still_lines(body, rows)], 4)}
+    came = np.empty({BLOCK})
     for block in range(first, last):
         for w in range({BLOCK}):
-{_indent([*begin, "came[w] = -1"], 12)}
+            i = min({BLOCK} * block + w, len(starts) - 1)
+{_indent([*begin, "came[w] = inf"], 12)}
         for s in range(steps):
-{_indent(_moving_lines(body, moving), 12)}
+            now = float(s)
+{_indent(_moving_lines(body, rows), 12)}
             for w in range({BLOCK}):
-{_indent([*load, *ground.lines(), *seen, *update, *store], 16)}
+{_indent([*load, *ground.lines()], 16)}
+                came[w] = now if {flat} & (now < came[w]) else came[w]
+{_indent([*update, *store], 16)}
         for w in range({BLOCK}):
-{_indent(finish, 12)}
+            i = min({BLOCK} * block + w, len(starts) - 1)
+{_indent(end, 12)}
+            arrived[i] = -1 if came[w] == inf else int(came[w])
+            which[i], least = -1, {REACH}
+            for k in range(len(minima)):
+                distance = sqrt({away})
+                if distance < least:
+                    which[i], least = k, distance
 """
 
 
@@ -633,12 +713,12 @@ def _kernel(rule: Callable, dtype: str, exact: bool) -> Callable:
     return _load(f"kernel_{rule.__name__}_{dtype}", _kernel_source(rule, dtype, exact)).kernel
 
 
-def _on_surface(kind: str, optimizer: Optimizer, surface: Surface) -> Callable:
+def _on_surface(kind: str, optimizer: Optimizer, surface: Surface, live: Live = ()) -> Callable:
     """The compiled "walk" or "basin" of a rule on a surface; hyper-parameters and constants are its arguments."""
-    rule, moving = _elementwise(optimizer.rule), _moving(optimizer)
-    key = (kind, rule, moving, surface.value, surface.gradient, surface.dim, *surface.constants)
+    rule, rows = _elementwise(optimizer.rule), _moving(optimizer) - {name for name, _ in live}
+    key = (kind, rule, rows, live, surface.value, surface.gradient, surface.dim, *surface.constants)
     if key not in _COMPILED:
-        source = {"walk": _walk_source, "basin": _basin_source}[kind](rule, surface, moving)
+        source = {"walk": _walk_source, "basin": _basin_source}[kind](rule, surface, rows, live)
         _COMPILED[key] = getattr(_load(f"{kind}_{rule.__name__}_{surface.name}", source), kind)
     return _COMPILED[key]
 
@@ -657,8 +737,24 @@ def _load(name: str, source: str) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         sys.modules[module.__name__] = module
         spec.loader.exec_module(module)
+        _quicken(getattr(module, name.split("_")[0]))
         _MODULES[key] = module
     return _MODULES[key]
+
+
+def _quicken(function: Any) -> None:
+    """Load kept machine code without Numba's registries, which compiling alone needs: they are most of a first call."""
+    from numba.core.runtime import rtsys
+
+    kept = function._cache
+
+    def load(signature: Any, context: Any) -> Any:
+        rtsys.initialize(context)  # the arrays that machine code makes
+        with kept._guard_against_spurious_io_errors():
+            return kept._load_overload(signature, context)
+
+    if all(hasattr(kept, name) for name in ("load_overload", "_load_overload", "_guard_against_spurious_io_errors")):
+        kept.load_overload = load  # a Numba that is built otherwise is left as it is
 
 
 def _kept(name: str, source: str) -> Path:

@@ -268,7 +268,7 @@ def _dense_source(dtype: str) -> str:
     """The layers: what `_dense` holds, with the activations."""
     text = resources.files(__package__).joinpath("_dense.py").read_text(encoding="utf-8")
     lines = [
-        native._HEAD.format(of="optlib.compile._dense", dtype=dtype),
+        native._HEAD.format(of="optlib.compile._dense", dtype=dtype, fast=False),
         f"BYTES = {_vector_bytes()}",
         text.partition(_LINE)[2],
     ]
