@@ -252,6 +252,14 @@ def test_nothing_is_allocated_from_step_to_step():
     assert allocated[1] == allocated[2]
 
 
+def test_without_numba_the_error_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(native, "available", lambda: False)
+    oracle = batches((7, 9, 3))
+    assert compile.trains(oracle)
+    with pytest.raises(ModuleNotFoundError, match="use engine='numpy'"):
+        compile.train(Optimizer(rules.sgd), oracle, oracle.model.init(), 2)
+
+
 # --- its parts ------------------------------------------------------------------------------------
 
 

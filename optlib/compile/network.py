@@ -42,8 +42,10 @@ def train(
 
     Gathering the batch, the way forward, the way back and the update by the rule as it is written are one function that
     allocates nothing and holds no lock; the batches and the dropout masks are those of the oracle. It is meant for
-    networks whose layers are small, up to some hundred units in batches of up to some hundred, where calling NumPy
-    costs more than its arithmetic. For wider layers BLAS on all cores catches up.
+    small layers, up to some hundred units in batches of up to a hundred, where calling NumPy costs more than its
+    arithmetic: measured were 3 to 13 times the speed of `optlib.run`. It uses one core. From about 500 units on,
+    gradients by BLAS and an update by `kernel` are as fast (``descend(..., engine="numba")`` of a plain function that
+    calls the oracle), on many cores faster.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ def train(
     -------
     The last point and the state, as the last item of `optlib.run`. Products are summed in another order than NumPy's,
     and divisions by what is the same for all coordinates are products: in float64 an epoch on the digits differs by
-    about 1e-15, in float32 by 1e-6.
+    less than 1e-14, in float32 by 1e-6.
 
     Raises
     ------
