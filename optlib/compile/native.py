@@ -737,7 +737,8 @@ def _load(name: str, source: str) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         sys.modules[module.__name__] = module
         spec.loader.exec_module(module)
-        _quicken(getattr(module, name.split("_")[0]))
+        if entry := getattr(module, name.split("_")[0], None):  # a module of parts has none
+            _quicken(entry)
         _MODULES[key] = module
     return _MODULES[key]
 
