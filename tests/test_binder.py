@@ -148,3 +148,22 @@ def test_every_notebook_runs_in_jupyterlab_within_two_gigabytes(jupyter, path, r
     ) == (any("Explorer(" in cell.source or "Controls(" in cell.source for cell in stored.values())), (
         "a live control is more than its picture"
     )
+
+
+@pytest.mark.slow
+def test_an_explorer_is_alive_in_jupyterlab(jupyter, chrome):
+    """As a reader does it: open the chapter, run all cells, move the start."""
+    page = chrome.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"http://127.0.0.1:{jupyter.port}/lab/tree/book/03-momentum.ipynb?token={jupyter.token}")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=120_000)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    figure = page.locator(".jp-OutputArea .dx").first
+    figure.wait_for(state="attached", timeout=300_000)
+    figure.scroll_into_view_if_needed()
+    canvas = figure.locator(".dx-canvas").first
+    before = canvas.get_attribute("aria-label")
+    figure.locator(".dx-handle").first.press("ArrowRight")
+    page.wait_for_function("old => document.querySelector('.jp-OutputArea .dx-canvas').ariaLabel !== old", arg=before)
+    page.close()
