@@ -6,6 +6,7 @@ import functools
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 from bs4 import BeautifulSoup
 
@@ -22,3 +23,12 @@ HAN = r"\u4e00-\u9fff"
 @functools.cache
 def soup(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+#: What every run looks at where a test of all pages takes minutes; `make test-all` looks at the rest too.
+SAMPLE = {"index", "00-descent", "03-momentum", "08-cluster", "api-rules", "glossary", "students", "run", "search"}
+
+
+def sampled(names: list[str]) -> list:
+    """Parameters of a test: those of the sample, and the others as slow ones."""
+    return [name if name in SAMPLE else pytest.param(name, marks=pytest.mark.slow) for name in names]

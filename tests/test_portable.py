@@ -13,6 +13,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import cards
 import pytest
 from browser import need
 from cells import read, text_of
@@ -78,8 +79,9 @@ def test_every_text_file_is_opened_with_its_encoding():
 def test_no_path_of_one_system_stands_in_the_code(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    known = cards.CHINESE if path.name == "cards.py" else ()  # a font is looked for on every system
     patterns = [text for text in texts if re.match(r"/(?:tmp|dev|proc|usr|etc|var|bin)\b|[A-Z]:\\(?!\\)", text)]
-    assert patterns == []
+    assert [text for text in patterns if text not in known] == []
 
 
 WINDOWS = """

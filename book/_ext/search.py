@@ -100,7 +100,7 @@ INLINE = {
 }  # fmt: skip
 CELLS = {"td", "th"}
 HIDDEN_TAGS = {"button", "nav", "noscript", "script", "style", "svg", "template"}
-HIDDEN_CLASSES = {"headerlink", "katex-html", "launch", "page-tools"}
+HIDDEN_CLASSES = {"chapter-end", "headerlink", "katex-html", "launch", "page-tools", "tips"}
 BAR = " | "  # between the cells of a row: no phrase runs across it
 
 
