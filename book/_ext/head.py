@@ -37,7 +37,9 @@ def first_paragraph(doctree: nodes.document, language: str) -> str:
     passages = [node for node in doctree.findall(Passage) if node["language"] == language]
     for root in passages or [doctree]:
         for paragraph in root.findall(nodes.paragraph):
-            if text := paragraph.astext().strip():
+            parts = paragraph.findall(nodes.Text)
+            text = "".join(" " if isinstance(part.parent, nodes.raw) else part.astext() for part in parts).strip()
+            if text:  # a line's end is raw HTML, and raw LaTeX
                 return text
     return ""
 

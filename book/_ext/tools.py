@@ -102,7 +102,8 @@ def citations(work: Work, view: View, title: str, key: str, address: str) -> lis
 def sections(doctree: nodes.document) -> list[str]:
     """The titles of a page's sections, without the page's own."""
     within = [section for section in doctree.findall(nodes.section) if isinstance(section.parent, nodes.section)]
-    return [section[0].astext() for section in within if isinstance(section.parent.parent, nodes.document)]
+    own = [section for section in within if isinstance(section.parent.parent, nodes.document)]
+    return [re.sub(r"<[^>]+>", "", section[0].astext()) for section in own]  # a date in a heading is raw HTML
 
 
 def suggestion(address: Address, work: Work, title: str, file: str, page: str, section: str = "") -> str:
