@@ -152,6 +152,7 @@
     document.body.append(heard);
     for (const button of buttons) {
       button.setAttribute("aria-label", cut("Copy the code · 复制代码"));
+      button.dataset.tooltip = cut("Copy · 复制");
       button.querySelector("svg")?.setAttribute("aria-hidden", "true");
       new MutationObserver(() => {
         heard.textContent = button.classList.contains("success") ? cut("Copied · 已复制") : "";
