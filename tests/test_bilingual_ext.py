@@ -189,7 +189,7 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path):
     assert "sample.ipynb" in result.stdout + result.stderr
 
 
-@pytest.mark.xfail(strict=False, reason="pages are written again since the site is finished in several passes: to be mended")
+@pytest.mark.xfail(strict=False, reason="the site is finished in several passes: to be mended")
 def test_a_second_build_writes_nothing_new(site):
     page = site["folder"] / "site" / "zh" / "sample.html"
     before = page.stat().st_mtime_ns
