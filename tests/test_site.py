@@ -97,6 +97,7 @@ TOP = """() => {
 def test_the_switch_keeps_the_place(visit, address, name, size, scheme):
     page = visit(f"en/{name}.html", size, base=address if scheme == "http" else SITE.as_uri(), reduced_motion="reduce")
     page.evaluate("window.scrollTo(0, document.body.scrollHeight / 2)")
+    page.wait_for_timeout(200)  # what has come near is laid out now
     place = page.evaluate(TOP)
     for view in ("zh", "both", "en"):
         page.locator(f".view-switch:visible a[data-view={view}]").click()

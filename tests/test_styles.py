@@ -43,12 +43,6 @@ def test_pages_link_to_one_stylesheet_wherever_they_stand(view):
     assert "url(deep/x.svg)" in text
 
 
-def test_an_old_stylesheet_goes(view):
-    (view / "_static" / "site-0123456789.css").write_text("old")
-    (path,) = styles.join(view)
-    assert [p.name for p in view.glob("_static/site-*.css")] == [path.name]
-
-
 def test_a_missing_stylesheet_is_named(view):
     (view / "_static" / "one.css").unlink()
     with pytest.raises(SystemExit, match=r"one\.css is missing"):

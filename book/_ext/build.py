@@ -8,6 +8,7 @@ python book/_ext/build.py --source DIR --config FILE --toc FILE --out DIR
 from __future__ import annotations
 
 import argparse
+import filecmp
 import hashlib
 import os
 import re
@@ -172,17 +173,15 @@ class Build:
 
 
 def mirror(source: Path, target: Path) -> None:
-    """Make `target` equal `source`, touching only what differs."""
+    """Make `target` equal `source`, touching only what differs. Hidden files of the target are not ours."""
     wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.name != ".buildinfo"}
     for name in wanted:
         old, new = target / name, source / name
-        same_size = new.suffix == ".html" or (old.exists() and old.stat().st_size == new.stat().st_size)
-        if old.exists() and old.stat().st_mtime_ns == new.stat().st_mtime_ns and same_size:
-            continue  # a page may have grown since: publish.py fills in what is known last
-        old.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(new, old)
+        if not old.exists() or not filecmp.cmp(old, new, shallow=False):
+            old.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(new, old)
     for path in target.rglob("*"):
-        if path.is_file() and path.relative_to(target) not in wanted:
+        if path.is_file() and path.relative_to(target) not in wanted and not path.name.startswith("."):
             path.unlink()
 
 
@@ -211,16 +210,24 @@ def build(source: Path, config: Path, toc: Path, out: Path, views: list[View], z
     if failed:
         print(f"The build failed in {', '.join(failed)}: the messages above name the place.", file=sys.stderr)
         return 1
+    # The site is finished on the side and then laid over the old one: who reads it meets no half-made page, and a page
+    # that says the same as before keeps its time.
+    stage = work / "stage"
+    if not stage.exists() and out.exists():
+        shutil.copytree(out, stage)  # the views that are not built now
     for each in running:
-        mirror(each.output / "_build" / "html", out / each.view.name)
-        join(out / each.view.name)
-        offer(each.view, source, out / each.view.name)
+        folder = stage / each.view.name
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(each.output / "_build" / "html", folder)
+        join(folder)
+        offer(each.view, source, folder)
         if (source / "students.md").exists():
-            hand_out(each.view, out / each.view.name / "exercises")
+            hand_out(each.view, folder / "exercises")
     if (source / "run.md").exists():
-        wheels.make(out)
-    publish(source, out, views, names, moved, address, zipped)
-    (out / ".nojekyll").touch()
+        wheels.make(stage)
+    publish(source, stage, views, names, moved, address, zipped)
+    (stage / ".nojekyll").touch()
+    mirror(stage, out)
     print(f"Built in {time.monotonic() - started:.0f} s.")
     return 0
 

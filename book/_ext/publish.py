@@ -140,16 +140,14 @@ def put(path: Path, text: str) -> None:
 
 
 def fill(folder: Path, values: dict[str, str]) -> None:
-    """Write values between the marks of every page. A page's time stays: by it the next build knows what is new."""
+    """Write values between the marks of every page."""
     for path in sorted(folder.rglob("*.html")):
         text = made = path.read_text(encoding="utf-8")
         for name, value in values.items():
             filled = f"<!--fill:{name}-->{value}<!--/fill-->".replace("\\", r"\\")
             made = re.sub(FILL.format(name), filled, made, flags=re.S)
         if made != text:
-            times = path.stat()
             path.write_text(made, encoding="utf-8", newline="\n")
-            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def packed(site: Path) -> list[tuple[str, Path]]:

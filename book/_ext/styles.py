@@ -7,7 +7,6 @@ not. A rule goes only if it needs a class that stands in no page and in no scrip
 from __future__ import annotations
 
 import hashlib
-import os
 import posixpath
 import re
 from pathlib import Path
@@ -42,11 +41,7 @@ def join(folder: Path) -> list[Path]:
             written[names] = bundle(folder, names, classes)
         first, up = links[0].start(), links[0]["up"]
         link = f'<link rel="stylesheet" href="{up}_static/{written[names].name}">\n'
-        times = page.stat()
         page.write_text(html[:first] + link + LINK.sub("", html[first:]), encoding="utf-8")
-        os.utime(page, ns=(times.st_atime_ns, times.st_mtime_ns))  # by its time the next build knows what is new
-    for old in set(folder.glob("_static/site-*.css")) - set(written.values()):
-        old.unlink()
     return list(written.values())
 
 
