@@ -103,7 +103,7 @@ def test_an_assignment_is_whole(name):
     assert any(task.by_hand for task in whole.tasks.values())
     assert len({task.level for task in whole.tasks.values()}) > 1
     assert all(task.read and whole.place(task.read) for task in whole.tasks.values())
-    assert re.search(rf"\b{whole.points:g} points", "\n".join(c["source"] for c in whole.student("en")["cells"][:3]))
+    assert re.search(rf"\b{whole.points:g} points", "\n".join(c["source"] for c in whole.student("en")["cells"][:4]))
     for pair in pairs(whole.notebook):
         english, chinese = pair.english["source"], pair.chinese["source"]
         formulas = [sorted(re.findall(r"\$[^$]+\$", text)) for text in (english, chinese)]

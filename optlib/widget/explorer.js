@@ -1202,6 +1202,7 @@ class Figure {
 
   /** Everything that follows from the state. What takes long and does not change is kept. */
   draw() {
+    if (!this.canvas.width || !this.width) return; // laid out later: its size then asks for a drawing
     const begun = performance.now(), { state, lib } = this;
     this.styles = looks(state);
     const key = JSON.stringify([state.surface, state.constants, state.start, state.steps, state.runs, state.noise, state.seed, state.batch, state.project]);
