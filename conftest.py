@@ -1,14 +1,13 @@
 """What every test shares: the browser, the site on a server, and kernels that re-run notebooks as they were stored."""
 
-import functools
-import http.server
 import os
-import threading
+from contextlib import ExitStack
 
 import pytest
 from browser import ADVICE, FLAGS, find_chrome, need
 from notebooks import REPEATABLE
 from pages import LAPTOP, SITE
+from serving import serve
 
 os.environ.update(REPEATABLE)  # inherited by the kernels that nbval starts
 
@@ -29,23 +28,8 @@ def chrome():
 @pytest.fixture(scope="session")
 def served():
     """A function that serves a folder, as any static host would, and gives its address."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    servers = []
-
-    def serve(folder):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with ExitStack() as open_servers:
+        yield lambda folder: open_servers.enter_context(serve(folder)).rstrip("/")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,20 @@ HAN = r"\u4e00-\u9fff"
 @functools.cache
 def soup(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+LINK = re.compile(r'<(?:a|link|img|script|source)\b(?:[^>"]|"[^"]*")*?\s(?:href|src|srcset)="([^"]*)"')
+
+
+@functools.cache
+def ids(path: Path) -> frozenset[str]:
+    """Every place that a page has; read from its text, since to parse all pages takes minutes."""
+    return frozenset(map(unescape, re.findall(r'<[^>]*?\sid="([^"]*)"', path.read_text(encoding="utf-8"))))
+
+
+def links(path: Path) -> list[str]:
+    """Every address in a page, as it is written."""
+    return [unescape(address) for address in LINK.findall(path.read_text(encoding="utf-8"))]
 
 
 #: What every run looks at where a test of all pages takes minutes; `make test-all` looks at the rest too.

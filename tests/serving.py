@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 @contextmanager
 def serve(folder: Path, below: str = "/") -> Iterator[str]:
-    """The address of ``folder``, with the last slash; every other path of the host shows ``404.html``, as Pages do."""
+    """The address of ``folder``, with the last slash; where nothing is, its ``404.html`` if it has one, as Pages do."""
 
     class Host(http.server.SimpleHTTPRequestHandler):
         def translate_path(self, path: str) -> str:
@@ -22,7 +22,8 @@ def serve(folder: Path, below: str = "/") -> Iterator[str]:
             )
 
         def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-            lost = (folder / "404.html").read_bytes()
+            page = folder / "404.html"
+            lost = page.read_bytes() if page.exists() else b"not found"
             self.send_response(code, message)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(lost)))

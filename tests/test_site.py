@@ -7,7 +7,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
-from pages import CHAPTERS, HAN, LAPTOP, PAGES, PAPER, PHONE, SITE, soup
+from pages import CHAPTERS, HAN, LAPTOP, PAGES, PAPER, PHONE, SITE, ids, links, soup
 from views import TAGS, VIEWS
 
 # What a page must be at any width. Each returns what is wrong; an empty list is right.
@@ -39,7 +39,7 @@ FAULTS = """() => {
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_loads_and_fits(visit, name, view, size):
     page = visit(f"{view}/{name}.html", size)
-    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")  # pictures load late
+    page.evaluate("scrollTo({top: document.body.scrollHeight, behavior: 'instant'})")  # pictures load late
     page.wait_for_load_state("networkidle")
     assert page.troubles == []
     assert page.evaluate(FAULTS) == []
@@ -137,8 +137,7 @@ def test_no_english_prose_in_the_chinese_view(name):
 def test_every_internal_link_leads_somewhere():
     lost = []
     for path in sorted(SITE.glob("**/*.html")):
-        for link in soup(path).select("a[href], link[href], img[src], script[src], source[srcset]"):
-            target = link.get("href") or link.get("src") or link.get("srcset")
+        for target in links(path):
             url, fragment = urldefrag(target)
             parts = urlsplit(url)
             if parts.scheme or parts.netloc or (path.name == "404.html" and url.startswith("/")):
@@ -146,7 +145,7 @@ def test_every_internal_link_leads_somewhere():
             file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not file.exists():
                 lost.append(f"{path.relative_to(SITE)}: {target}")
-            elif fragment and file.suffix == ".html" and not soup(file).find(id=unquote(fragment)):
+            elif fragment and file.suffix == ".html" and unquote(fragment) not in ids(file):
                 lost.append(f"{path.relative_to(SITE)}: no such place: {target}")
     assert lost == []
 

@@ -975,7 +975,9 @@ class Figure {
     const { state, lib } = this, say = (k, v) => this.say(k, v);
     this.updates = [];
     this.styles = looks(state);
-    const root = h("section", { class: "dx", lang: this.lang === "zh" ? "zh-CN" : "en", "aria-label": say("explorer") });
+    // A page may hold several: who jumps from region to region hears which figure this is.
+    const figure = this.el.closest("figure")?.querySelector(".caption-number")?.textContent.trim();
+    const root = h("section", { class: "dx", lang: this.lang === "zh" ? "zh-CN" : "en", "aria-label": figure ? `${say("explorer")}, ${figure}` : say("explorer") });
     const button = (key, words, action, more = {}) => h("button", { type: "button", "data-key": key, onclick: action, ...more }, words);
     const surfaces = [...Object.keys(lib.surfaces).map((n) => [n, DATA.labels[n] ? say(n) : n]), ...(state.surface === "stream" ? [["stream", say("stream")]] : [])];
     const two = state.start.length === 2 && state.scene === "plane";
