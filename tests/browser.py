@@ -1,4 +1,7 @@
-"""The browser for tests: the system's Chrome or Chromium. Without one, tests are skipped; with CI=true they fail."""
+"""The browser for tests: the system's Chromium or Chrome. Without one, tests are skipped; with CI=true they fail.
+
+Debian's headless shell comes first: the same engine without the windows around it, and a page opens in half the time.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+NAMES = (
+    "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge",
+)  # fmt: skip
 PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
 )
 ADVICE = (
-    "no browser: install Chrome or Chromium (Debian and Ubuntu: apt install chromium; macOS: brew install --cask "
-    "chromium) or name one: CHROME=/path/to/chrome"
+    "no browser: install Chromium or Chrome (Debian: apt install chromium-headless-shell; Ubuntu: apt install chromium; "
+    "macOS: brew install --cask chromium) or name one: CHROME=/path/to/chrome"
 )
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

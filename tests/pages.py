@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import re
 from html import unescape
 from pathlib import Path
@@ -21,9 +22,37 @@ PAPER = {"width": 680, "height": 1000}  # A4 without its margins
 HAN = r"\u4e00-\u9fff"
 
 
+SPAN = re.compile(r"<(/?)span\b[^>]*>")
+
+
+def without_formulas(page: str, part: str = "katex-html", instead: str = "") -> str:
+    """A page's text without the ``part`` of each formula: what draws them is half of a chapter's elements."""
+    kept, at, mark = [], 0, f'<span class="{part}"'
+    while (begin := page.find(mark, at)) >= 0:
+        kept += [page[at:begin], instead]
+        depth = 0
+        for tag in SPAN.finditer(page, begin):
+            depth += -1 if tag[1] else 1
+            if depth == 0:
+                at = tag.end()
+                break
+    return "".join(kept) + page[at:]
+
+
+def parse(text: str) -> BeautifulSoup:
+    """A parsed text that stays: the garbage collector, which would visit all of it again and again, is told so."""
+    gc.disable()
+    try:
+        return BeautifulSoup(text, "html.parser")
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @functools.cache
 def soup(path: Path) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    """A page without what draws its formulas (their MathML is there)."""
+    return parse(without_formulas(path.read_text(encoding="utf-8")))
 
 
 LINK = re.compile(r'<(?:a|link|img|script|source)\b(?:[^>"]|"[^"]*")*?\s(?:href|src|srcset)="([^"]*)"')

@@ -134,18 +134,27 @@ BYTES = {
 }
 
 
-@pytest.mark.parametrize("name", ACCIDENTS)
-def test_honest_accidents_are_graded(name, inbox, tmp_path):
-    inbox("ada.ipynb", ACCIDENTS[name]())
-    assert grade(tmp_path, "--seconds", "2") == 0
-    assert points(tmp_path) == {"ada": 4}
+@pytest.fixture(scope="module")
+def marks(tmp_path_factory):
+    """What a class got in which every student had another accident, or another encoding."""
+    sandbox()
+    place = tmp_path_factory.mktemp("class")
+    files = {name: json.dumps(make()).encode() for name, make in ACCIDENTS.items()}
+    plain = json.dumps(notebook(language="zh", step=True)).encode()
+    files |= {name: encode(plain) for name, encode in BYTES.items()}
+    students = {name: f"student{number}" for number, name in enumerate(files)}
+    (place / "in").mkdir()
+    for name, raw in files.items():
+        (place / "in" / f"{students[name]}.ipynb").write_bytes(raw)
+    assert grade(place, "--seconds", "2") == 0
+    graded = points(place)
+    assert set(graded) == set(students.values())
+    return {name: graded[student] for name, student in students.items()}
 
 
-@pytest.mark.parametrize("name", BYTES)
-def test_encodings_are_graded(name, inbox, tmp_path):
-    inbox("ada.ipynb", raw=BYTES[name](json.dumps(notebook(language="zh", step=True)).encode()))
-    assert grade(tmp_path) == 0
-    assert points(tmp_path) == {"ada": 4}
+@pytest.mark.parametrize("name", [*ACCIDENTS, *BYTES])
+def test_honest_accidents_and_encodings_are_graded(name, marks):
+    assert marks[name] == 4
 
 
 # --- malformed files --------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import axe
 import pytest
-from bs4 import BeautifulSoup, Tag
-from pages import CHAPTERS, HAN, LAPTOP, PAGES, PHONE, SITE, sampled, soup
+from bs4 import Tag
+from pages import CHAPTERS, HAN, LAPTOP, PAGES, PHONE, SITE, parse, sampled, without_formulas
 from search import LATE, REPLACED, WORDS, Page, linear, plain_formula
 from views import SEPARATOR, TAGS, VIEWS
 
@@ -56,13 +56,11 @@ def searches(chrome, address):
 @functools.cache
 def readable(view: str, page: str) -> Tag:
     """The article without what is no text: formulas become a bar, which no phrase runs across."""
-    source = (SITE / view / page).read_text(encoding="utf-8")
-    article = BeautifulSoup(source, "html.parser").select_one("article")
+    source = without_formulas((SITE / view / page).read_text(encoding="utf-8"), "katex", instead="|")
+    article = parse(source).select_one("article")
     ours = ".chapter-end, .headerlink, .launch, .page-tools, .tips"
     for element in article.select(f"{ours}, script, style, svg, template, button, nav"):
         element.decompose()
-    for formula in article.select(".katex"):
-        formula.replace_with("|")
     return article
 
 
@@ -424,8 +422,19 @@ def test_an_index_that_does_not_load_is_said(chrome, address):
     page.close()
 
 
-@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "dark"), (LAPTOP, "light")], ids=["phone-dark", "laptop-light"])
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(
+    ("view", "size", "scheme"),
+    [
+        ("both", PHONE, "dark"),
+        ("zh", LAPTOP, "light"),
+        *(
+            pytest.param(view, size, scheme, marks=pytest.mark.slow)
+            for view, size, scheme in [
+                ("both", LAPTOP, "light"), ("zh", PHONE, "dark"), ("en", PHONE, "dark"), ("en", LAPTOP, "light"),
+            ]  # fmt: skip
+        ),
+    ],
+)
 def test_everyone_can_use_it(visit, view, size, scheme):
     page = visit(f"{view}/search.html?q=Adam", size, color_scheme=scheme)
     for query in ("Adam", "nestrov", ""):
@@ -598,10 +607,9 @@ def test_the_index_stays_small(view, most):
 @pytest.mark.parametrize("view", VIEWS)
 def test_pages_load_no_search_that_nobody_asked_for(view):
     for name in [*PAGES, "search"]:
-        scripts = [
-            tag["src"].partition("?")[0].removeprefix("_static/")
-            for tag in soup(SITE / view / f"{name}.html").select("script[src]")
-        ]
+        text = (SITE / view / f"{name}.html").read_text(encoding="utf-8")
+        sources = re.findall(r'<script\b[^>]*?\ssrc="([^"?]*)', text)
+        scripts = [source.removeprefix("_static/") for source in sources]
         assert not set(scripts) & set(REPLACED)
         assert "search-box.js" in scripts
         assert (set(LATE) <= set(scripts)) == ("search-index.js" in scripts) == (name == "search")

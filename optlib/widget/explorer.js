@@ -988,18 +988,19 @@ class Figure {
       h("span", { class: "dx-space" }),
       button("language", say("language"), () => { this.lang = this.lang === "en" ? "zh" : "en"; this.changed(true); }, { "aria-label": say("language.name"), lang: this.lang === "en" ? "zh-CN" : "en", class: "dx-quiet" }));
     this.notes = h("div", { class: "dx-notes", role: "status" });
-    this.canvas = h("canvas", { class: "dx-canvas", role: "img" });
-    this.handle = h("button", { type: "button", class: "dx-handle", "data-key": "handle" });
+    // What a drawing shows is said when it is drawn: until then a canvas has no role, since it would have no name.
+    this.canvas = h("canvas", { class: "dx-canvas" });
+    this.handle = h("button", { type: "button", class: "dx-handle", "data-key": "handle", "aria-label": this.handleSays() });
     this.tip = h("div", { class: "dx-tip", hidden: true, "aria-hidden": "true" });
     this.plot = h("div", { class: "dx-plot" }, this.canvas, this.handle, this.tip);
     this.plot.classList.toggle("dx-turns", state.view === "relief");
     this.scrub = h("input", { type: "range", min: 0, max: state.steps, step: 1, "aria-label": say("time"), "data-key": "scrub", oninput: () => { this.pause(); this.set("at", +this.scrub.value); } });
     this.clock = h("output", { class: "dx-clock" });
-    this.playButton = button("play", "", () => (this.playing ? this.pause() : this.play()), { class: "dx-play" });
+    this.playButton = button("play", "▶", () => (this.playing ? this.pause() : this.play()), { class: "dx-play", "aria-label": say("play") });
     this.time = h("div", { class: "dx-time" }, this.playButton,
       button("back", "‹", () => this.jump(-1), { "aria-label": say("back") }), this.scrub, button("forward", "›", () => this.jump(1), { "aria-label": say("forward") }), this.clock);
     const wide = state.scene === "time";
-    this.side = h("canvas", { class: "dx-series", role: "img" });
+    this.side = h("canvas", { class: "dx-series" });
     const series = SERIES.filter((s) => this.offers(s));
     this.seriesSelect = this.select("series", say("series"), series.map((s) => [s, say(`series.${s}`)]), state.series, (v) => this.set("series", v));
     const runs = h("ul", { class: "dx-runs", "aria-label": say("algorithms") }, ...state.runs.map((_, i) => this.runRow(i)));
@@ -1381,7 +1382,15 @@ class Figure {
     this.paintCurves(brush, g, 1.6);
     brush.open();
     const ends = this.cache.series.curves.map((set, i) => `${this.nameOf(i)} ${show(set[0]?.at(-1) ?? NaN)}`);
+    this.side.setAttribute("role", "img");
     this.side.setAttribute("aria-label", `${this.say("panel", { what: name })}: ${ends.join("; ")}`);
+  }
+
+  handleSays() {
+    const { state } = this;
+    if (state.scene !== "map") return this.say("handle", { at: point(state.start) });
+    const [x, y] = state.axes.map(([n]) => n);
+    return this.say("handle.map", { x: symbol(x), y: symbol(y), at: point([x, y].map((n) => state.runs[0].hyper[n])) });
   }
 
   /** The handle lies over the start, or over the hyper-parameters' point. */
@@ -1392,8 +1401,7 @@ class Figure {
     const spot = this.spot();
     const x = Math.min(Math.max(spot[0], f.x), f.x + f.w), y = Math.min(Math.max(spot[1], f.y), f.y + f.h);
     this.handle.style.transform = `translate(${x}px, ${y}px)`;
-    const words = state.scene === "map" ? this.say("handle.map", { x: symbol(state.axes[0][0]), y: symbol(state.axes[1][0]), at: point(state.axes.map(([n]) => state.runs[0].hyper[n])) })
-      : this.say("handle", { at: point(state.start) });
+    const words = this.handleSays();
     if (this.handle.getAttribute("aria-label") !== words) this.handle.setAttribute("aria-label", words);
   }
 
@@ -1523,6 +1531,7 @@ class Figure {
     }
     const name = DATA.labels[state.surface] ? this.say(state.surface) : state.surface;
     const summary = [this.say("summary.surface", { surface: name, steps: state.steps, start: point(state.start) }), ...all, ...trouble].join(" ");
+    this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", summary);
     clearTimeout(this.speaking);
     if (!this.playing) this.speaking = setTimeout(() => { if (this.summary.textContent !== summary) this.summary.textContent = summary; }, 700);
