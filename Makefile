@@ -8,8 +8,8 @@ PY     := $(BIN)/python
 SITE   := _build/site
 PORT   ?= 8000
 SHELL  := /bin/sh
-SUITE  := -n 2 --dist loadfile --doctest-modules --nbval --nbval-current-env --nbval-cell-timeout 300 \
-          --ignore-glob "exercises/*/source.ipynb" tests optlib exercises book
+SUITE  := -n 2 --dist loadfile --no-loadscope-reorder --doctest-modules --nbval --nbval-current-env --nbval-cell-timeout 300 \
+          --ignore-glob "exercises/*/source.ipynb" book exercises optlib tests
 export PYTHONUTF8 := 1
 
 # Everything the site or the tests read. Folders are listed too: a removed file is a change.

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 NAMES = (
-    "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge",
+    "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
+    "msedge",
 )  # fmt: skip
 PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -20,8 +21,8 @@ PLACES = (
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
 )
 ADVICE = (
-    "no browser: install Chromium or Chrome (Debian: apt install chromium-headless-shell; Ubuntu: apt install chromium; "
-    "macOS: brew install --cask chromium) or name one: CHROME=/path/to/chrome"
+    "no browser: install Chromium or Chrome (Debian: apt install chromium-headless-shell; Ubuntu: apt install "
+    "chromium; macOS: brew install --cask chromium) or name one: CHROME=/path/to/chrome"
 )
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

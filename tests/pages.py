@@ -73,6 +73,15 @@ def links(path: Path) -> list[str]:
 SAMPLE = {"index", "00-descent", "03-momentum", "08-cluster", "api-rules", "glossary", "students", "run", "search"}
 
 
+def every_page_once() -> list:
+    """View and name: each page in the double view, which holds all text, those of the sample in the single ones too."""
+    pairs = [(view, name) for view in ("en", "zh", "both") for name in PAGES]
+    later = [view != "both" and name not in SAMPLE for view, name in pairs]
+    return [
+        pytest.param(*pair, marks=pytest.mark.slow if wait else ()) for pair, wait in zip(pairs, later, strict=True)
+    ]
+
+
 def sampled(names: list[str]) -> list:
     """Parameters of a test: those of the sample, and the others as slow ones."""
     return [name if name in SAMPLE else pytest.param(name, marks=pytest.mark.slow) for name in names]

@@ -8,10 +8,11 @@ from pages import LAPTOP, PAGES, PHONE, SAMPLE
 from views import VIEWS
 
 # What the single languages show stands in the double view too: of long pages every run looks at that one alone.
-LONG = {"00-descent", "03-momentum", "08-cluster", "api-rules", "glossary"}
+LONG = {"00-descent", "api", "glossary", "students"}
+LOOKED_AT = SAMPLE - {"03-momentum", "08-cluster", "api-rules"} | LONG  # those three alone take a minute
 EVERY = [
     pytest.param(name, view, marks=pytest.mark.slow)
-    if name not in SAMPLE - {"03-momentum"} or (name in LONG and view != "both")  # that one alone takes half a minute
+    if name not in LOOKED_AT or (name in LONG and view != "both")
     else (name, view)
     for name in (*PAGES, "search")
     for view in VIEWS

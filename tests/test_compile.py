@@ -118,14 +118,22 @@ def test_kernel_refuses_what_does_not_fit():
         compile.kernel(Optimizer(rules.adagrad_full))
 
 
+@pytest.mark.parametrize(
+    "surface",
+    [
+        surfaces.beale,
+        pytest.param(surfaces.three_lowlands, marks=pytest.mark.slow),
+        pytest.param(surfaces.waves, marks=pytest.mark.slow),
+    ],
+    ids=lambda s: s.name,
+)
 @pytest.mark.parametrize("rule", ELEMENTWISE, ids=lambda r: r.__name__)
-def test_compiled_descent_is_the_same_path(rule):
-    """Each rule on three surfaces that together hold every kind of operation; the next test takes all surfaces."""
-    for surface in (surfaces.beale, surfaces.three_lowlands, surfaces.waves):
-        optimizer = gentle(rule)
-        path = descend(optimizer, surface.grad, surface.start, steps=200, loss=surface)
-        compiled = descend(optimizer, surface.grad, surface.start, steps=200, engine="numba")
-        np.testing.assert_allclose(compiled, path, rtol=1e-12, atol=1e-12, err_msg=surface.name)
+def test_compiled_descent_is_the_same_path(rule, surface):
+    """On one surface, in `make test-all` on three that hold every kind of operation; the next test takes all."""
+    optimizer = gentle(rule)
+    path = descend(optimizer, surface.grad, surface.start, steps=200, loss=surface)
+    compiled = descend(optimizer, surface.grad, surface.start, steps=200, engine="numba")
+    np.testing.assert_allclose(compiled, path, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("surface", PLANES, ids=lambda s: s.name)

@@ -212,7 +212,7 @@ def test_below_any_path_everything_can_be_taken_away(reader, tmp_path):
     tab = reader.open("both/03-momentum.html")
     for link in tab.locator(".page-tools .take-away a").all():
         with tab.expect_download() as started:
-            link.click()
+            link.press("Enter")
         started.value.save_as(tmp_path / started.value.suggested_filename)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"03-momentum.ipynb", "03-momentum-zh.ipynb", "03-momentum-both.ipynb", "downhill-site.zip"}

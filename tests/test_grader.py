@@ -362,7 +362,7 @@ def test_canvas_and_moodle_get_their_own_files_back(inbox, tmp_path):
     inbox("Wang Wei_4712_assignsubmission_file_/x.ipynb")
     canvas = tmp_path / "canvas.csv"
     canvas.write_text(
-        'Student,ID,SIS Login ID,Section,03-momentum (77)\n    Points Possible,,,,24\n'
+        "Student,ID,SIS Login ID,Section,03-momentum (77)\n    Points Possible,,,,24\n"
         '"Lovelace, Ada",4711,ada,A,\n"Wei, Wang",1,ww,A,\n'
     )
     moodle = tmp_path / "moodle.csv"

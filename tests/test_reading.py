@@ -290,7 +290,7 @@ TIPS_BESIDE_THE_SCREEN = """async () => {
 }"""
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", [pytest.param(v, marks=() if v == "both" else pytest.mark.slow) for v in VIEWS])
 def test_every_definition_stays_on_the_screen(visit, view):
     page = visit(f"{view}/05-adam.html", PHONE)
     assert page.evaluate(TIPS_BESIDE_THE_SCREEN) == []

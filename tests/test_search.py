@@ -427,12 +427,10 @@ def test_an_index_that_does_not_load_is_said(chrome, address):
     [
         ("both", PHONE, "dark"),
         ("zh", LAPTOP, "light"),
-        *(
-            pytest.param(view, size, scheme, marks=pytest.mark.slow)
-            for view, size, scheme in [
-                ("both", LAPTOP, "light"), ("zh", PHONE, "dark"), ("en", PHONE, "dark"), ("en", LAPTOP, "light"),
-            ]  # fmt: skip
-        ),
+        pytest.param("both", LAPTOP, "light", marks=pytest.mark.slow),
+        pytest.param("zh", PHONE, "dark", marks=pytest.mark.slow),
+        pytest.param("en", PHONE, "dark", marks=pytest.mark.slow),
+        pytest.param("en", LAPTOP, "light", marks=pytest.mark.slow),
     ],
 )
 def test_everyone_can_use_it(visit, view, size, scheme):

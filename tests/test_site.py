@@ -6,7 +6,22 @@ import re
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
-from pages import CHAPTERS, HAN, LAPTOP, PAGES, PAPER, PHONE, SITE, ids, links, parse, sampled, soup, without_formulas
+from pages import (
+    CHAPTERS,
+    HAN,
+    LAPTOP,
+    PAGES,
+    PAPER,
+    PHONE,
+    SITE,
+    every_page_once,
+    ids,
+    links,
+    parse,
+    sampled,
+    soup,
+    without_formulas,
+)  # fmt: skip
 from views import TAGS, VIEWS
 
 # What a page must be at any width. Each returns what is wrong; an empty list is right.
@@ -33,8 +48,7 @@ FAULTS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(("view", "name"), every_page_once())
 def test_a_page_loads_and_fits(visit, name, view):
     page = visit(f"{view}/{name}.html", PHONE)
     page.evaluate("for (const image of document.images) image.loading = 'eager'")
@@ -73,7 +87,7 @@ def test_each_view_has_the_passages_of_its_languages(name):
     assert places["en"] == places["zh"] == places["both"]
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("name", sampled(CHAPTERS))
 def test_side_by_side_on_a_laptop_and_in_turn_on_a_phone(visit, name):
     boxes = """[...document.querySelectorAll('.pair')].map(
       (pair) => [...pair.children].map((child) => child.getBoundingClientRect().toJSON()))"""

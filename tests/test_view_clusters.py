@@ -81,6 +81,7 @@ def test_loose_springs_explore_and_leave_the_centre_on_the_hill():
     assert found[0.002][1] > 5 * found[0.2][1]
 
 
+@pytest.mark.slow
 def test_no_contestant_has_its_best_rate_at_the_end_of_the_range():
     """Otherwise the contest would say more about the range than about the algorithm."""
     for name, make in clusters.CONTESTANTS.items():
