@@ -98,11 +98,11 @@ def test_every_rule_on_every_surface_is_optlibs(show):
     """200 steps at gentle rates, in the browser's own engine."""
     page = show(Explorer(surface="bowl", algorithms=["sgd"]))
     jobs, expected = [], []
-    for rule in explorer.RULES:
-        optimizer = Optimizer(rule)
-        if "lr" in optimizer.hyper:
-            optimizer = Optimizer(rule, lr=min(1e-3, optimizer.hyper["lr"]))
-        for surface in presets.SURFACES.values():
+    for surface in presets.SURFACES.values():  # one after another: the ground is drawn once for each
+        for rule in explorer.RULES:
+            optimizer = Optimizer(rule)
+            if "lr" in optimizer.hyper:
+                optimizer = Optimizer(rule, lr=min(1e-3, optimizer.hyper["lr"]))
             jobs.append({"surface": surface.name, "start": surface.start, "steps": 200,
                          "runs": [{"rule": rule.__name__, "hyper": dict(optimizer.hyper)}]})  # fmt: skip
             expected.append(descend(optimizer, surface.grad, surface.start, steps=200, loss=surface))

@@ -21,6 +21,8 @@ BOOK = Path(__file__).parents[1] / "book"
 ROWS = chapters(BOOK)
 CHAPTERS = [name for name in ROWS if (BOOK / f"{name}.ipynb").exists()]
 GLOSSARY = {row["id"]: row for row in yaml.safe_load((BOOK / "glossary.yml").read_text(encoding="utf-8"))}
+#: What the views share in code, every run tries in the double one.
+BOTH_NOW = [pytest.param(view, marks=() if view == "both" else pytest.mark.slow) for view in VIEWS]
 ALL = [
     pytest.param(view, name, marks=() if name in SAMPLE else pytest.mark.slow) for view in VIEWS for name in CHAPTERS
 ]
@@ -93,7 +95,7 @@ def quick(page, sections: tuple[int, int | None]) -> None:
 HASTE = "const wait = window.setTimeout; window.setTimeout = (f, ms, ...more) => wait(f, ms / 10, ...more);"
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_reading_to_the_end_marks_a_chapter(visit, view):
     page = visit(f"{view}/00-descent.html", before=HASTE, reduced_motion="reduce")
     box = page.locator(".chapter-end input")
@@ -119,7 +121,7 @@ def test_jumping_to_the_end_is_not_reading(visit):
     assert not page.locator(".chapter-end input").is_checked()
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_the_box_is_the_readers(visit, view):
     page = visit(f"{view}/00-descent.html", before=HASTE, reduced_motion="reduce")
     box = page.locator(".chapter-end input")
@@ -290,7 +292,7 @@ TIPS_BESIDE_THE_SCREEN = """async () => {
 }"""
 
 
-@pytest.mark.parametrize("view", [pytest.param(v, marks=() if v == "both" else pytest.mark.slow) for v in VIEWS])
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_every_definition_stays_on_the_screen(visit, view):
     page = visit(f"{view}/05-adam.html", PHONE)
     assert page.evaluate(TIPS_BESIDE_THE_SCREEN) == []
@@ -370,7 +372,7 @@ def test_headings_figures_and_equations_have_permanent_anchors(view, name):
     assert {element["id"] for element in named_in} <= {element["id"] for element in page.select("article [id]")}
 
 
-@pytest.mark.parametrize("view", [pytest.param(v, marks=() if v == "both" else pytest.mark.slow) for v in VIEWS])
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_axe_finds_nothing_in_the_aids(visit, view):
     parts = [".chapter-end", ".tips", ".sidebar-tree", ".reading-time"]  # passages: see test_accessible
     page = visit(f"{view}/00-descent.html", color_scheme="light")

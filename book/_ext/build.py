@@ -25,7 +25,7 @@ import yaml
 from address import Address
 from address import read as read_address
 from downloads import offer
-from publish import pages_of, publish, redirects
+from publish import pages_of, publish, redirects, write_if_new
 from styles import join
 from views import VIEWS, View, cut_toc, load_yaml
 
@@ -38,13 +38,6 @@ READING = (
 )  # fmt: skip
 KATEX = ROOT / "node_modules" / "katex" / "dist"
 SHOWN = re.compile(r"WARNING|ERROR|^(?:reading sources|writing output)\.\.\. \[\s*\d+%\]")
-
-
-def write_if_new(path: Path, text: str) -> None:
-    """Write a file only if it changes: its time is what incremental builds look at."""
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
 
 
 def stage_katex(target: Path) -> None:

@@ -132,8 +132,8 @@ class Stamp:
 # --- files ------------------------------------------------------------------------------------------
 
 
-def put(path: Path, text: str) -> None:
-    """Write a file only if it changes."""
+def write_if_new(path: Path, text: str) -> None:
+    """Write a file only if it changes: its time is what incremental builds look at."""
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
@@ -194,7 +194,7 @@ def root_pages(source: Path, out: Path, names: list[str], moved: dict[str, str],
     site, written = address.site, set()
 
     def render(template: str, path: Path, **values) -> None:
-        put(path, templates.get_template(template).render(site=site, **values) + "\n")
+        write_if_new(path, templates.get_template(template).render(site=site, **values) + "\n")
         written.add(path)
 
     for old, new in {f"{name}.html": f"{name}.html" for name in (*names, "search")}.items() | moved.items():
@@ -232,9 +232,9 @@ def publish(
     robots = "User-agent: *\nAllow: /\n"
     (out / "sitemap.xml").unlink(missing_ok=True)
     if address.site:
-        put(out / "sitemap.xml", sitemap(names, address.site))
+        write_if_new(out / "sitemap.xml", sitemap(names, address.site))
         robots += f"\nSitemap: {address.site}sitemap.xml\n"
-    put(out / "robots.txt", robots)
+    write_if_new(out / "robots.txt", robots)
     stamp = Stamp.of()
     for view in views:
         fill(out / view.name, {"stamp": stamp.html(view, address)})

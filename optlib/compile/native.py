@@ -664,22 +664,23 @@ def basin({
         )
     }):
 {_indent([*allocate, *_still_lines(body, rows)], 4)}
-    came = np.empty({BLOCK})
+    steep = np.empty({BLOCK})  # 1.0 until the gradient has been flat
+    came = np.empty({BLOCK})  # the steps until then; a sum, since a store under a condition is slow
     for block in range(first, last):
         for w in range({BLOCK}):
             i = min({BLOCK} * block + w, len(starts) - 1)
-{_indent([*begin, "came[w] = inf"], 12)}
+{_indent([*begin, "steep[w], came[w] = 1.0, 0.0"], 12)}
         for s in range(steps):
-            now = float(s)
 {_indent(_moving_lines(body, rows), 12)}
             for w in range({BLOCK}):
 {_indent([*load, *ground.lines()], 16)}
-                came[w] = now if {flat} & (now < came[w]) else came[w]
+                steep[w] *= 0.0 if {flat} else 1.0
+                came[w] += steep[w]
 {_indent([*update, *store], 16)}
         for w in range({BLOCK}):
             i = min({BLOCK} * block + w, len(starts) - 1)
 {_indent(end, 12)}
-            arrived[i] = -1 if came[w] == inf else int(came[w])
+            arrived[i] = -1 if steep[w] == 1.0 else int(came[w])
             which[i], least = -1, {REACH}
             for k in range(len(minima)):
                 distance = sqrt({away})
