@@ -32,6 +32,13 @@ RUN = """async ([part, options]) => (await axe.run(part ? { include: part.map((o
   .violations.flatMap((found) => found.nodes.map((node) => `${found.id}: ${node.target}: ${node.failureSummary}`))"""
 
 
+def light_and_dark(page, *parts: str, tags: list[str] = LEVEL) -> list[str]:
+    """What is wrong in a page that is light, and with the colours of it when it is dark."""
+    light = faults(page, *parts, tags=tags)
+    page.emulate_media(color_scheme="dark")
+    return [*light, *(f"dark: {fault}" for fault in faults(page, *parts, rule="color-contrast"))]
+
+
 def faults(page, *parts: str, tags: list[str] = LEVEL, rule: str = "") -> list[str]:
     """What is wrong in the parts of a page that selectors name, or in all of it; ``rule`` asks for that one alone."""
     need(AXE.exists(), f"axe-core is missing in {AXE.parent}: run `make book` once, which installs it")

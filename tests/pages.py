@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from views import VIEWS
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "site"
@@ -73,9 +74,13 @@ def links(path: Path) -> list[str]:
 SAMPLE = {"index", "00-descent", "03-momentum", "08-cluster", "api-rules", "glossary", "students", "run", "search"}
 
 
+#: What the views share in code, every run tries in the double one.
+BOTH_NOW = [pytest.param(view, marks=() if view == "both" else pytest.mark.slow) for view in VIEWS]
+
+
 def every_page_once() -> list:
     """View and name: each page in the double view, which holds all text, those of the sample in the single ones too."""
-    pairs = [(view, name) for view in ("en", "zh", "both") for name in PAGES]
+    pairs = [(view, name) for view in VIEWS for name in PAGES]
     later = [view != "both" and name not in SAMPLE for view, name in pairs]
     return [
         pytest.param(*pair, marks=pytest.mark.slow if wait else ()) for pair, wait in zip(pairs, later, strict=True)

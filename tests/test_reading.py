@@ -12,7 +12,7 @@ import yaml
 from bs4 import BeautifulSoup
 from cells import read, text_of
 from course import chapters
-from pages import PHONE, SAMPLE, SITE, soup
+from pages import BOTH_NOW, PHONE, SAMPLE, SITE, soup
 from passages import glossary, words_of
 from terms import uses
 from views import TAGS, VIEWS
@@ -21,8 +21,6 @@ BOOK = Path(__file__).parents[1] / "book"
 ROWS = chapters(BOOK)
 CHAPTERS = [name for name in ROWS if (BOOK / f"{name}.ipynb").exists()]
 GLOSSARY = {row["id"]: row for row in yaml.safe_load((BOOK / "glossary.yml").read_text(encoding="utf-8"))}
-#: What the views share in code, every run tries in the double one.
-BOTH_NOW = [pytest.param(view, marks=() if view == "both" else pytest.mark.slow) for view in VIEWS]
 ALL = [
     pytest.param(view, name, marks=() if name in SAMPLE else pytest.mark.slow) for view in VIEWS for name in CHAPTERS
 ]
@@ -378,6 +376,4 @@ def test_axe_finds_nothing_in_the_aids(visit, view):
     page = visit(f"{view}/00-descent.html", color_scheme="light")
     page.locator(".chapter-end input").check()
     page.locator("a.term").first.focus()
-    assert axe.faults(page, *parts) == []
-    page.emulate_media(color_scheme="dark")
-    assert axe.faults(page, *parts, rule="color-contrast") == []
+    assert axe.light_and_dark(page, *parts) == []

@@ -21,7 +21,7 @@ from pages import (
     sampled,
     soup,
     without_formulas,
-)  # fmt: skip
+)
 from views import TAGS, VIEWS
 
 # What a page must be at any width. Each returns what is wrong; an empty list is right.

@@ -10,7 +10,7 @@ import pytest
 from address import Address, read
 from bs4 import BeautifulSoup
 from head import LENGTH, shortened
-from pages import PAGES, ROOT, SITE
+from pages import BOTH_NOW, PAGES, ROOT, SITE
 from tools import Work, bibtex, citations, reference, say, suggestion
 from views import TAGS, VIEWS
 
@@ -259,7 +259,7 @@ def test_without_scripts_the_tools_are_whole(chrome, view):
     context.close()
 
 
-@pytest.mark.parametrize("view", [pytest.param(v, marks=() if v == "both" else pytest.mark.slow) for v in VIEWS])
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_axe_finds_nothing_in_the_tools(chrome, view):
     context = patient(chrome, color_scheme="light", reduced_motion="reduce")
     places = {f"{view}/00-descent.html": [".launch", ".page-tools", ".site-stamp"], "404.html": ["body"]}
@@ -267,9 +267,7 @@ def test_axe_finds_nothing_in_the_tools(chrome, view):
         tab = context.new_page()
         tab.goto((SITE / path).as_uri())
         tab.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
-        assert axe.faults(tab, *parts, tags=axe.PRACTICE) == [], path
-        tab.emulate_media(color_scheme="dark")
-        assert axe.faults(tab, *parts, rule="color-contrast") == [], path
+        assert axe.light_and_dark(tab, *parts, tags=axe.PRACTICE) == [], path
     context.close()
 
 
