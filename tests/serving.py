@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import http.server
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 
 @contextmanager
-def serve(folder: Path, below: str = "/") -> Iterator[str]:
-    """The address of ``folder``, with the last slash; where nothing is, its ``404.html`` if it has one, as Pages do."""
+def serve(folder: Path, below: str = "/", halts: Sequence[bytes] = ()) -> Iterator[str]:
+    """The address of ``folder``, with the last slash; where nothing is, its ``404.html`` if it has one, as Pages do.
+
+    Before each of ``halts``, in their order, a page waits long enough to be painted as far as it has come: what a busy
+    machine or a slow line does now and then.
+    """
 
     class Host(http.server.SimpleHTTPRequestHandler):
         def translate_path(self, path: str) -> str:
@@ -20,6 +25,17 @@ def serve(folder: Path, below: str = "/") -> Iterator[str]:
             return (
                 str(folder / wanted.removeprefix(below)) if wanted.startswith(below) else str(folder / "no such file")
             )
+
+        def copyfile(self, source, outputfile) -> None:
+            rest = source.read()
+            for halt in halts if b"<html" in rest[:200] else ():
+                piece, found, rest = rest.partition(halt)
+                assert found, f"{self.path} has no {halt!r}"
+                outputfile.write(piece)
+                outputfile.flush()
+                time.sleep(0.25)
+                rest = found + rest
+            outputfile.write(rest)
 
         def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
             page = folder / "404.html"

@@ -266,4 +266,4 @@ def test_mirror_copies_what_changed_and_removes_what_is_gone(tmp_path):
 
 def test_a_changed_theme_is_noticed():
     with pytest.raises(SystemExit, match="Furo has changed"):
-        interface("<body></body>", VIEWS["en"], "")
+        interface("<body></body>", VIEWS["en"], "", False)

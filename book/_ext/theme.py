@@ -40,12 +40,13 @@ DOUBLE = {
 PHRASE = re.compile(r'(?<=aria-label=")[^"]+(?=")|(?<=<title>)[^<]+(?=</title>)')
 
 
-def interface(html: str, view: View, switch: str) -> str:
+def interface(html: str, view: View, switch: str, home: bool) -> str:
     """The page with its view named, the switch in the telephone's header, its regions named for who does not see them,
-    and the last English words translated."""
+    and the last English words translated. The first page is named too: styles that wait for what stands on it
+    (``:has``) would move it while it comes."""
     sidebar, contents = view.cut("The course · 课程目录"), view.cut("On this page · 本页内容")
     inserts = {
-        '<div class="page">': f'<div class="page view-{view.name}">',
+        '<div class="page">': f'<div class="page view-{view.name}{" home" if home else ""}">',
         '<div class="header-right">': f'<div class="header-right">{switch}',
         '<aside class="sidebar-drawer">': f'<aside class="sidebar-drawer" aria-label="{sidebar}">',
         '<aside class="toc-drawer': f'<aside aria-label="{contents}" class="toc-drawer',
