@@ -485,16 +485,18 @@ def one_step(size: int, dtype: str, threads: int, repeats: int) -> list[Row]:
 
 
 def options_on(quick: bool) -> list[Row]:
-    """A schedule, gradient noise and clipping, against the same descent without."""
+    """Schedules, the dearest of them included, gradient noise and clipping, against the same descent without."""
     f, steps, repeats = surfaces.rosenbrock, 10_000, 5 if quick else 25
     plain, scheduled = Optimizer(rules.adam, lr=1e-3), Optimizer(rules.adam, lr=schedules.cosine(1e-3, steps))
     anew = lambda: Optimizer(rules.adam, lr=schedules.cosine(1e-3, steps))  # noqa: E731
+    dearest = Optimizer(rules.adam, lr=schedules.polynomial(1e-3, steps, power=1.7))
     noise = 1e-3 * np.random.default_rng(0).standard_normal((steps, 2))
     without = lambda: compile.walk(plain, f, f.start, steps)  # noqa: E731
     rows = []
     for name, work in {
         "a schedule, kept from an earlier run,": lambda: compile.walk(scheduled, f, f.start, steps),
         "a schedule, never seen before,": lambda: compile.walk(anew(), f, f.start, steps),
+        "the dearest schedule, a polynomial of power 1.7,": lambda: compile.walk(dearest, f, f.start, steps),
         "noise": lambda: compile.walk(plain, f, f.start, steps, noise=noise),
         "clipping": lambda: compile.walk(plain, f, f.start, steps, clip=1.0),
     }.items():

@@ -14,7 +14,7 @@ A schedule looks at the clock alone. One that looks at the loss has a state of i
 """
 
 from collections.abc import Callable, Sequence
-from math import cos, floor, inf, isfinite, log2, pi, sqrt
+from math import cos, floor, inf, isfinite, pi, sqrt
 
 Schedule = Callable[[int], float]
 
@@ -65,7 +65,7 @@ def step(start: float, gamma: float, every: int) -> Schedule:
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
     _positive(every=every)
-    return lambda t: start * gamma ** (t // every)
+    return lambda t: start * gamma ** floor(t / every)
 
 
 def exponential(start: float, gamma: float) -> Schedule:
@@ -84,6 +84,8 @@ def polynomial(start: float, steps: int, *, end: float = 0.0, power: float = 1.0
     [1.0, 0.75, 0.0, 0.0]
     """
     _positive(steps=steps)
+    if power == 1:  # a power costs as much as a step in two dimensions
+        return lambda t: end + (start - end) * (1 - min(t, steps) / steps)
     return lambda t: end + (start - end) * (1 - min(t, steps) / steps) ** power
 
 
@@ -94,6 +96,8 @@ def robbins_monro(c: float, a: float = 1.0) -> Schedule:
     >>> robbins_monro(1.0)(3), robbins_monro(1.0, a=0.5)(3)
     (0.25, 0.5)
     """
+    if a == 1:
+        return lambda t: c / (t + 1)
     return lambda t: c / (t + 1) ** a
 
 
@@ -127,10 +131,14 @@ def warm_restarts(high: float, first: int, *, factor: int = 1, low: float = 0.0)
     if factor < 1 or factor != int(factor):
         raise ValueError(f"factor={factor!r} is out of range; it must be a whole number, 1 or more")
 
+    if factor == 1:
+        return lambda t: low + 0.5 * (high - low) * (1 + cos(pi * (t - first * floor(t / first)) / first))
+
     def schedule(t: int) -> float:
-        cycle = t // first if factor == 1 else floor(log2(t * (factor - 1) / first + 1) / log2(factor) + 1e-9)
-        begin = cycle * first if factor == 1 else first * (factor**cycle - 1) // (factor - 1)
-        return low + 0.5 * (high - low) * (1 + cos(pi * (t - begin) / (first * factor**cycle)))
+        begin, length = 0, first
+        while t - begin >= length:
+            begin, length = begin + length, length * factor
+        return low + 0.5 * (high - low) * (1 + cos(pi * (t - begin) / length))
 
     return schedule
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from optlib import NotFinite, Optimizer, compile, data, descend, models, oracles, rules, schedules, surfaces
-from optlib.compile import CannotCompile
+from optlib.compile import CannotCompile, clock
 from optlib.surfaces import Surface
 
 pytest.importorskip("numba", reason="the compiled engine needs Numba: pip install 'optlib[fast]'")
@@ -177,7 +177,9 @@ SCHEDULES = {
     "step": schedules.step(0.1, 0.7, 30),
     "exponential": schedules.exponential(0.1, 0.99),
     "polynomial": schedules.polynomial(0.1, 80, end=0.001, power=1.7),
+    "polynomial, a line": schedules.polynomial(0.1, 80),
     "robbins_monro": schedules.robbins_monro(0.1, 0.6),
+    "robbins_monro, 1/t": schedules.robbins_monro(0.1),
     "cosine": schedules.cosine(0.1, 80, low=1e-3),
     "warm_restarts": schedules.warm_restarts(0.1, 20),
     "warm_restarts, longer": schedules.warm_restarts(0.1, 10, factor=2),
@@ -195,11 +197,60 @@ SCHEDULES = {
 
 @pytest.mark.parametrize("kind", SCHEDULES)
 def test_every_schedule_runs_in_the_compiled_loop(kind):
-    """The step of SGD in a constant slope shows each value, to the last bit."""
+    """SGD on the bowl multiplies by 1 - lr, so its path shows each value: to the last bit where there is neither cosine
+    nor power."""
     optimizer, steps = Optimizer(rules.sgd, lr=SCHEDULES[kind]), 100
-    assert [name for name, _ in compile.native._live(optimizer)[0]] == ["lr"]
+    ((name, shape),), _ = compile.native._live(optimizer)
+    assert name == "lr"
     path = descend(optimizer, surfaces.bowl.grad, [3.0, 2.0], steps)
-    np.testing.assert_array_equal(descend(optimizer, surfaces.bowl.grad, [3.0, 2.0], steps, engine="numba"), path)
+    text = clock.functions(shape, name)[0]
+    error = 1e-13 if "half_turn_cos" in text or "to_the_power" in text else 0
+    np.testing.assert_allclose(
+        descend(optimizer, surfaces.bowl.grad, [3.0, 2.0], steps, engine="numba"), path, rtol=error, atol=0
+    )
+
+
+@pytest.fixture(scope="module")
+def arithmetic():
+    """The compiled loop's own cosine and power."""
+    import numba
+
+    made = {"np": np, "floor": np.floor, "inf": np.inf, "njit": numba.njit, "INLINE": {"error_model": "numpy"}}
+    exec(clock.ARITHMETIC, made)
+    return made["half_turn_cos"], made["to_the_power"]
+
+
+def test_the_cosine_of_a_schedule_is_right_to_its_last_digits(arithmetic):
+    cos, _ = arithmetic
+    x = np.append(np.linspace(0, np.pi, 20_001), np.nextafter(np.pi, 4))
+    np.testing.assert_allclose([cos(value) for value in x], np.cos(x), rtol=0, atol=4e-16)
+    assert [cos(0.0), cos(np.pi)] == [1.0, -1.0]
+
+
+def test_the_power_of_a_schedule_is_right_to_its_last_digits(arithmetic):
+    _, power = arithmetic
+    rng = np.random.default_rng(0)
+    x, y = np.exp(rng.uniform(-40, 40, 20_000)), rng.uniform(-15, 15, 20_000)
+    np.testing.assert_allclose([power(*pair) for pair in zip(x, y, strict=True)], x**y, rtol=3e-13)
+    near = 1 + rng.uniform(-1e-3, 1e-3, 20_000)
+    np.testing.assert_allclose([power(value, 7.0) for value in near], near**7, rtol=4e-16)
+    for x in (0.0, 1.0, 2.0, 0.5, 0.9999, -0.5, -2.0, 5e-324, 1e-310, 1e300, np.inf, np.nan):
+        for y in (0.0, 1.0, 2.0, -1.0, 0.5, 1000.0, 1e6, -1e6, np.inf, np.nan):
+            with np.errstate(all="ignore"):
+                np.testing.assert_allclose(power(x, y), np.power(x, y), rtol=1e-13, err_msg=f"{x} ** {y}")
+    assert [power(0.5, float(n)) for n in range(50)] == [0.5**n for n in range(50)]
+
+
+def test_every_cosine_of_a_schedule_is_of_half_a_turn(monkeypatch):
+    """What the compiled cosine relies on."""
+    asked = []
+    monkeypatch.setattr(schedules, "cos", lambda x: asked.append(x) or np.cos(x))
+    for schedule in SCHEDULES.values():
+        for t in (*range(200), 1000):
+            schedule(t)
+    assert len(asked) > 500
+    assert min(asked) >= 0
+    assert max(asked) <= np.nextafter(np.pi, 4)
 
 
 def test_every_public_schedule_is_in_the_list_above():
@@ -213,7 +264,7 @@ def test_schedules_of_one_kind_share_their_machine_code():
     for high in (0.2, 0.3):
         other = Optimizer(rules.sgd, lr=schedules.cosine(high, 20))
         path = compile.walk(other, surfaces.bowl, [1.0, 1.0], 5)
-        np.testing.assert_array_equal(path, descend(other, surfaces.bowl.grad, [1.0, 1.0], 5))
+        np.testing.assert_allclose(path, descend(other, surfaces.bowl.grad, [1.0, 1.0], 5), rtol=1e-13)
     assert len(compile.native._COMPILED) == known
 
 

@@ -173,7 +173,7 @@ def _texts(code: Code) -> list[tuple[str, str]]:
 
 # --- schedules ------------------------------------------------------------------------------------
 
-_MATH = {"cos": "Math.cos", "floor": "Math.floor", "log2": "Math.log2", "sqrt": "Math.sqrt", "abs": "Math.abs",
+_MATH = {"cos": "Math.cos", "floor": "Math.floor", "sqrt": "Math.sqrt", "abs": "Math.abs",
          "min": "Math.min", "max": "Math.max"}  # fmt: skip
 _NUMBERS = {"pi": "Math.PI", "inf": "Infinity"}
 _SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%"}
@@ -204,7 +204,7 @@ class _Maker:
     """Translates a maker of schedules, a Python closure, into an ECMAScript closure."""
 
     def __init__(self, name: str):
-        self.name = name
+        self.name, self.looping = name, False
 
     def function(self, tree: ast.FunctionDef, depth: int = 0) -> str:
         arguments = [a.arg for a in (*tree.args.args, *tree.args.kwonlyargs)]
@@ -224,8 +224,14 @@ class _Maker:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 return [f"{pad}const {name} = {self.write(value)};"]
             case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
-                pairs = zip(names, values, strict=True)
-                return [f"{pad}const {', '.join(f'{self.write(n)} = {self.write(v)}' for n, v in pairs)};"]
+                listed = [", ".join(map(self.write, part)) for part in (names, values)]
+                declared = "" if self.looping else "let "
+                return [f"{pad}{declared}[{listed[0]}] = [{listed[1]}];"]
+            case ast.While(test=test, body=[ast.Assign(targets=[ast.Tuple()])] as body, orelse=[]):
+                self.looping = True  # so what is assigned is known already
+                inner = [line for s in body for line in self.statement(s, depth + 1)]
+                self.looping = False
+                return [f"{pad}while ({self.write(test)}) {{", *inner, f"{pad}}}"]
             case ast.If(test=test, body=body, orelse=[]):
                 inner = [line for s in body for line in self.statement(s, depth + 1)]
                 return [f"{pad}if ({self.write(test)}) {{", *inner, f"{pad}}}"]

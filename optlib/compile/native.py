@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import rules
 from ..optimizer import NotFinite, Optimizer, State, _checked, _finite, _gradient, _point, takes_step
 from ..surfaces import Surface
-from .clock import Shape, functions, unfold
+from .clock import ARITHMETIC, Shape, functions, unfold
 from .source import CannotCompile, Hoist, names, read
 
 BLOCK = 64  #: starts that a basin map carries through its steps together, so that their arithmetic is vectorised
@@ -253,6 +253,7 @@ def _elementwise(rule: Callable) -> Callable:
     return rule
 
 
+@lru_cache(maxsize=64)
 def _moving(optimizer: Optimizer) -> frozenset[str]:
     """The hyper-parameters that are schedules."""
     for name, value in optimizer.hyper.items():
@@ -266,8 +267,10 @@ def _moving(optimizer: Optimizer) -> frozenset[str]:
     return moving
 
 
-def _live(optimizer: Optimizer) -> tuple[tuple[tuple[str, Shape], ...], NDArray]:
-    """The hyper-parameters whose schedules are compiled, with their code, and the numbers of all of them."""
+@lru_cache(maxsize=64)
+def _live(optimizer: Optimizer) -> tuple[Live, NDArray]:
+    """The hyper-parameters whose schedules are compiled, with their code, and the numbers of all of them, kept: a
+    schedule of ours never changes."""
     live, numbers = [], []
     for name in sorted(_moving(optimizer)):
         try:
@@ -610,7 +613,7 @@ def _walk_source(rule: Callable, surface: Surface, rows: frozenset[str], live: L
     sound = " and ".join(f"theta_{c} - theta_{c} == 0" for c in axes)
     schedules = "".join(functions(shape, f"schedule_{name}")[0] for name, shape in live)
     return f"""{_head(f"{rule.__name__} on {surface.name}")}
-{ground.helpers}{schedules}
+{ground.helpers}{ARITHMETIC}{schedules}
 
 @njit(**JIT)
 def walk({", ".join(["path", "C", "S", "Q", "noise", "clip", *ground.constants])}):
