@@ -65,7 +65,8 @@ class Surface:
         return len(self.domain)
 
     def __call__(self, theta: ArrayLike) -> Any:
-        return self.value(*np.moveaxis(self._points(theta), -1, 0), **self.constants)
+        points = self._points(theta)
+        return self.value(*(points if points.ndim == 1 else np.moveaxis(points, -1, 0)), **self.constants)
 
     def grad(self, theta: ArrayLike) -> NDArray:
         """Gradient at points of shape (..., d), of the same shape."""
