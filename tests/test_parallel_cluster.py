@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from optlib import NotFinite, Optimizer, data, models, rules
 from optlib.parallel import Interrupted, LocalSGD, SyncSGD, async_sgd, cluster, connect, disconnect, parts, train
 from optlib.parallel.algorithms import TABLE
+from optlib.parallel.remote import lost
 
 pytest.importorskip("distributed", reason="distributed is not installed: pip install 'optlib[parallel]'")
 
@@ -175,6 +177,29 @@ def test_the_servers_machine_killed(mortal, tmp_path):
     np.testing.assert_array_equal(run.theta, -2 * np.ones(60))
     assert run.updates == 120
     assert cluster.read(tmp_path)[0]["version"] >= 30
+
+
+def test_a_machine_that_is_gone_is_not_waited_for():
+    """Dask would try to connect to it for half a minute."""
+
+    class Asked:
+        def __init__(self, answer=None):
+            self.answer = answer
+
+        def result(self, timeout):
+            if self.answer is None:
+                raise TimeoutError
+            return self.answer
+
+    driver = object.__new__(cluster._Driver)
+    driver._machines = lambda: {"tcp://there": {}}
+    here, gone = SimpleNamespace(_address="tcp://there"), SimpleNamespace(_address="tcp://gone")
+    assert driver._answer(gone, Asked(3)) == 3
+    with pytest.raises(OSError, match="tcp://gone is gone") as caught:
+        driver._answer(gone, Asked())
+    assert lost(caught.value)
+    with pytest.raises(TimeoutError):
+        driver._answer(here, Asked(), patience=0.0)
 
 
 def test_one_shard_of_two_lost(mortal):

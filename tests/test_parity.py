@@ -110,10 +110,14 @@ def in_optax(optax, peer: Peer, start: np.ndarray, gradient: Callable) -> np.nda
     optimizer, path = peer.make(optax), []
     params = jax.numpy.asarray(start)
     state = optimizer.init(params)
-    update = jax.jit(optimizer.update)
+
+    @jax.jit
+    def step(g, state, params):
+        updates, state = optimizer.update(g, state, params)
+        return params + updates, state
+
     for t in range(STEPS):
-        updates, state = update(jax.numpy.asarray(gradient(np.asarray(params), t)), state, params)
-        params = params + updates
+        params, state = step(gradient(np.asarray(params), t), state, params)
         path.append(np.asarray(params))
     return np.array(path)
 

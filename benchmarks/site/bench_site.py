@@ -15,7 +15,6 @@ import argparse
 import gzip
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,9 @@ import threading
 from functools import cache
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+sys.path += [str(Path(__file__).parents[2] / "tests")]
+from browser import ADVICE, find_chrome
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -69,13 +71,15 @@ class Static(SimpleHTTPRequestHandler):
 
 def measure(address: str, slowdown: float) -> dict:
     """Lighthouse's report on a page."""
-    chromium = os.environ.get("CHROME_PATH") or next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), "")
+    program = os.environ.get("CHROME_PATH") or find_chrome()
+    if program is None:
+        raise SystemExit(ADVICE)
     command = [
         str(LIGHTHOUSE), address, "--output=json", "--quiet", "--form-factor=mobile",
         f"--throttling.cpuSlowdownMultiplier={slowdown:.2f}",
         "--chrome-flags=--headless=new --no-sandbox --disable-gpu --disable-background-networking",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "CHROME_PATH": chromium})
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "CHROME_PATH": program})
     if done.returncode:
         raise SystemExit(f"Lighthouse failed on {address}:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout)

@@ -46,7 +46,11 @@ def connect(address: str | None = None, *, workers: int = 2, timeout: float = 10
     from distributed import Client, LocalCluster
 
     if address is None:
-        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
+        import dask
+
+        # half a minute is Dask's patience with a machine that is gone: these are all on this one
+        with dask.config.set({"distributed.comm.timeouts.connect": "5s"}):
+            cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
         client: Any = Client(cluster)
         client._downhill_cluster = cluster  # it is ours to close
         return client
@@ -147,7 +151,7 @@ class _Driver:
 
     def _places(self) -> list[str]:
         _wait_for_workers(self.client, 10.0)
-        return sorted(self.client.scheduler_info(n_workers=-1)["workers"])
+        return sorted(self._machines())
 
     def place_shard(self, shard: int) -> None:
         """Put a shard on a machine, from its last checkpoint if there is one."""
@@ -157,13 +161,13 @@ class _Driver:
             actor=True, pure=False, workers=[places[shard % len(places)]], allow_other_workers=True,
         )  # fmt: skip
         actor = direct(future.result(timeout=30))
-        actor.open().result(timeout=30)
+        self._answer(actor, actor.open())
         self.actors[shard : shard + 1] = [actor]
         self._held[shard : shard + 1] = [future]
 
     def place_replicas(self, workers: Iterable[int]) -> None:
         """Start the next life of these workers. All join before the first begins: else it would not wait for them."""
-        steps = {w: max(actor.join(w, self.lives[w]).result(timeout=30) for actor in self.actors) for w in workers}
+        steps = {w: max(self._answer(actor, actor.join(w, self.lives[w])) for actor in self.actors) for w in workers}
         places, links = self._places(), [pickle.dumps(actor) for actor in self.actors]
         for w, t in steps.items():
             # from the other end than the shards, so that few machines hold both
@@ -175,6 +179,22 @@ class _Driver:
                 replica, self._data[w], links, self.algorithm, self.theta, w, self.steps, self.lives[w], t, self.began,
                 pure=False, workers=[place], allow_other_workers=True,
             )  # fmt: skip
+
+    def _machines(self) -> Any:
+        """Who is there, as far as the scheduler knows."""
+        return self.client.scheduler_info(n_workers=-1)["workers"]
+
+    def _answer(self, actor: Any, asked: Any, patience: float = 30.0) -> Any:
+        """What an actor answers. Its machine is looked for meanwhile: Dask takes half a minute to give up on one."""
+        until = time.monotonic() + patience
+        while True:
+            try:
+                return asked.result(timeout=0.5)
+            except TimeoutError:
+                if actor._address not in self._machines():
+                    raise OSError(f"the machine {actor._address} is gone") from None
+                if time.monotonic() > until:
+                    raise
 
     # --- watching
 
@@ -197,7 +217,7 @@ class _Driver:
 
     def watch(self) -> None:
         """Look after those who have come to an end, and save and measure when it is time."""
-        there = self.client.scheduler_info(n_workers=-1)["workers"]
+        there = self._machines()
         for shard, actor in enumerate(self.actors):
             if actor._address not in there:  # asking it would take Dask half a minute to give up
                 raise OSError(f"the machine {actor._address} of shard {shard} is gone")
@@ -210,7 +230,7 @@ class _Driver:
             if outcome.how in ("done", "stopped"):
                 self.memories[w] = outcome.memory
                 for actor in self.actors:
-                    actor.leave(w).result(timeout=30)
+                    self._answer(actor, actor.leave(w))
                 del self.running[w]
             else:
                 self.log.append(f"worker {w}: its machine was lost ({outcome.why or 'the task came back'})")
@@ -237,11 +257,11 @@ class _Driver:
         """The loss at the servers' point, once they have moved on far enough."""
         if self.loss is None and self.progress is None:
             return
-        version = self.actors[0].version().result(timeout=30)
+        version = self._answer(self.actors[0], self.actors[0].version())
         if version - self._measured_at < self.every and not (last and version > self._measured_at):
             return
-        looks = [actor.look() for actor in self.actors]
-        theta = np.concatenate([look.result(timeout=30)[1] for look in looks])
+        looks = [(actor, actor.look()) for actor in self.actors]
+        theta = np.concatenate([self._answer(*look)[1] for look in looks])
         self._measured_at = version
         value = float(self.loss(theta)) if self.loss is not None else float("nan")
         measured = Measured(time.time() - self.began, version, value)
@@ -252,9 +272,9 @@ class _Driver:
 
     def save(self) -> None:
         """Keep a snapshot of every shard, here and, if a folder was given, there."""
-        asked = [actor.snapshot() for actor in self.actors]
+        asked = [(actor, actor.snapshot()) for actor in self.actors]
         for shard, snapshot in enumerate(asked):
-            self.saved[shard] = snapshot.result(timeout=30)
+            self.saved[shard] = self._answer(*snapshot)
         self._saved_at = time.time()
         if self.folder is not None:
             write(self.folder, [saved for saved in self.saved if saved is not None])
@@ -277,7 +297,7 @@ class _Driver:
             return
         for shard, actor in enumerate(self.actors):
             if shard not in gone:
-                actor.stop().result(timeout=30)
+                self._answer(actor, actor.stop())
         self._come_home(60.0)
         self.client.cancel([self._held[shard] for shard in gone])
         for shard in gone:
@@ -288,13 +308,13 @@ class _Driver:
             self.place_shard(shard)
         for shard, actor in enumerate(self.actors):
             if shard not in gone:
-                actor.resume().result(timeout=30)
+                self._answer(actor, actor.resume())
         for w in self.running:
             self.lives[w] += 1
         self.place_replicas(list(self.running))
 
     def _alive(self, actor: Any) -> bool:
-        if actor._address not in self.client.scheduler_info(n_workers=-1)["workers"]:
+        if actor._address not in self._machines():
             return False
         for pause in (0.1, 0.5, 0.0):
             try:
@@ -338,7 +358,7 @@ class _Driver:
 
     def result(self, finished: bool) -> Result:
         """The same as every backend's."""
-        reports = [actor.report().result(timeout=30) for actor in self.actors]
+        reports = [self._answer(actor, actor.report()) for actor in self.actors]
         rejected = {w: max(r["rejected"].get(w, 0) for r in reports) for r in reports for w in r["rejected"]}
         first = reports[0]
         check_dismissed(first["dismissed"], len(self.oracles), rejected, first["version"])
