@@ -363,6 +363,9 @@ def _walk_on(
     theta, shape, dtype = path[begin].copy(), path.shape[1:], path.dtype
     fixed = {name: values[name] for name in optimizer._asks_for if name in values}
     seen = [(name, optimizer.memory.index(name)) for name in optimizer._asks_for if name not in values]
+    surface = _surface_of(oracle, path) if len(shape) == 1 else None
+    if surface is not None:
+        oracle = surface._grad_at_a_point()
     for t in range(begin, len(path) - 1):
         point = theta
         if look_ahead is not None:
@@ -386,14 +389,21 @@ def _explain(optimizer: Optimizer, oracle: Oracle, path: NDArray, loss: Oracle |
     raise NotFinite("new point", first, "in a walk that went elsewhere when it was repeated: is the oracle random?")
 
 
+def _surface_of(oracle: Oracle, theta: NDArray) -> Surface | None:
+    """The surface whose gradient the oracle is, if it is one and the points are in double precision: in single
+    precision a gradient is asked for step by step, and rounded as NumPy rounds it."""
+    surface = getattr(oracle, "__self__", None)
+    known = isinstance(surface, Surface) and getattr(oracle, "__name__", "") == "grad" and theta.dtype == np.float64
+    return surface if known else None
+
+
 def _compiled(engine: str, optimizer: Optimizer, oracle: Oracle, theta: NDArray, steps: int, strict: bool) -> NDArray:
     if engine != "numba":
         raise ValueError(f"engine={engine!r} is unknown; allowed are 'numpy' and 'numba'")
     # by name, since the compiler's room stands above this one and is wanted only here
     compiler = importlib.import_module(".compile", __package__)
-    surface = getattr(oracle, "__self__", None)
-    whole = isinstance(surface, Surface) and getattr(oracle, "__name__", "") == "grad" and theta.dtype == np.float64
-    if whole:  # in single precision the gradient is asked for step by step, and rounded as NumPy rounds it
+    surface = _surface_of(oracle, theta)
+    if surface is not None:
         return compiler.walk(optimizer, surface, theta, steps, strict=strict)
     if compiler.trains(oracle):
         path = np.empty((steps + 1, *theta.shape), theta.dtype)

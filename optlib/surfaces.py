@@ -81,6 +81,11 @@ class Surface:
             g[..., i] = partial
         return g
 
+    def _grad_at_a_point(self) -> Callable[[NDArray], NDArray]:
+        """`grad` for a loop that has checked its points: of shape (d,), double precision."""
+        gradient, numbers, array, double = self.gradient, self._numbers, np.array, np.dtype(float)
+        return lambda theta: array(gradient(*theta.tolist(), **numbers), double)
+
     def but(self, **changes: Any) -> "Surface":
         """The same surface with other constants, start or domain; minima that the constants move are dropped.
 
