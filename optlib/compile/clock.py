@@ -23,8 +23,10 @@ def _series(terms: Sequence[str], of: Sequence[str]) -> str:
     """a + b v + c v^2 + ..., as text, in few steps that wait for each other (Estrin): `of` is v, v^2, v^4, ..."""
     if len(terms) == 1:
         return f"({terms[0]})"
-    low, high = (_series(terms[: 2 ** (len(of) - 1)], of[:-1]), terms[2 ** (len(of) - 1) :])
-    return f"({low} + {of[-1]} * {_series(high, of[:-1])})" if high else low
+    *lower, highest = of
+    half = 2 ** len(lower)
+    low, high = terms[:half], terms[half:]
+    return f"({_series(low, lower)} + {highest} * {_series(high, lower)})" if high else _series(low, lower)
 
 
 #: A cosine and a power as sums that the processor adds up while it waits for the descent. A call of the mathematical

@@ -612,8 +612,9 @@ def _walk_source(rule: Callable, surface: Surface, rows: frozenset[str], live: L
     store = [f"path[b, s + 1, {c}] = theta_{c}" for c in axes]
     sound = " and ".join(f"theta_{c} - theta_{c} == 0" for c in axes)
     schedules = "".join(functions(shape, f"schedule_{name}")[0] for name, shape in live)
+    helpers = ground.helpers + (ARITHMETIC if live else "")
     return f"""{_head(f"{rule.__name__} on {surface.name}")}
-{ground.helpers}{ARITHMETIC}{schedules}
+{helpers}{schedules}
 
 @njit(**JIT)
 def walk({", ".join(["path", "C", "S", "Q", "noise", "clip", *ground.constants])}):
