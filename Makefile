@@ -9,13 +9,13 @@ SITE   := _build/site
 PORT   ?= 8000
 SHELL  := /bin/sh
 SUITE  := -n 2 --dist loadfile --no-loadscope-reorder --doctest-modules --nbval --nbval-current-env --nbval-cell-timeout 300 \
-          --ignore-glob "exercises/*/source.ipynb" book exercises optlib tests
+          --ignore-glob "exercises/*/source.ipynb" book exercises optlib downhill_course tests
 export PYTHONUTF8 := 1
 
 # Everything the site or the tests read. Folders are listed too: a removed file is a change.
 listed   = $(wildcard $(1)/.) $(shell find $(1) -mindepth 1 -not -path '*/__pycache__*' -not -path '*/.ipynb_checkpoints*' 2>/dev/null)
 BOOK    := $(call listed,book) $(call listed,exercises) _config.yml _toc.yml
-CHECKED := $(BOOK) $(call listed,optlib) $(call listed,tests) $(wildcard benchmarks/*) pyproject.toml
+CHECKED := $(BOOK) $(call listed,optlib) $(call listed,downhill_course) $(call listed,tests) $(wildcard benchmarks/*) pyproject.toml
 
 .PHONY: help book serve test test-all test-fast lint notebooks twins address lock bench bench-site clean env
 .DEFAULT_GOAL := help
@@ -36,7 +36,7 @@ test:  ## every test, then pytest's summary · 全部测试
 	else $(MAKE) --no-print-directory _build/tested; fi
 
 test-fast: $(VENV)/.installed  ## the tests that need no browser and no notebook run · 不开浏览器、不运行笔记本的测试
-	@$(PY) -m pytest -n 2 --dist loadfile --doctest-modules --ignore-glob "exercises/*/source.ipynb" tests optlib exercises --ignore tests/test_site.py
+	@$(PY) -m pytest -n 2 --dist loadfile --doctest-modules --ignore-glob "exercises/*/source.ipynb" tests optlib downhill_course exercises --ignore tests/test_site.py
 
 test-all: $(VENV)/.installed $(SITE)/.built  ## the slow facts too · 连同耗时的测试
 	@$(PY) -m pytest -m "slow or not slow" $(SUITE)
@@ -82,7 +82,7 @@ clean:  ## remove what was built, keep .venv · 删除生成的文件，保留 .
 
 env: $(VENV)/.installed  ## only the environment · 只建立环境
 
-$(SITE)/.built: $(VENV)/.installed node_modules/.installed $(BOOK) $(call listed,optlib)
+$(SITE)/.built: $(VENV)/.installed node_modules/.installed $(BOOK) $(call listed,optlib) $(call listed,downhill_course)
 	@$(PY) book/_ext/build.py
 	@touch $@
 

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from downhill_course.figures.clusters import admm_round, radius
 from optlib import NotFinite, Optimizer, data, descend, models, oracles, rules, surfaces
 from optlib.parallel import (
     EASGD,
@@ -29,7 +30,6 @@ from optlib.parallel import (
 )
 from optlib.parallel.algorithms import TABLE
 from optlib.surfaces import Quadratic
-from optlib.view.clusters import admm_round, radius
 
 SGD = Optimizer(rules.sgd, lr=0.1)
 X, Y = data.regression(n=120, d=6, seed=3)

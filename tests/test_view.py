@@ -18,8 +18,8 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from optlib import Optimizer, descend, rules, surfaces, view
-from optlib.view import _picture, _style
-from optlib.view._contour import heights_of, within
+from optlib.view import pictures, style
+from optlib.view.contours import heights_of, within
 
 PAPER, DARK = "#ffffff", "#131416"  # the site's two grounds
 CORE = ("sgd", "momentum", "nag", "adagrad", "adadelta", "rmsprop", "adam")
@@ -82,19 +82,19 @@ def test_core_rules_are_told_apart_by_every_eye(a, b, eye):
 
 @pytest.mark.parametrize("ground", [PAPER, DARK])
 def test_colours_stand_out_from_both_grounds(ground):
-    for name in _style.LOOKS:
+    for name in style.LOOKS:
         assert contrast(view.colour(name), ground) >= 3, name
     for i in range(8):
         assert contrast(view.series(i), ground) >= 3, i
     # 4.5 on both is out of reach of any colour: white and #131416 are 18.4 apart, and the root of that is 4.29.
-    assert contrast(_style.GREY, ground) > 4.28
+    assert contrast(style.GREY, ground) > 4.28
 
 
 def test_every_rule_of_the_library_has_a_look():
-    assert rules.TABLE.keys() <= _style.LOOKS.keys()
-    looks = [(look.colour, str(look.line), look.marker) for look in _style.LOOKS.values()]
+    assert rules.TABLE.keys() <= style.LOOKS.keys()
+    looks = [(look.colour, str(look.line), look.marker) for look in style.LOOKS.values()]
     assert len(set(looks)) == len(looks)
-    assert len({_style.LOOKS[name].marker for name in CORE}) == len(CORE), "the second cue"
+    assert len({style.LOOKS[name].marker for name in CORE}) == len(CORE), "the second cue"
 
 
 def test_colour_takes_names_and_functions_and_says_what_it_does_not_know():
@@ -120,7 +120,7 @@ def test_a_picture_is_transparent_and_in_colour(ravine_picture):
     assert shows(image, view.colour("sgd")) > 300
     assert shows(image, view.colour("momentum")) > 300
     assert shows(image, view.colour("adam")) == 0
-    assert shows(image, _style.GREY) > 300
+    assert shows(image, style.GREY) > 300
 
 
 def test_a_picture_has_double_density_and_says_its_size(ravine_picture):
@@ -156,8 +156,8 @@ def test_contours_are_light_and_fast():
 
 def test_few_colours_are_not_seen():
     def error(figure):
-        drawn = _picture.pixels(figure)
-        stored = Image.open(io.BytesIO(_picture.encode(drawn))).convert("RGBA")
+        drawn = pictures.pixels(figure)
+        stored = Image.open(io.BytesIO(pictures.encode(drawn))).convert("RGBA")
         on_paper = [np.asarray(image, float) for image in (stored, drawn)]
         on_paper = [image[..., :3] * image[..., 3:] / 255 + 255 - image[..., 3:] for image in on_paper]
         return np.sqrt(np.square(on_paper[0] - on_paper[1]).mean())

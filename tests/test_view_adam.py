@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from downhill_course.figures import adam, adaptive
 from optlib import Optimizer, rules, surfaces
 from optlib.oracles import check_gradient
-from optlib.view import adam, adaptive, colour
+from optlib.view import colour
 
 UNIT = Optimizer(rules.adam, lr=1.0)
 

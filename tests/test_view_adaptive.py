@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from downhill_course.figures import adaptive
 from optlib import Optimizer, descend, rules, surfaces
 from optlib.oracles import check_gradient
-from optlib.view import adaptive, colour
+from optlib.view import colour
 
 F = surfaces.ravine
 
@@ -50,9 +51,7 @@ def test_drift_has_the_algorithms_colours_and_the_target():
 
 def test_results_stand_against_what_was_varied_and_are_cut_at_the_top():
     table = np.array([[0.5, 0.2, 40.0], [0.7, 0.3, 60.0], [0.6, 0.4, 50.0]])
-    picture = adaptive.against(
-        [0.1, 1.0, 10.0], {"sgd": table}, xlabel=r"$\eta$", ylabel="$J$", log_x=True, top=1.0
-    )
+    picture = adaptive.against([0.1, 1.0, 10.0], {"sgd": table}, xlabel=r"$\eta$", ylabel="$J$", log_x=True, top=1.0)
     (axes,) = picture.figure.axes
     np.testing.assert_allclose(lines(axes)["sgd"], [0.6, 0.3, 50.0])
     assert axes.get_xscale() == axes.get_yscale() == "log"

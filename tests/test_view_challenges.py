@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from downhill_course.figures import challenges
 from optlib import Optimizer, descend, models, rules, tricks
 from optlib.oracles import check_gradient
-from optlib.view import Picture, challenges
+from optlib.view import Picture
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from downhill_course.figures import choosing
 from optlib import compare, rules, surfaces
-from optlib.view import choosing, colour
+from optlib.view import colour
 from optlib.widget.presets import PRESETS
 
 GRID = {"lr": [0.01, 0.1]}

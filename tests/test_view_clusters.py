@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from downhill_course.figures import clusters
 from optlib import Optimizer, parallel, rules
-from optlib.view import Picture, clusters
+from optlib.view import Picture
 
 SGD = Optimizer(rules.sgd, lr=0.3)
 

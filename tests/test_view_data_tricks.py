@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from downhill_course.figures import data_tricks
 from optlib import Optimizer, data, descend, layers, models, oracles, rules, tricks
-from optlib.view import data_tricks
 
 
 def drawn(picture) -> dict[str, np.ndarray]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from optlib import Optimizer, rules, view
+from downhill_course.figures.dataflow import dataflow
+from optlib import Optimizer, rules
 from optlib.parallel.devices import partition
 from optlib.parallel.graph import Graph
 
@@ -24,18 +25,18 @@ def texts(picture):
 
 def test_every_operation_stands_there_once():
     graph, step = net()
-    before = view.dataflow(graph, [step])
+    before = dataflow(graph, [step])
     shown = texts(before)
     assert {"cpu", "gpu", "x", "W", "step", "@", "tanh'"} <= set(shown)
     assert len(shown) == 2 + len(graph.order([step]))
-    after = view.dataflow(graph, [step], parts=partition(graph, [step]))
+    after = dataflow(graph, [step], parts=partition(graph, [step]))
     assert sorted(texts(after)) == sorted([*shown, "Send", "Recv"])
     assert len(after.png) > 2000
 
 
 def test_nothing_lies_on_top_of_anything():
     graph, step = net()
-    axes = view.dataflow(graph, [step], parts=partition(graph, [step])).figure.axes[0]
+    axes = dataflow(graph, [step], parts=partition(graph, [step])).figure.axes[0]
     places = [text.get_position() for text in axes.texts if text.get_text() not in ("cpu", "gpu")]
     assert len(set(places)) == len(places)
     bands = {"x": 0, "Send": 0, "Recv": 1, "W": 1}
@@ -48,6 +49,6 @@ def test_nothing_lies_on_top_of_anything():
 @pytest.mark.parametrize("where", ["a", "b"])
 def test_a_placement_of_ones_own_is_drawn(where):
     graph, step = net()
-    shown = view.dataflow(graph, [step], where=dict.fromkeys(graph.order([step]), where))
+    shown = dataflow(graph, [step], where=dict.fromkeys(graph.order([step]), where))
     assert where in texts(shown)
     assert repr(shown).endswith("on 1 devices>")

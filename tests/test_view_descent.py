@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
+from downhill_course.figures import descent, variants
 from optlib import Optimizer, data, descend, models, rules, surfaces, view
-from optlib.view import descent, variants
 
 X, y = data.three_points()
 A = (-1.0, 4.0)

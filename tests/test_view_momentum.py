@@ -5,9 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from downhill_course.figures import momentum
 from optlib import Optimizer, descend, rules, surfaces, view
 from optlib.oracles import check_gradient
-from optlib.view import Picture, momentum
+from optlib.view import Picture
 
 
 def named(ax) -> dict[str, np.ndarray]:

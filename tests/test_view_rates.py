@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from downhill_course.figures import rates
 from optlib import compare, rules, schedules, surfaces, tricks
-from optlib.view import rates, series
+from optlib.view import series
 
 
 def test_the_family_has_one_highest_rate():

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from downhill_course.figures import stale
 from optlib import Optimizer, parallel, rules
-from optlib.view import Picture, stale, timeline
+from optlib.view import Picture, timeline
 
 SGD = Optimizer(rules.sgd, lr=0.3)
 

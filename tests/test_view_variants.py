@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from downhill_course.figures import variants
 from optlib import data, models, surfaces
 from optlib.oracles import check_gradient
-from optlib.view import Picture, variants
+from optlib.view import Picture
 
 MODEL = models.LinearRegression()
 X, Y = data.line(n=30, seed=3)

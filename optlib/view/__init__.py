@@ -9,21 +9,36 @@ and on the dark page alike; text inside pictures is symbols and algorithm names 
 <contour of ravine: sgd>
 """
 
-from . import adam, adaptive, challenges, choosing, clusters, data_tricks, descent, momentum, rates, stale, variants
-from ._animation import Animation, animate
-from ._contest import contest
-from ._contour import contour, draw_walk, ground
-from ._curves import curve, loss_curves
-from ._listing import Listing, listing
-from ._picture import Picture, picture
-from ._relief import surface
-from ._style import colour, house, label, legend, look, panels, series
-from ._timeline import timeline
-from .dataflow import dataflow
+from .animations import Animation, animate
+from .contests import contest
+from .contours import contour, draw_walk, ground
+from .curves import curve, loss_curves
+from .listings import Listing, listing
+from .pictures import Picture, picture
+from .relief import surface
+from .style import colour, house, label, legend, look, panels, series
+from .timelines import timeline
 
 __all__ = [
-    "Animation", "Listing", "Picture", "adam", "adaptive", "animate", "challenges", "choosing", "clusters", "colour",
-    "contest", "contour", "curve", "data_tricks", "dataflow", "descent", "draw_walk", "ground", "house", "label",
-    "legend", "listing", "look", "loss_curves", "momentum", "panels", "picture", "rates", "series", "stale", "surface",
-    "timeline", "variants",
+    "Animation",
+    "Listing",
+    "Picture",
+    "animate",
+    "colour",
+    "contest",
+    "contour",
+    "curve",
+    "draw_walk",
+    "ground",
+    "house",
+    "label",
+    "legend",
+    "listing",
+    "look",
+    "loss_curves",
+    "panels",
+    "picture",
+    "series",
+    "surface",
+    "timeline",
 ]

@@ -329,7 +329,7 @@ def live() -> bool:
 
 def _tables() -> State:
     """Words and colours, as the module reads them."""
-    from ..view import _style as style  # colours have one home; Matplotlib is needed to read it
+    from ..view import style  # colours have one home; Matplotlib is needed to read it
 
     looks = {
         name: {"colour": look.colour, "dash": None if isinstance(look.line, str) else list(look.line[1])}

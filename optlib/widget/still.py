@@ -28,7 +28,7 @@ def picture(figure: "Explorer") -> Any:
 def _against_time(figure: "Explorer") -> Any:
     """What the algorithms remember, or where they are, against the step."""
     from .. import view
-    from ..view import _style as style
+    from ..view import style
 
     state = figure.state
     drawn, ax = view.panels()
@@ -66,7 +66,7 @@ def _stability(figure: "Explorer", n: int = 60) -> Any:
     """Where, in the plane of two hyper-parameters, the loss falls."""
     from .. import view
     from ..optimizer import descend
-    from ..view import _style as style
+    from ..view import style
 
     state, surface, (each, *_) = figure.state, figure.surface(), figure.state["runs"]
     assert surface is not None

@@ -9,8 +9,8 @@ from matplotlib.colors import to_rgba
 from numpy.typing import NDArray
 
 from ..surfaces import Range, Surface
-from ._picture import Picture
-from ._style import GREY, GROUND, figure_of, house, label, legend, listed, look_of, marks, named_paths, panels
+from .pictures import Picture
+from .style import GREY, GROUND, figure_of, house, label, legend, listed, look_of, marks, named_paths, panels
 
 Levels = Literal["auto", "log", "linear"]
 

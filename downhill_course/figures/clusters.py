@@ -1,6 +1,6 @@
 """Figures and small experiments of the chapter on clusters.
 
->>> from optlib.view import clusters
+>>> from downhill_course.figures import clusters
 >>> clusters.all_reduce([[1.0, 2.0], [3.0, 4.0]])[0]
 array([[4., 6.],
        [4., 6.]])
@@ -15,15 +15,15 @@ import numpy as np
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from numpy.typing import ArrayLike, NDArray
 
-from .. import data, models, parallel, rules, surfaces
-from ..optimizer import Optimizer
-from ..oracles import minibatch
-from ..parallel import Algorithm, Cluster, Result
-from ..parallel.graph import Graph, Node
-from ._contour import ground
-from ._picture import Picture, picture
-from ._style import GREY, house, label, legend, panels, series
-from ._timeline import timeline
+from optlib import data, models, parallel, rules, surfaces
+from optlib.optimizer import Optimizer
+from optlib.oracles import minibatch
+from optlib.parallel import Algorithm, Cluster, Result
+from optlib.parallel.graph import Graph, Node
+from optlib.view.contours import ground
+from optlib.view.pictures import Picture, picture
+from optlib.view.style import GREY, house, label, legend, panels, series
+from optlib.view.timelines import timeline
 
 #: Where a message takes hardly any time, and where it takes two gradients' worth.
 FAST = Cluster(compute=parallel.lognormal(1.0, 0.3), latency=parallel.exponential(0.01))

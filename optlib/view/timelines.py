@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from ._picture import Picture
-from ._style import GREY, figure_of, house, label, panels, series
+from .pictures import Picture
+from .style import GREY, figure_of, house, label, panels, series
 
 if TYPE_CHECKING:
     from ..parallel.result import Result

@@ -1,6 +1,6 @@
 """Figures and small experiments of the chapter on schedules.
 
->>> from optlib.view import rates
+>>> from downhill_course.figures import rates
 >>> sorted(rates.family(1.0, 100))[:3]
 ['constant', 'cosine', 'exponential']
 """
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import compare, data, models, oracles, rules, schedules, surfaces, tricks
-from ..optimizer import Optimizer, run
-from ..schedules import Schedule
-from ..tricks import RangeTest
-from ._curves import loss_curves
-from ._picture import Picture, picture
-from ._style import GREY, house, label, legend, panels, series
+from optlib import compare, data, models, oracles, rules, schedules, surfaces, tricks
+from optlib.optimizer import Optimizer, run
+from optlib.schedules import Schedule
+from optlib.tricks import RangeTest
+from optlib.view.curves import loss_curves
+from optlib.view.pictures import Picture, picture
+from optlib.view.style import GREY, house, label, legend, panels, series
 
 #: The least and the greatest of the rates that are tried, two a decade.
 PEAKS = (0.003, 0.01, 0.032, 0.1, 0.32, 1.0)

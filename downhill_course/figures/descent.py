@@ -1,7 +1,7 @@
 """Figures of the chapter on one step downhill.
 
 >>> from optlib import data, models
->>> from optlib.view import descent, variants
+>>> from downhill_course.figures import descent, variants
 >>> X, y = data.three_points()
 >>> J = variants.loss_surface(models.LinearRegression(), X, y, domain=((-4, 5), (-2, 5)), start=(-1.0, 4.0))
 >>> descent.fan(J, J.start)
@@ -16,12 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from numpy.typing import ArrayLike, NDArray
 
-from ..surfaces import Surface
-from ._contour import contour, ground, mark_minima
-from ._curves import loss_curves
-from ._picture import Picture, picture
-from ._relief import surface as relief
-from ._style import GREY, colour, house, label, legend, listed, panels, series
+from optlib.surfaces import Surface
+from optlib.view.contours import contour, ground, mark_minima
+from optlib.view.curves import loss_curves
+from optlib.view.pictures import Picture, picture
+from optlib.view.relief import surface as relief
+from optlib.view.style import GREY, colour, house, label, legend, listed, panels, series
 
 
 def renamed(drawn: Picture, *symbols: str) -> Picture:

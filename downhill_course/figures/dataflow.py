@@ -6,11 +6,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from ..parallel import devices as cut
-from ..parallel.devices import Partition, Step
-from ..parallel.graph import Graph, Node
-from ._picture import Picture
-from ._style import GREY, figure_of, house, panels, series
+from optlib.parallel import devices as cut
+from optlib.parallel.devices import Partition, Step
+from optlib.parallel.graph import Graph, Node
+from optlib.view.pictures import Picture
+from optlib.view.style import GREY, figure_of, house, panels, series
 
 #: What an operation is called in its box, where its name would be too long.
 SIGNS = {

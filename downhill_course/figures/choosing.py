@@ -1,6 +1,6 @@
 """Races, contests and figures of the chapter on watching and choosing.
 
->>> from optlib.view import choosing
+>>> from downhill_course.figures import choosing
 >>> sorted(choosing.RACERS)
 ['adadelta', 'adagrad', 'adam', 'momentum', 'nag', 'rmsprop', 'sgd']
 """
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import compare, data, models, rules, surfaces
-from ..optimizer import Optimizer, descend
-from ..surfaces import Surface
-from ._contour import contour
-from ._picture import Picture, picture
-from ._style import GREY, house, label, legend, listed, look_of, panels
+from optlib import compare, data, models, rules, surfaces
+from optlib.optimizer import Optimizer, descend
+from optlib.surfaces import Surface
+from optlib.view.contours import contour
+from optlib.view.pictures import Picture, picture
+from optlib.view.style import GREY, house, label, legend, listed, look_of, panels
 
 #: The racers of the overview's and the slides' pictures, and Adam, whom those pictures leave out.
 NAMES = ("sgd", "momentum", "nag", "adagrad", "adadelta", "rmsprop", "adam")

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from ..surfaces import Surface
-from ._contour import ground, height_for, mark_minima, within
-from ._picture import Overlay, bundle, encode, encode_moving, settle
-from ._style import GREY, house, label, legend, listed, look_of, named_paths, panels
+from .contours import ground, height_for, mark_minima, within
+from .pictures import Overlay, bundle, encode, encode_moving, settle
+from .style import GREY, house, label, legend, listed, look_of, named_paths, panels
 
 Image = NDArray[np.uint8]
 
@@ -86,9 +86,7 @@ class _Scene:
         return [self.trail, self.head]
 
 
-def _stage(
-    surface: Surface, named: dict[str, NDArray], loss: bool, width: float
-) -> tuple[Figure, list[_Scene]]:
+def _stage(surface: Surface, named: dict[str, NDArray], loss: bool, width: float) -> tuple[Figure, list[_Scene]]:
     box = np.asarray(surface.domain, dtype=float)
     height = height_for(box, width) + 20
     figure, axes = panels(1 + loss, size=(width * (1.45 if loss else 1), height), **_ratio(loss))
@@ -133,9 +131,7 @@ def _loss_scenes(surface: Surface, ax: Axes, named: dict[str, NDArray]) -> list[
     ]
 
 
-def _film(
-    figure: Figure, scenes: list[_Scene], length: int, frames: int, seconds: float
-) -> tuple[bytes, bytes]:
+def _film(figure: Figure, scenes: list[_Scene], length: int, frames: int, seconds: float) -> tuple[bytes, bytes]:
     """The moving picture and the still of its end.
 
     Every sixth frame stays: its heads become beads at equal times, and later frames need not repeat its lines.

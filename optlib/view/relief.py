@@ -8,9 +8,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ..surfaces import Range, Surface
-from ._contour import grid, heights_of, within
-from ._picture import Picture
-from ._style import GREY, GROUND, figure_of, house, legend, listed, look_of, named_paths, panels
+from .contours import grid, heights_of, within
+from .pictures import Picture
+from .style import GREY, GROUND, figure_of, house, legend, listed, look_of, named_paths, panels
 
 
 def surface(

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from ._style import CSS_PIXELS, DENSITY, house
+from .style import CSS_PIXELS, DENSITY, house
 
 
 class Picture:

@@ -1,7 +1,8 @@
 """Figures of the chapter on batch, stochastic and mini-batch descent.
 
 >>> from optlib import data, models
->>> from optlib.view import contour, variants
+>>> from downhill_course.figures import variants
+>>> from optlib.view import contour
 >>> X, y = data.line(n=50, seed=0)
 >>> contour(variants.loss_surface(models.LinearRegression(), X, y, domain=((-3, 4), (-2, 5)), start=(-2.0, -1.0)))
 <contour of loss>
@@ -14,12 +15,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from ..models import LinearRegression
-from ..surfaces import Range, Surface
-from ._contour import contour, draw_walk, ground, mark_minima
-from ._curves import loss_curves
-from ._picture import Picture, picture
-from ._style import GREY, house, label, legend, listed, look_of, panels, series
+from optlib.models import LinearRegression
+from optlib.surfaces import Range, Surface
+from optlib.view.contours import contour, draw_walk, ground, mark_minima
+from optlib.view.curves import loss_curves
+from optlib.view.pictures import Picture, picture
+from optlib.view.style import GREY, house, label, legend, listed, look_of, panels, series
 
 
 def loss_surface(
@@ -157,7 +158,7 @@ def floors(losses: Mapping[str, ArrayLike], predicted: Sequence[float]) -> Pictu
 def one_sample_losses(surface: Surface, b: float, at: float) -> Picture:
     """A function of one coordinate as the mean of two, f + b (x - at) and f - b (x - at), with their ways down."""
     figure, ax = panels(size=(500, 330))
-    (low, high), = surface.domain
+    ((low, high),) = surface.domain
     x = np.linspace(low, high, 401)
     f = np.asarray(surface(x[:, None]))
     here = float(surface(np.array([at])))

@@ -1,6 +1,6 @@
 r"""Figures and small experiments of the chapter on many cores and stale gradients.
 
->>> from optlib.view import stale
+>>> from downhill_course.figures import stale
 >>> stale.limit(0), round(stale.limit(3), 3)
 (2.0, 0.445)
 """
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import data, parallel, rules
-from ..optimizer import Optimizer
-from ._picture import Picture, picture
-from ._style import GREY, house, label, legend, panels, series
-from ._timeline import staleness, timeline
+from optlib import data, parallel, rules
+from optlib.optimizer import Optimizer
+from optlib.view.pictures import Picture, picture
+from optlib.view.style import GREY, house, label, legend, panels, series
+from optlib.view.timelines import staleness, timeline
 
 #: A gradient takes a second in the median; one in six takes more than 1.6.
 OFFICE = parallel.Cluster(compute=parallel.lognormal(1.0, 0.5), latency=0.04)

@@ -1,6 +1,6 @@
 """Figures and small experiments of the chapter on what makes training hard.
 
->>> from optlib.view import challenges
+>>> from downhill_course.figures import challenges
 >>> challenges.profile.grad([-3.0]).round(2)  # the plateau
 array([-0.03])
 """
@@ -13,12 +13,12 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from ..surfaces import Surface
-from ..tricks import Plane
-from ._contour import draw_walk, ground
-from ._curves import curve, loss_curves
-from ._picture import Picture, picture
-from ._style import GREY, house, label, legend, listed, look_of, panels, series
+from optlib.surfaces import Surface
+from optlib.tricks import Plane
+from optlib.view.contours import draw_walk, ground
+from optlib.view.curves import curve, loss_curves
+from optlib.view.pictures import Picture, picture
+from optlib.view.style import GREY, house, label, legend, listed, look_of, panels, series
 
 # --- a profile with everything ------------------------------------------------------------------
 

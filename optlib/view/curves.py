@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from ..surfaces import Surface
-from ._picture import Picture
-from ._style import GREY, GROUND, Look, figure_of, house, label, legend, listed, look_of, named_paths, panels
+from .pictures import Picture
+from .style import GREY, GROUND, Look, figure_of, house, label, legend, listed, look_of, named_paths, panels
 
 
 def curve(

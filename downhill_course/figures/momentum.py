@@ -1,6 +1,6 @@
 """Figures of the chapter on momentum and Nesterov's method, and the two functions of one coordinate they are drawn on.
 
->>> from optlib.view import momentum
+>>> from downhill_course.figures import momentum
 >>> momentum.stability(kappa=100)
 <rate and momentum at condition number 100: momentum, nag>
 """
@@ -14,13 +14,13 @@ from matplotlib.colors import to_rgba
 from numpy import where
 from numpy.typing import ArrayLike, NDArray
 
-from .. import rules
-from ..optimizer import Optimizer, descend
-from ..surfaces import Quadratic, Surface
-from ._contour import contour
-from ._curves import curve, loss_curves
-from ._picture import Picture, picture
-from ._style import GREY, GROUND, colour, house, label, legend, listed, look_of, panels, series
+from optlib import rules
+from optlib.optimizer import Optimizer, descend
+from optlib.surfaces import Quadratic, Surface
+from optlib.view.contours import contour
+from optlib.view.curves import curve, loss_curves
+from optlib.view.pictures import Picture, picture
+from optlib.view.style import GREY, GROUND, colour, house, label, legend, listed, look_of, panels, series
 
 # --- two functions of one coordinate --------------------------------------------------------------
 

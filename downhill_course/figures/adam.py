@@ -1,7 +1,7 @@
 r"""Figures of the chapter on Adam and its family, and the small experiments behind them.
 
 >>> from optlib import Optimizer, rules
->>> from optlib.view import adam
+>>> from downhill_course.figures import adam
 >>> adam.bias([1.0, 2.0, 0.5, 1.5], Optimizer(rules.adam))
 <moments of 4 gradients: m, v>
 """
@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import rules
-from ..optimizer import Optimizer, descend
-from ..surfaces import Surface
-from ._contour import contour
-from ._picture import Picture, picture
-from ._style import GREY, colour, house, label, legend, listed, panels, series
+from optlib import rules
+from optlib.optimizer import Optimizer, descend
+from optlib.surfaces import Surface
+from optlib.view.contours import contour
+from optlib.view.pictures import Picture, picture
+from optlib.view.style import GREY, colour, house, label, legend, listed, panels, series
+
 from .adaptive import memory
 
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)))

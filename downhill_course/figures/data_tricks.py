@@ -1,6 +1,6 @@
 r"""Figures of the chapter on tricks with data and model, and the small experiments behind them.
 
->>> from optlib.view import data_tricks
+>>> from downhill_course.figures import data_tricks
 >>> data_tricks.shrinking([0.0, 0.5], [[1.0, 2.0], [0.5, 1.0]], [[1.0, 2.0], [0.4, 1.1]])
 <weights against the rate of dropout: 2 coordinates>
 """
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import data, layers, models, oracles, rules
-from ..optimizer import Optimizer, Oracle, descend, run
-from ..tricks import Curriculum, early_stopped
-from ..tricks.criteria import Criterion
-from ._picture import Picture, picture
-from ._style import GREY, house, label, legend, look_of, panels, series
+from optlib import data, layers, models, oracles, rules
+from optlib.optimizer import Optimizer, Oracle, descend, run
+from optlib.tricks import Curriculum, early_stopped
+from optlib.tricks.criteria import Criterion
+from optlib.view.pictures import Picture, picture
+from optlib.view.style import GREY, house, label, legend, look_of, panels, series
 
 Rows = tuple[NDArray, NDArray]
 

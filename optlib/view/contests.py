@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compare import Contest
-from ._curves import draw_spread
-from ._picture import Picture
-from ._style import GREY, figure_of, house, label, legend, look_of, panels
+from .curves import draw_spread
+from .pictures import Picture
+from .style import GREY, figure_of, house, label, legend, look_of, panels
 
 
 def contest(

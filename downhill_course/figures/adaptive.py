@@ -1,7 +1,7 @@
 """Figures of the chapter on a learning rate for every weight.
 
 >>> from optlib import Optimizer, descend, rules, surfaces
->>> from optlib.view import adaptive
+>>> from downhill_course.figures import adaptive
 >>> f = surfaces.ravine
 >>> adaptive.sections(f, descend(Optimizer(rules.sgd, lr=0.018), f.grad, f.start, steps=20))
 <sections of ravine>
@@ -15,13 +15,13 @@ import numpy as np
 from matplotlib.ticker import FormatStrFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from .. import rules
-from ..optimizer import Optimizer, run
-from ..surfaces import Surface
-from ._contour import contour
-from ._curves import curve, loss_curves
-from ._picture import Picture, picture
-from ._style import GREY, figure_of, house, label, legend, listed, look_of, marks, named_paths, panels, series
+from optlib import rules
+from optlib.optimizer import Optimizer, run
+from optlib.surfaces import Surface
+from optlib.view.contours import contour
+from optlib.view.curves import curve, loss_curves
+from optlib.view.pictures import Picture, picture
+from optlib.view.style import GREY, figure_of, house, label, legend, listed, look_of, marks, named_paths, panels, series
 
 PLAIN = FormatStrFormatter("%.3g")  # for scales that span less than a power of ten
 
@@ -138,9 +138,7 @@ def walk_and_rates(
     return picture(figure, f"walks and rates: {listed(paths)}")
 
 
-def drift(
-    paths: Mapping[str, ArrayLike], *, target: ArrayLike | None = None, linear: float | None = None
-) -> Picture:
+def drift(paths: Mapping[str, ArrayLike], *, target: ArrayLike | None = None, linear: float | None = None) -> Picture:
     """One coordinate against updates for several algorithms.
 
     Parameters
