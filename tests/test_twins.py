@@ -256,9 +256,9 @@ FAULTS = {
         "was reviewed for another English text",
     ),
     "long code": (
-        edit("draw", source="\n".join(f"x{k} = {k}" for k in range(16))),
+        edit("draw", source="\n".join(f"x{k} = {k}" for k in range(21))),
         "cell 4 (draw)",
-        "16 lines of code, and 15 is the most",
+        "21 lines of code, and 20 is the most",
     ),
     "three code cells": (
         insert(*(new_code_cell("pass", id=f"code-{letter}") for letter in "abc")),
@@ -266,9 +266,9 @@ FAULTS = {
         "more than 2 code cells in a row",
     ),
     "long code as a rule": (
-        edit("draw", source="\n".join(f"x{k} = {k}" for k in range(6))),
+        edit("draw", source="\n".join(f"x{k} = {k}" for k in range(10))),
         "the whole notebook",
-        "the median of its code cells is 6 lines",
+        "the median of its code cells is 10 lines",
     ),
 }
 

@@ -7,11 +7,13 @@ import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
 from optlib import rules, surfaces, view, widget
+from optlib.widget import presets
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
@@ -168,3 +170,11 @@ class TestNotebook:
         assert "widgets" not in notebook.metadata
         assert "model_id" not in nbformat.writes(notebook)
         assert nbformat.writes(notebook).count(output.data["image/png"].strip()) == 1
+
+
+@pytest.mark.parametrize("name", presets.EXAMPLES)
+def test_one_example_at_a_time_has_the_surfaces_gradient_on_average(name):
+    gradient, examples = presets.EXAMPLES[name]
+    for theta in (presets.SURFACES[name].start, presets.SURFACES[name].minima[0]):
+        mean = np.mean([gradient(*theta, *example) for example in examples], axis=0)
+        np.testing.assert_allclose(mean, presets.SURFACES[name].grad(np.array(theta)), atol=1e-12)

@@ -37,7 +37,7 @@ from cells import (
 from notebooks import ROOT, all_notebooks, where
 from passages import check_passages, glossary, take_apart
 
-LONGEST, IN_A_ROW, TYPICAL = 15, 2, 5  # lines of a code cell, code cells without prose, median of lines
+LONGEST, IN_A_ROW, TYPICAL = 20, 2, 9  # lines of a code cell, code cells without prose, median of lines
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "regression": ("Regression on 20 examples", "20 个样本的回归"),
     "three_points": ("Regression on 3 examples", "3 个样本的回归"),
     "plain": ("A plain with a well", "平原上的一口井"),
+    "deliveries": ("A promised delivery time", "预计送达时间"),
     "stream": ("Given gradients", "给定的梯度"),
     # the picture
     "explorer": ("Explorer", "探索器"),

@@ -78,6 +78,37 @@ three_points = Surface(
     "half the mean squared error of a line on the three examples of optlib.data.three_points",
 )  # fmt: skip
 
+# --- one number: the minutes that an app promises, corrected by every order ------------------------
+
+
+def _forty_orders() -> tuple[tuple[float], ...]:
+    """Forty delivery times (gamma, shape 9), brought to mean 30 and standard deviation 10, in tenths of a minute."""
+    y = np.random.default_rng(1).gamma(9, 10 / 3, 40)
+    y = np.round(30 + 10 * (y - y.mean()) / y.std(), 1)
+    y[-1] += 1200 - y.sum()
+    return tuple((round(float(minutes), 1),) for minutes in y)
+
+
+_ORDERS = _forty_orders()
+
+
+def _one_order(x, y):
+    return (x - y,)
+
+
+def _deliveries(x):
+    return (x - 30) ** 2 / 2
+
+
+def _deliveries_gradient(x):
+    return (x - 30,)
+
+
+deliveries = Surface(
+    "deliveries", _deliveries, _deliveries_gradient, ((0.0, 70.0),), (60.0,), ((30.0,),),
+    "half the squared error of a promised delivery time, above its minimum; every order pulls by x - y",
+)  # fmt: skip
+
 # --- a plain with one well ------------------------------------------------------------------------
 
 
@@ -97,13 +128,14 @@ plain = Surface(
 
 #: All surfaces of the explorer by name, those of `optlib.surfaces` first.
 SURFACES: dict[str, Surface] = {
-    **TABLE, **{s.name: s for s in (regression, three_points, plain)},
+    **TABLE, **{s.name: s for s in (regression, three_points, deliveries, plain)},
 }  # fmt: skip
 
 #: Losses that are means over examples: surface -> (gradient of one example, the examples).
 EXAMPLES: dict[str, tuple[Callable, tuple]] = {
     "regression": (_example_gradient, _TWENTY),
     "three_points": (_example_gradient, _THREE),
+    "deliveries": (_one_order, _ORDERS),
 }
 
 # --- scenes ---------------------------------------------------------------------------------------
@@ -171,6 +203,14 @@ PRESETS: dict[str, State] = {
     "batch": {
         "surface": "regression", "start": [-1.0, -1.0], "steps": 120, "batch": 1,
         "runs": [run("sgd", lr=0.15)], "sliders": ["batch", "seed"],
+    },
+    "orders": {
+        "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 400, "series": "x", "batch": 1,
+        "runs": [run("sgd", lr=0.1)],
+    },
+    "order-batches": {
+        "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 100, "series": "x", "batch": 1,
+        "runs": [run("sgd", lr=0.28)], "sliders": ["batch"],
     },
     "saddle": {
         "surface": "saddle", "start": [1.5, 1e-4], "steps": 120, "series": "gradient",
