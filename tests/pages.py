@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from publish import pages_of
 from views import VIEWS
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "site"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+PAGES = pages_of(TOC)
 CHAPTERS = [page for page in PAGES if re.match(r"\d\d-", page)]
 PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 PAPER = {"width": 680, "height": 1000}  # A4 without its margins

@@ -9,8 +9,8 @@ from cells import HAN, read, text_of
 
 BOOK = Path(__file__).parents[1] / "book"
 ITEMS = yaml.safe_load((BOOK / "coverage.yml").read_text(encoding="utf-8"))
-CHAPTERS = {row["file"] for row in yaml.safe_load((BOOK / "course.yml").read_text(encoding="utf-8"))}
 WRITTEN = {path.stem for path in BOOK.glob("[0-9][0-9]-*.ipynb")}
+CHAPTERS = WRITTEN | {row["file"] for row in yaml.safe_load((BOOK / "course.yml").read_text(encoding="utf-8"))}
 
 
 def labels(chapter: str) -> set[str]:

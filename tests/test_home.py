@@ -273,7 +273,8 @@ def test_the_path_shows_what_was_read_in_every_view(visit, view):
         re.sub(r"\s", "", VIEWS[view].cut(words)) for words in ("✓ read · ✓ 已读", "✓ read · ✓ 已读", "begun · 在读")
     ]
     assert page.locator(".stop.read").count() == 2
-    total = sum(ROWS[name]["minutes"] for name in WRITTEN) - 20 - 30 - 35 * 3 / 12
+    left = {"00-descent": 0, "01-variants": 0, "02-challenges": 9 / 12}
+    total = sum(ROWS[name]["minutes"] * left.get(name, 1) for name in WRITTEN)
     hours = f"{round(total / 30) / 2:g}"
     told = page.locator(".trail-sum").inner_text()
     assert ("You have read 2" in told, "已读 2 章" in told) == tuple(name in VIEWS[view].languages for name in TAGS)

@@ -34,7 +34,7 @@ ROOT = HERE.parents[1]
 #: What shapes a page.
 READING = (
     "address", "api", "assignments", "bilingual", "cells", "course", "downloads", "explorers", "figures", "formulas",
-    "generated", "head", "search", "terms", "theme", "tools", "views",
+    "generated", "head", "measure", "search", "terms", "theme", "tools", "views",
 )  # fmt: skip
 KATEX = ROOT / "node_modules" / "katex" / "dist"
 SHOWN = re.compile(r"WARNING|ERROR|^(?:reading sources|writing output)\.\.\. \[\s*\d+%\]")

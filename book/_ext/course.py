@@ -7,6 +7,7 @@ import html
 import re
 from pathlib import Path
 
+import measure
 import numpy as np
 import yaml
 from bilingual import Pair, Passage, current_view
@@ -37,13 +38,15 @@ HALF_WIDTH = 3.4  # of the picture, where the path's first step stands at 1
 
 
 def chapters(folder: Path) -> dict[str, dict]:
-    """The rows of ``course.yml`` by page name; none where a book has no such file."""
+    """The rows of ``course.yml`` by page name; none where there is none. The minutes of a core are counted."""
     path = folder / COURSE
     rows = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
     for row in rows:
         minutes = row.get("minutes")
         if minutes is not None and (type(minutes) is not int or minutes < 1):
             raise ExtensionError(f"{path}: {row['file']} has minutes: {minutes!r}; write a whole number, such as 25")
+        if measure.is_core(notebook := folder / f"{row['file']}.ipynb"):
+            row["minutes"] = measure.minutes(notebook)
     return {row["file"]: row for row in rows}
 
 
@@ -106,6 +109,7 @@ class PathOfTheCourse(FromData):
     file = COURSE
 
     def render(self, rows: list[dict], view: View) -> nodes.Node:
+        rows = list(chapters(Path(self.env.srcdir)).values())  # with the minutes that are counted
         box = nodes.container(classes=["trail-box"])
         box += [self.sum(rows, view), raw(f'<ol class="trail" role="list">{ground(len(rows))}')]
         latest = next((entry for entry in news(self.env.srcdir) if entry.get("chapters")), {})
@@ -115,7 +119,10 @@ class PathOfTheCourse(FromData):
             after = leg(xs[index], xs[index + 1]) if index + 1 < len(rows) else ""
             box += self.stop(row, float(xs[index]), after, new.get(row["file"]), view)
         box += raw("</ol>")
-        self.env.note_dependency(str(Path(self.env.srcdir) / NEWS))
+        folder = Path(self.env.srcdir)
+        cores = [path for row in rows if measure.is_core(path := folder / f"{row['file']}.ipynb")]
+        for path in (folder / NEWS, *cores):
+            self.env.note_dependency(str(path))
         return box
 
     def address(self, name: str) -> str | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from bilingual import Passage, current_view
 from course import chapters
 from docutils import nodes
+from measure import DEEPER
 from passages import forms, glossary
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -83,6 +84,11 @@ def section_of(node: nodes.Node) -> int:
     return id(sections[-2] if len(sections) > 1 else sections[-1] if sections else None)
 
 
+def explains(name: str, folder: Path) -> bool:
+    """Whether a page's terms are marked: those of chapters and of their deeper pages."""
+    return name.removesuffix(DEEPER) in chapters(folder)
+
+
 class MarkTerms(SphinxPostTransform):
     """Links in the text, definitions at the end of the page."""
 
@@ -91,7 +97,7 @@ class MarkTerms(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         name = self.env.docname
-        if name not in chapters(Path(self.env.srcdir)) or GLOSSARY not in self.env.found_docs:
+        if not explains(name, Path(self.env.srcdir)) or GLOSSARY not in self.env.found_docs:
             return
         address = self.app.builder.get_relative_uri(name, GLOSSARY)
         seen: set[tuple[int, str, str]] = set()
@@ -170,7 +176,7 @@ def page_context(app: Sphinx, pagename: str, templatename: str, context: dict, d
 def depend(app: Sphinx, doctree: nodes.document) -> None:
     """A chapter is made again when the glossary changes."""
     path = Path(app.srcdir) / "glossary.yml"
-    if path.exists() and app.env.docname in chapters(Path(app.srcdir)):
+    if path.exists() and explains(app.env.docname, Path(app.srcdir)):
         app.env.note_dependency(str(path))
 
 
