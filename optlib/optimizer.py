@@ -153,6 +153,7 @@ class Optimizer:
         t = int(state["t"])
         with np.errstate(all="ignore"):  # what overflows is reported, with its step
             g = _gradient(g, theta, t + 1)
+            _finite(g, "gradient", t + 1)
             theta, memory = self._tell(theta, g, self._memory(state), t, self._values(t, theta), loss)
             _finite(theta, "new point", t + 1)
         return theta, self._state(memory, t + 1)
@@ -181,11 +182,13 @@ class Optimizer:
     def _tell(
         self, theta: NDArray, g: NDArray, memory: Iterable[NDArray], t: int, values: Mapping[str, Any], loss: Any
     ) -> tuple[NDArray, Iterable[NDArray]]:
-        if self._given:
-            given = [self._loss(theta, loss)] if "loss" in self._given else []
-            new, kept = self.rule(theta, g, *memory, *given, *([t + 1] if "t" in self._given else ()), **values)
-        else:
+        if not self._given:
             new, kept = self.rule(theta, g, *memory, **values)
+        elif self._given == ("t",):
+            new, kept = self.rule(theta, g, *memory, t + 1, **values)
+        else:
+            clock = [t + 1] if "t" in self._given else []
+            new, kept = self.rule(theta, g, *memory, self._loss(theta, loss), *clock, **values)
         shape = new.shape if type(new) is np.ndarray else np.shape(new)  # np.shape alone would cost a tenth of a step
         if shape != theta.shape or len(kept) != len(self.memory):
             raise ValueError(
@@ -193,15 +196,11 @@ class Optimizer:
                 f"theta has shape {theta.shape}, and the rule's signature names {len(self.memory)}"
             )
         # the caller may fill these two arrays anew, as an oracle with a buffer of its own does
-        return new, [m.copy() if m is g or m is theta else m for m in kept]
-
-    def _keeps(self, theta: NDArray, g: NDArray) -> bool:
-        """Whether the rule hands on theta or g themselves, so that a walk must copy them: its code has no branches."""
-        if not self.memory:
-            return False
-        given = [1] if "t" in self._given else []
-        _, kept = self.rule(theta, g, *self._memory(self.init(theta)), *given, **self._numbers)
-        return any(m is g or m is theta for m in kept)
+        for m in kept:
+            if m is g or m is theta:
+                kept = [m.copy() if m is g or m is theta else m for m in kept]
+                break
+        return new.copy() if new is g else new, kept
 
     def _loss(self, theta: NDArray, loss: ArrayLike | None) -> NDArray:
         if loss is None:
@@ -260,27 +259,45 @@ def run(
     theta = _point(theta)
     state = optimizer.init(theta) if state is None else state
     optimizer._check_state(state, theta)
-    for point, memory, t in _steps(optimizer, oracle, theta, state, loss, strict):
-        yield point, optimizer._state(memory, t)
+    for point, memory, t in _quiet(_steps(optimizer, oracle, theta, state, loss, strict)):
+        yield point.copy(), optimizer._state([np.array(m) for m in memory], t)
 
 
 def _steps(
     optimizer: Optimizer, oracle: Oracle, theta: NDArray, state: State, loss: Oracle | None, strict: bool
 ) -> Iterator[tuple[NDArray, Iterable[NDArray], int]]:
-    """The loop itself: point, memory and count after each update."""
+    """The one loop: point, memory and count after each update, which are its own and not to be changed.
+
+    What overflows is reported with its step, so whoever goes through it silences NumPy's warnings (`_quiet`).
+    """
     memory: Iterable[NDArray] = optimizer._memory(state)
-    timed = takes_step(oracle)
-    wants_loss = "loss" in optimizer._given
+    theta = theta.copy()  # an oracle that changes its argument changes no caller's
+    timed, shape, dtype, value = takes_step(oracle), theta.shape, theta.dtype, None
+    wants_loss, settled, ahead = "loss" in optimizer._given, optimizer._settled, optimizer._look_ahead is not None
+    values, product = optimizer._numbers, np.ndarray.dot if theta.ndim == 1 else np.vdot
     for t in itertools.count(int(state["t"])):
-        values = optimizer._values(t, theta)
-        with np.errstate(all="ignore"):  # what overflows is reported, with its step
-            point = optimizer._ask(theta, memory, values)
-            g = _gradient(oracle(point, t=t) if timed else oracle(point), theta, t + 1, strict)
-            value = loss(point) if wants_loss and loss is not None else None
-            theta, memory = optimizer._tell(theta, g, memory, t, values, value)
-            if strict:
-                _finite(theta, "new point", t + 1)
+        if not settled:
+            values = optimizer._values(t, theta)
+        point = optimizer._ask(theta, memory, values) if ahead else theta
+        g = oracle(point, t=t) if timed else oracle(point)
+        if type(g) is not np.ndarray or g.shape != shape or g.dtype != dtype:
+            g = _gradient(g, theta, t + 1)
+        if wants_loss and loss is not None:
+            value = loss(point)
+        theta, memory = optimizer._tell(theta, g, memory, t, values, value)
+        # finite only if every number of both is: one pass where two would cost a tenth of a small step
+        if strict and not math.isfinite(product(g, theta)):
+            _finite(g, "gradient", t + 1)
+            _finite(theta, "new point", t + 1)
         yield theta, memory, t + 1
+
+
+def _quiet(steps: Iterator[Any]) -> Iterator[Any]:
+    """The same items, each made without NumPy's warnings; the caller's own code between them keeps its settings."""
+    while True:
+        with np.errstate(all="ignore"):
+            item = next(steps)
+        yield item
 
 
 def iterates(
@@ -294,9 +311,9 @@ def iterates(
     (array([ 4., -2.]), array([ 2., -1.]))
     """
     theta = _point(theta)
-    yield theta
-    for point, _, _ in _steps(optimizer, oracle, theta, optimizer.init(theta), loss, strict):
-        yield point
+    yield theta.copy()
+    for point, _, _ in _quiet(_steps(optimizer, oracle, theta, optimizer.init(theta), loss, strict)):
+        yield point.copy()
 
 
 def descend(
@@ -325,68 +342,11 @@ def descend(
         return _compiled(engine, optimizer, oracle, theta, steps, strict)
     path = np.empty((steps + 1, *theta.shape), theta.dtype)
     path[0] = theta
-    try:
-        _walk(optimizer, oracle, path, loss)
-    except Exception:
-        if strict:
-            _explain(optimizer, oracle, path, loss)
-        raise
-    if strict and not np.isfinite(path).all():
-        _explain(optimizer, oracle, path, loss)
-    return path
-
-
-def _walk(optimizer: Optimizer, oracle: Oracle, path: NDArray, loss: Oracle | None) -> None:
-    """The loop of `_steps` for a path of known length: what is not finite is looked for in the end, all at once."""
-    theta = path[0].copy()
-    memory: Iterable[NDArray] = optimizer._memory(optimizer.init(theta))
-    timed, wants_loss = takes_step(oracle), loss is not None and "loss" in optimizer._given
-    path[1:] = 0.0
+    walk = _steps(optimizer, oracle, theta, optimizer.init(theta), loss, strict)
     with np.errstate(all="ignore"):
-        for t in range(len(path) - 1):
-            values = optimizer._values(t, theta)
-            point = theta if optimizer._look_ahead is None else optimizer._ask(theta, memory, values)
-            g = _gradient(oracle(point, t=t) if timed else oracle(point), theta, t + 1, False)
-            before = theta
-            theta, memory = optimizer._tell(theta, g, memory, t, values, loss(point) if wants_loss and loss else None)
-            path[t + 1] = theta
-            if optimizer._settled and "loss" not in optimizer._given and not optimizer._keeps(before, g):
-                _walk_on(optimizer, oracle, path, memory, t + 1, timed)
-                return
-
-
-def _walk_on(
-    optimizer: Optimizer, oracle: Oracle, path: NDArray, memory: Iterable[NDArray], begin: int, timed: bool
-) -> None:
-    """The rest of a walk whose first step has shown what a rule returns: from here only the gradients are checked."""
-    rule, values, look_ahead, counts = optimizer.rule, optimizer._numbers, optimizer._look_ahead, bool(optimizer._given)
-    theta, shape, dtype = path[begin].copy(), path.shape[1:], path.dtype
-    fixed = {name: values[name] for name in optimizer._asks_for if name in values}
-    seen = [(name, optimizer.memory.index(name)) for name in optimizer._asks_for if name not in values]
-    surface = _surface_of(oracle, path) if len(shape) == 1 else None
-    if surface is not None:
-        oracle = surface._grad_at_a_point()
-    for t in range(begin, len(path) - 1):
-        point = theta
-        if look_ahead is not None:
-            kept = tuple(memory)
-            point = look_ahead(theta, **fixed, **{name: kept[i] for name, i in seen})
-        g = oracle(point, t=t) if timed else oracle(point)
-        if type(g) is not np.ndarray or g.shape != shape or g.dtype != dtype:
-            g = _gradient(g, theta, t + 1, False)
-        theta, memory = rule(theta, g, *memory, t + 1, **values) if counts else rule(theta, g, *memory, **values)
-        path[t + 1] = theta
-
-
-def _explain(optimizer: Optimizer, oracle: Oracle, path: NDArray, loss: Oracle | None) -> None:
-    """Walk again with every check to the first step that is not finite, and raise what is found there."""
-    bad = ~np.isfinite(path.reshape(len(path), -1)).all(axis=1)
-    if not bad.any():
-        return
-    first = int(bad.argmax())
-    for _ in islice(iterates(optimizer, oracle, path[0], loss=loss), first + 1):
-        pass
-    raise NotFinite("new point", first, "in a walk that went elsewhere when it was repeated: is the oracle random?")
+        for point, _, t in islice(walk, steps):
+            path[t] = point
+    return path
 
 
 def _surface_of(oracle: Oracle, theta: NDArray) -> Surface | None:
@@ -523,7 +483,7 @@ def _point(theta: ArrayLike) -> NDArray:
     return array
 
 
-def _gradient(g: ArrayLike, theta: NDArray, step: int, strict: bool = True) -> NDArray:
+def _gradient(g: ArrayLike, theta: NDArray, step: int) -> NDArray:
     g = np.asarray(g)
     if g.dtype != theta.dtype:
         try:
@@ -535,8 +495,6 @@ def _gradient(g: ArrayLike, theta: NDArray, step: int, strict: bool = True) -> N
             f"the gradient has shape {g.shape}, but theta has shape {theta.shape} (at step {step}): "
             "an oracle returns one number for every number of theta"
         )
-    if strict:
-        _finite(g, "gradient", step)
     return g
 
 

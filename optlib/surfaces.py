@@ -19,6 +19,7 @@ from numpy import cos, exp, sin
 from numpy.typing import ArrayLike, NDArray
 
 Range = tuple[float, float]
+_DOUBLE = np.dtype(float)
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,11 @@ class Surface:
     source: str = ""
     constants: MappingProxyType[str, float] = field(default_factory=lambda: MappingProxyType({}))
     _numbers: dict[str, float] = field(init=False, repr=False, compare=False)
+    _shape: tuple[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_numbers", dict(self.constants))  # a dict is unpacked faster than its proxy
+        object.__setattr__(self, "_shape", (len(self.domain),))
 
     def __hash__(self) -> int:  # constants are looked up by name, and cannot be hashed
         return hash((self.name, self.value, self.gradient))
@@ -70,21 +73,15 @@ class Surface:
 
     def grad(self, theta: ArrayLike) -> NDArray:
         """Gradient at points of shape (..., d), of the same shape."""
-        if type(theta) is not np.ndarray or theta.shape != (len(self.domain),):
+        if type(theta) is not np.ndarray or theta.shape != self._shape:
             theta = self._points(theta)
         if theta.ndim == 1:  # one point: numbers are faster than arrays of none, Python's faster than NumPy's
-            dtype = theta.dtype
-            numbers = theta.tolist() if dtype == np.float64 else theta
-            return np.array(self.gradient(*numbers, **self._numbers), dtype=dtype)
+            numbers = theta.tolist() if theta.dtype == _DOUBLE else theta
+            return np.array(self.gradient(*numbers, **self._numbers), theta.dtype)
         g = np.empty_like(theta)
         for i, partial in enumerate(self.gradient(*np.moveaxis(theta, -1, 0), **self.constants)):
             g[..., i] = partial
         return g
-
-    def _grad_at_a_point(self) -> Callable[[NDArray], NDArray]:
-        """`grad` for a loop that has checked its points: of shape (d,), double precision."""
-        gradient, numbers, array, double = self.gradient, self._numbers, np.array, np.dtype(float)
-        return lambda theta: array(gradient(*theta.tolist(), **numbers), double)
 
     def but(self, **changes: Any) -> "Surface":
         """The same surface with other constants, start or domain; minima that the constants move are dropped.

@@ -256,6 +256,70 @@ def test_three_ways_to_walk_agree():
         assert np.array_equal(theta, expected)
 
 
+def test_a_rule_with_a_branch_is_called_once_a_step_and_keeps_no_buffer():
+    """Its memory is g itself only later on, and the oracle fills one array again and again."""
+    calls, buffer = [], np.empty(2)
+
+    def late(theta, g, u, t, *, lr=0.1):
+        calls.append(t)
+        theta = theta - lr * u
+        return theta, (g if t > 2 else g * 1.0,)
+
+    def oracle(theta):
+        np.multiply(theta, [1.0, 3.0], out=buffer)
+        return buffer
+
+    optimizer = Optimizer(late)
+    path = descend(optimizer, oracle, [1.0, 2.0], 5)
+    assert calls == [1, 2, 3, 4, 5]
+    assert np.array_equal(path, list(islice(iterates(optimizer, oracle, [1.0, 2.0]), 6)))
+    assert np.array_equal(path, descend(optimizer, lambda theta: theta * [1.0, 3.0], [1.0, 2.0], 5))
+
+
+def test_a_rule_may_return_the_gradient_as_its_point():
+    buffer = np.empty(1)
+
+    def jump(theta, g):
+        return g, ()
+
+    def oracle(theta):
+        buffer[:] = theta / 2
+        return buffer
+
+    walk = list(islice(iterates(Optimizer(jump), oracle, [8.0]), 4))
+    assert [float(x[0]) for x in walk] == [8.0, 4.0, 2.0, 1.0]
+
+
+def test_points_and_states_that_are_handed_out_may_be_changed():
+    start = np.array([1.0, 2.0])
+    path = descend(MOMENTUM, bowl, start, 4)
+    walk = iterates(MOMENTUM, bowl, start)
+    for expected in path:
+        theta = next(walk)
+        assert np.array_equal(theta, expected)
+        theta[:] = 100.0
+    for (theta, state), expected in zip(run(MOMENTUM, bowl, start), path[1:], strict=False):
+        assert np.array_equal(theta, expected)
+        theta[:], state["u"][:] = 100.0, 100.0
+    assert start.tolist() == [1.0, 2.0]
+
+
+def test_an_oracle_that_changes_its_argument_changes_no_caller():
+    def oracle(theta):
+        theta *= 0.5
+        return theta.copy()
+
+    start = np.array([1.0, 2.0])
+    path = descend(SGD, oracle, start, 3)
+    assert np.array_equal(path, list(islice(iterates(SGD, oracle, start), 4)))
+    assert start.tolist() == [1.0, 2.0]
+
+
+def test_an_infinite_gradient_is_told_even_where_the_rule_sees_its_sign_alone():
+    with pytest.raises(NotFinite, match="the gradient is not finite at step 1"):
+        descend(Optimizer(rules.rprop_minus), lambda theta: np.full(2, np.inf), [1.0, 2.0], 5)
+
+
 def test_run_goes_on_from_a_state():
     """And the oracle's clock goes on with it."""
 

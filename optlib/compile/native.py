@@ -194,7 +194,9 @@ def drive(
             point = path[t]  # no buffer that changes: an oracle may keep it
             if optimizer._look_ahead is not None:
                 point = optimizer._ask(point, optimizer._memory(state), optimizer._values(t))
-            g = _gradient(oracle(point, t=t) if timed else oracle(point), start, t + 1, strict)
+            g = _gradient(oracle(point, t=t) if timed else oracle(point), start, t + 1)
+            if strict:
+                _finite(g, "gradient", t + 1)
             step(start, np.ascontiguousarray(g), state)
             if strict:
                 _finite(start, "new point", t + 1)
