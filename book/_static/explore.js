@@ -1,6 +1,6 @@
 // Puts the explorer where the page holds a mount point. Its module is only loaded when one of them comes into view; a
 // classic script, because a page opened from disk may load no modules.
-(function () {
+(() => {
   const here = document.currentScript.src;
   const asset = (name) => new URL(name, here).href;
   let loading = null;
@@ -45,30 +45,39 @@
   function start() {
     const points = [...document.querySelectorAll("[data-downhill-explorer]")];
     const linked = /^#explorer=(\d+)\.(.*)$/.exec(location.hash);
-    const seen = new IntersectionObserver((entries) => {
-      for (const { isIntersecting, target } of entries) {
-        if (!isIntersecting) continue;
-        seen.unobserve(target);
-        begin(target.point, target.number, target.link).catch(() => {}); // then the picture stays
-      }
-    }, { rootMargin: "200px" });
+    const seen = new IntersectionObserver(
+      (entries) => {
+        for (const { isIntersecting, target } of entries) {
+          if (!isIntersecting) continue;
+          seen.unobserve(target);
+          begin(target.point, target.number, target.link).catch(() => {}); // then the picture stays
+        }
+      },
+      { rootMargin: "200px" },
+    );
     points.forEach((point, index) => {
       const link = linked && +linked[1] === index ? linked[2] : undefined;
       if (link !== undefined) {
-        begin(point, index, link).then((el) => el.scrollIntoView({ block: "center" })).catch(() => {});
+        begin(point, index, link)
+          .then((el) => el.scrollIntoView({ block: "center" }))
+          .catch(() => {});
         return;
       }
       // The mount point itself takes no room: what is watched is the picture beside it.
       const watched = home(point).querySelector("img") ?? home(point);
       Object.assign(watched, { point, number: index });
       // A figure that a page begins with waits until the page itself is there.
-      if (watched.matches(".first-seen") && document.readyState !== "complete") addEventListener("load", () => setTimeout(() => seen.observe(watched), 200));
+      if (watched.matches(".first-seen") && document.readyState !== "complete")
+        addEventListener("load", () => setTimeout(() => seen.observe(watched), 200));
       else seen.observe(watched);
     });
   }
 
   // A link pasted into the page that it leads to
-  addEventListener("hashchange", () => { if (/^#explorer=/.test(location.hash)) location.reload(); });
+  addEventListener("hashchange", () => {
+    if (/^#explorer=/.test(location.hash)) location.reload();
+  });
 
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start); else start();
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
 })();

@@ -14,6 +14,16 @@ from .style import GREY, GROUND, figure_of, house, label, legend, listed, look_o
 
 Levels = Literal["auto", "log", "linear"]
 
+#: How a ground is drawn, here and by the explorer's JavaScript: grid points a side, contour lines, the opacity of the
+#: tint at the bottom and how it fades upwards; then, as quantiles or shares of the range, what is next to nothing when
+#: heights are chosen; then the tint of a map where a loss falls by 10**fall a step:
+#: faint + full * (1 - exp(quick * fall)).
+DRAWING = {
+    "grid": 161, "lines": 12, "tint": 0.34, "fade": 1.3,
+    "low": 0.002, "floor": 1e-5, "middle": 1e-4, "crumb": 0.006,
+    "faint": 0.06, "full": 0.7, "quick": 7.0,
+}  # fmt: skip
+
 
 def contour(
     surface: Surface, paths: Any = None, *, levels: Levels = "auto", ax: Axes | None = None, minima: bool = True,
@@ -74,10 +84,10 @@ def grid(surface: Surface, box: NDArray, n: int) -> tuple[NDArray, NDArray, NDAr
 
 def ground(surface: Surface, ax: Axes, box: NDArray, levels: Levels = "auto") -> None:
     """Contour lines and tint of a surface of two coordinates over a box ((x0, x1), (y0, y1)); sets the axes' limits."""
-    x, y, z = grid(surface, box, 161)
+    x, y, z = grid(surface, box, int(DRAWING["grid"]))
     heights = heights_of(z, levels)
     shade = np.linspace(1, 0, len(heights) - 1)
-    tint = [to_rgba(GROUND, 0.34 * s**1.3) for s in shade]
+    tint = [to_rgba(GROUND, DRAWING["tint"] * s ** DRAWING["fade"]) for s in shade]
     ax.contourf(x, y, z, heights, colors=tint, antialiased=True)
     lines = [to_rgba(GROUND, 0.5)]
     ax.contour(x, y, z, heights[1:-1], colors=lines, linewidths=0.8, linestyles="solid")
@@ -86,7 +96,7 @@ def ground(surface: Surface, ax: Axes, box: NDArray, levels: Levels = "auto") ->
     ax.locator_params(nbins=6)
 
 
-def heights_of(z: NDArray, levels: Levels, n: int = 12) -> NDArray:
+def heights_of(z: NDArray, levels: Levels, n: int = int(DRAWING["lines"])) -> NDArray:
     """Heights for n - 1 contour lines of the values z, with their lowest and highest at the ends."""
     low, high = float(z.min()), float(z.max())
     if high <= low:
@@ -94,17 +104,17 @@ def heights_of(z: NDArray, levels: Levels, n: int = 12) -> NDArray:
     if levels == "linear":
         power = 1.0
     elif levels == "log":
-        floor = max((np.quantile(z, 0.002) - low) / (high - low), 1e-5)
+        floor = max((np.quantile(z, DRAWING["low"]) - low) / (high - low), DRAWING["floor"])
         steps = np.concatenate([[0], np.geomspace(floor, 1, n)])
         return low + (high - low) * steps
     elif levels == "auto":  # the power for which half of the picture lies below the middle line
-        middle = np.clip((np.median(z) - low) / (high - low), 1e-4, 0.5)
+        middle = np.clip((np.median(z) - low) / (high - low), DRAWING["middle"], 0.5)
         power = float(np.log(middle) / np.log(0.5))
     else:
         raise ValueError(f"levels is {levels!r}: it must be 'auto', 'log' or 'linear'")
     heights = low + (high - low) * np.linspace(0, 1, n + 1) ** power
     # A line round next to nothing would only show the grid it was computed on.
-    return np.concatenate([[low], heights[1:][heights[1:] > np.quantile(z, 0.006)]])
+    return np.concatenate([[low], heights[1:][heights[1:] > np.quantile(z, DRAWING["crumb"])]])
 
 
 def mark_minima(surface: Surface, ax: Axes, box: NDArray) -> None:

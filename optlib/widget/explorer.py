@@ -1,8 +1,8 @@
 """The explorer: a figure that answers while the reader drags, in a live notebook and in the built page.
 
 One ECMAScript module draws it in both. Its rules, surfaces and schedules are compiled from `optlib` when the module is
-put together; `explorer.js` beside this file draws and listens. Without a kernel or without anywidget a picture stands
-in its place, and the site puts the figure on top of it.
+put together; the modules in ``js/`` beside this file draw and listen. Without a kernel or without anywidget a picture
+stands in its place, and the site puts the figure on top of it.
 """
 
 import copy
@@ -23,7 +23,7 @@ from .. import rules, schedules
 from ..compile.front import library
 from ..optimizer import Optimizer, run
 from ..surfaces import TABLE, Surface
-from . import labels, noise, presets
+from . import labels, modules, noise, presets
 from .controls import STATIC, SYMBOLS
 from .presets import DEFAULTS, EXAMPLES, PRESETS, SURFACES, State
 
@@ -329,7 +329,7 @@ def live() -> bool:
 
 def _tables() -> State:
     """Words and colours, as the module reads them."""
-    from ..view import style  # colours have one home; Matplotlib is needed to read it
+    from ..view import contours, style  # colours have one home; Matplotlib is needed to read it
 
     looks = {
         name: {"colour": look.colour, "dash": None if isinstance(look.line, str) else list(look.line[1])}
@@ -339,33 +339,33 @@ def _tables() -> State:
         "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in labels.LABELS.items()},
         "algorithms": labels.ALGORITHMS, "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
         "symbols": _LETTERS, "looks": looks, "series": style._SERIES, "ground": style.GROUND,
-        "defaults": DEFAULTS, "rates": presets.RATES, "library": dict.fromkeys(TABLE, 1),
+        "drawing": contours.DRAWING, "defaults": DEFAULTS, "rates": presets.RATES, "library": dict.fromkeys(TABLE, 1),
     }  # fmt: skip
 
 
+@cache
 def _body() -> str:
     code = library(
         RULES, SURFACES.values(), schedules=SCHEDULES, functions=[noise.uniform, noise.normal], examples=EXAMPLES
     )
     tables = json.dumps(_tables(), ensure_ascii=False, separators=(",", ":"))
+    data = f"export function library() {{\n{code}}}\n\nexport const DATA = {tables};\n"
     return (
-        "// Made by optlib.widget.explorer: the first function is compiled from optlib, the rest is explorer.js.\n"
-        f"function library() {{\n{code}}}\n\nconst DATA = {tables};\n\n{(HERE / 'explorer.js').read_text('utf-8')}"
+        "// Made by optlib.widget.explorer: `library` is compiled from optlib, the rest is optlib/widget/js.\n\n"
+        + modules.joined({"data": data, **modules.texts()})
     )
 
 
 @cache
 def module() -> str:
     """The whole ECMAScript module: ``export default { render }`` for anywidget, ``mount`` for pages."""
-    return _body()
+    return f"{_body()}\nexport {{ mount }};\nexport default {{ render }};\n"
 
 
 @cache
 def script() -> str:
     """The same as a classic script that sets ``window.downhillExplorer``: pages on disk may load no module."""
-    body, _, end = _body().partition("\nexport { mount };\n")
-    assert end, "explorer.js ends with its exports"
-    return f"window.downhillExplorer = (() => {{\n{body}\nreturn {{ mount, render }};\n}})();\n"
+    return f"window.downhillExplorer = (() => {{\n{_body()}\nreturn {{ mount, render }};\n}})();\n"
 
 
 @cache

@@ -66,7 +66,7 @@ def _stability(figure: "Explorer", n: int = 60) -> Any:
     """Where, in the plane of two hyper-parameters, the loss falls."""
     from .. import view
     from ..optimizer import descend
-    from ..view import style
+    from ..view import contours, style
 
     state, surface, (each, *_) = figure.state, figure.surface(), figure.state["runs"]
     assert surface is not None
@@ -81,7 +81,8 @@ def _stability(figure: "Explorer", n: int = 60) -> Any:
     fall = np.where(np.isfinite(fall), fall, 1.0).reshape(n, n)
     image = np.zeros((n, n, 4))
     image[..., :3] = [int(style.GROUND[k : k + 2], 16) / 255 for k in (1, 3, 5)]
-    image[..., 3] = np.where(fall < 0, 0.06 + 0.7 * (1 - np.exp(7 * np.minimum(fall, 0))), 0.0)
+    faint, full, quick = (contours.DRAWING[name] for name in ("faint", "full", "quick"))
+    image[..., 3] = np.where(fall < 0, faint + full * (1 - np.exp(quick * np.minimum(fall, 0))), 0.0)
     drawn, ax = view.panels()
     with view.house():
         ax.imshow(image, extent=(*xs, *ys), origin="lower", aspect="auto")

@@ -1,0 +1,83 @@
+// Where the figure is put: anywidget's entry and the page's.
+
+import { Figure } from "./figure.js";
+
+/** The page's own language, where the figure stands. */
+export function languageOf(el) {
+  const tag = el.closest("[lang]")?.lang || navigator.language || "en";
+  return tag.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+/** The reader's own rules and surfaces: text made by optlib.compile in Python, never taken from a link. */
+export async function own(text) {
+  if (!text) return null;
+  const url = URL.createObjectURL(
+    new Blob([`export default function more() {\n${text}\n}`], { type: "text/javascript" }),
+  );
+  try {
+    return (await import(url)).default;
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+
+/** anywidget's entry: a model with the traits state, lang and extra. */
+export async function render({ model, el }) {
+  const wished = () => (model.get("lang") === "auto" ? languageOf(el) : model.get("lang"));
+  const extra = await own(model.get("extra"));
+  let figure = null,
+    timer = 0,
+    quiet = false;
+  const begin = (options = {}) => {
+    figure?.close();
+    figure = new Figure(el, model.get("state"), {
+      lang: wished(),
+      extra,
+      onchange: (state) => {
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          quiet = true;
+          model.set("state", state);
+          model.save_changes();
+          quiet = false;
+        }, 60);
+      },
+      ...options,
+    });
+    el.downhill = figure;
+  };
+  begin(model.downhill ?? {});
+  const changed = () => {
+    if (!quiet && JSON.stringify(model.get("state")) !== JSON.stringify(figure.state))
+      figure.replace(model.get("state"));
+  };
+  const spoken = () => {
+    figure.lang = wished();
+    figure.rebuild();
+    figure.refresh();
+  };
+  model.on("change:state", changed);
+  model.on("change:lang", spoken);
+  return () => {
+    clearTimeout(timer);
+    model.off?.("change:state", changed);
+    model.off?.("change:lang", spoken);
+    figure.close();
+  };
+}
+
+/** The same figure in a page without a kernel: `given` is { state, lang, extra }, options may hold link and address. */
+export function mount(el, given, options = {}) {
+  const traits = { state: given.state, lang: given.lang ?? "auto", extra: given.extra ?? "" };
+  const model = {
+    get: (name) => traits[name],
+    set: (name, value) => {
+      traits[name] = value;
+    },
+    save_changes() {},
+    on() {},
+    off() {},
+    downhill: options,
+  };
+  return render({ model, el });
+}

@@ -1,0 +1,74 @@
+// The Python that makes the same walks.
+
+import { DATA } from "./data.js";
+import { difference } from "./state.js";
+import { isSchedule } from "./walk.js";
+
+const WHOLE = ["steps", "every", "half", "first", "factor", "warm"];
+
+function number(x) {
+  if (x === Infinity) return "float('inf')";
+  return Number.isInteger(x) ? `${x}.0` : String(x);
+}
+
+function literal(x) {
+  return JSON.stringify(x).replaceAll("null", "None").replaceAll("true", "True").replaceAll("false", "False");
+}
+
+const given = (pairs) => pairs.map(([name, value]) => `${name}=${value}`).join(", ");
+
+/** A hyper-parameter: a number, or a schedule by its name. */
+function hyperText(lib, value) {
+  if (!isSchedule(value)) return number(value);
+  const parts = lib.schedules[value.schedule].arguments;
+  const told = parts.map((name) => [name, WHOLE.includes(name) ? value[name] : number(value[name])]);
+  return `schedules.${value.schedule}(${given(told)})`;
+}
+
+/** Whether plain `descend` walks so: no noise, examples, delays, given gradients. */
+function isPlain(lib, state) {
+  const { surface, noise, batch, stream, project, runs } = state;
+  if (!lib.surfaces[surface] || !Object.hasOwn(DATA.library, surface)) return false;
+  return !noise && !batch && !stream && !project && runs.every((run) => !run.delay);
+}
+
+/** The lines of Python that make the same walks. */
+export function python(lib, state, walks = []) {
+  if (!isPlain(lib, state)) {
+    const { at, turn, tilt, follow, ...rest } = difference(state, DATA.defaults);
+    return `from optlib.widget import Explorer\nfigure = Explorer(**${literal(rest)})\npaths = figure.paths()\n`;
+  }
+  const usual = lib.surfaces[state.surface].constants;
+  const changed = Object.entries(state.constants).filter(([name, value]) => value !== usual[name]);
+  const but = changed.length ? `.but(${given(changed.map(([name, value]) => [name, number(value)]))})` : "";
+  const names = runNames(state);
+  const start = state.start.map(number).join(", ");
+  const runs = state.runs.map((run, i) => {
+    const rule = lib.rules[run.rule];
+    const hyper = Object.entries(run.hyper).filter(([name, value]) => value !== rule.defaults[name]);
+    const told = hyper.map(([name, value]) => `, ${name}=${hyperText(lib, value)}`).join("");
+    const loss = (rule.given.includes("loss") ? ", loss=f" : "") + (walks[i]?.end ? ", strict=False" : "");
+    const optimizer = `Optimizer(rules.${run.rule}${told})`;
+    return `    "${names[i]}": descend(${optimizer}, f.grad, [${start}], steps=${state.steps}${loss}),\n`;
+  });
+  const scheduled = state.runs.some((run) => Object.values(run.hyper).some(isSchedule));
+  const two = state.start.length === 2;
+  const look = two && state.levels !== "auto" ? `, levels="${state.levels}"` : "";
+  return [
+    `from optlib import Optimizer, descend, rules${scheduled ? ", schedules" : ""}, surfaces, view`,
+    `f = surfaces.${state.surface}${but}`,
+    `paths = {\n${runs.join("")}}`,
+    `view.${two ? "contour" : "curve"}(f, paths${look})\n`,
+  ].join("\n");
+}
+
+/** A name for each run: its rule's, and a number where there are several of them. */
+function runNames(state) {
+  const count = {};
+  for (const { rule } of state.runs) count[rule] = (count[rule] ?? 0) + 1;
+  const seen = {};
+  return state.runs.map(({ rule }) => {
+    seen[rule] = (seen[rule] ?? 0) + 1;
+    return count[rule] === 1 ? rule : `${rule} ${seen[rule]}`;
+  });
+}

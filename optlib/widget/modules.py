@@ -1,0 +1,56 @@
+"""The explorer's ECMAScript modules, joined into the one that anywidget and the pages load.
+
+Each file of ``js/`` imports what it needs by name from its neighbours and exports what they need; `DATA` and `library`
+come from a ``./data.js`` that Python writes. Joined, they share one scope, so a name means one thing in all of them.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+HERE = Path(__file__).parent / "js"
+_IMPORT = re.compile(r'^import \{(?P<names>[^}]*)\} from "\./(?P<file>[\w-]+)\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re.MULTILINE)
+_DECLARED = re.compile(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
+_EXPORTED = re.compile(r"^export (?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
+
+
+def joined(files: Mapping[str, str]) -> str:
+    """The text of all modules by name in one scope, with neither imports nor exports.
+
+    Raises
+    ------
+    ValueError : an import of what its module does not export, or a name that two modules declare.
+
+    >>> print(joined({"a": 'export const x = 1;\\n', "b": 'import { x } from "./a.js";\\n\\nconst y = x;\\n'}))
+    // --- a
+    const x = 1;
+    <BLANKLINE>
+    // --- b
+    const y = x;
+    <BLANKLINE>
+    """
+    exports = {name: set(_EXPORTED.findall(text)) for name, text in files.items()}
+    owner: dict[str, str] = {}
+    out = []
+    for name, text in files.items():
+        for declared in _DECLARED.findall(text):
+            if declared in owner:
+                raise ValueError(
+                    f"{declared} is declared in {owner[declared]}.js and in {name}.js: give one another name"
+                )
+            owner[declared] = name
+        for wanted in _IMPORT.finditer(text):
+            names = {each.strip() for each in wanted["names"].split(",") if each.strip()}
+            missing = names - exports.get(wanted["file"], set())
+            if missing:
+                raise ValueError(
+                    f"{name}.js imports {', '.join(sorted(missing))}, which {wanted['file']}.js does not export"
+                )
+        out.append(f"// --- {name}\n{_EXPORT.sub('', _IMPORT.sub('', text)).strip()}\n")
+    return "\n".join(out)
+
+
+def texts() -> dict[str, str]:
+    """The text of each module by name."""
+    return {path.stem: path.read_text("utf-8") for path in sorted(HERE.glob("*.js"))}
