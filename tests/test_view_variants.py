@@ -101,3 +101,23 @@ def test_tracking_draws_the_target_at_every_update():
     picture = variants.tracking([0.0, 0.0, 1.0, 1.0], {"a": [0.0, 0.1, 0.5, 0.9]})
     assert isinstance(picture, Picture)
     np.testing.assert_array_equal(lines(picture.figure.axes[0])[r"$\theta^\star$"], [0, 0, 1, 1])
+
+
+def test_progress_is_measured_on_the_law_and_ringed_at_one_half():
+    picture = variants.progress([1, 10, 100], {"a": [0.1, 0.5, 0.9], "b": [0.01, 0.1, 0.5]}, [10.0, 1000.0])
+    axes = picture.figure.axes[0]
+    np.testing.assert_array_equal(lines(axes)["a"], [0.1, 0.5, 0.9])
+    law = next(line for line in axes.lines if len(line.get_xdata()) == 200)
+    np.testing.assert_allclose(law.get_ydata(), 1 / (1 + 10 / law.get_xdata()))
+    rings = [line.get_xydata().tolist() for line in axes.lines if line.get_markersize() == 13]
+    assert rings == [[[10.0, 0.5]]]  # 1000 lies outside
+    with pytest.raises(ValueError, match="1 curves have 2 critical sizes"):
+        variants.progress([1], {"a": [0.1]}, [1.0, 2.0])
+
+
+def test_losses_by_batch_shows_median_and_range():
+    picture = variants.losses_by_batch({"five epochs": {1: [0.2, 0.3, 0.9], 16: [0.5, 0.4, 0.6]}})
+    (bars,) = picture.figure.axes[0].containers
+    middle, _, (stems,) = bars.lines
+    assert list(middle.get_ydata()) == [0.3, 0.5]
+    assert [segment[:, 1].round(9).tolist() for segment in stems.get_segments()] == [[0.2, 0.9], [0.4, 0.6]]

@@ -194,3 +194,60 @@ def tracking(target: ArrayLike, estimates: Mapping[str, ArrayLike]) -> Picture:
     ax.grid(True, axis="y")
     legend(ax)
     return picture(figure, f"tracking: {listed(estimates)}")
+
+
+def progress(sizes: ArrayLike, shares: Mapping[str, ArrayLike], critical: Sequence[float]) -> Picture:
+    """The share of the squared error that one update removes, against the batch size: measured and by the law.
+
+    The law is 1 / (1 + C/B), with the critical batch size C; a ring marks where it is one half.
+
+    Parameters
+    ----------
+    sizes : batch sizes B, of shape (n,)
+    shares : label -> measured shares, of shape (n,)
+    critical : the critical batch size for each label, in the same order
+    """
+    if len(shares) != len(critical):
+        raise ValueError(f"{len(shares)} curves have {len(critical)} critical sizes: give one for each")
+    figure, ax = panels(size=(500, 330))
+    B = np.asarray(sizes, dtype=float)
+    fine = np.geomspace(B.min(), B.max(), 200)
+    with house():
+        ax.axhline(1.0, color=GREY, linestyle=(0, (1, 1.4)), linewidth=1.8)
+        for i, ((name, share), size) in enumerate(zip(shares.items(), critical, strict=True)):
+            ax.plot(fine, 1 / (1 + size / fine), color=series(i), zorder=2)
+            ax.plot(B, np.asarray(share), "os^D"[i % 4], color=series(i), markersize=6, label=name, zorder=3)
+            if B.min() <= size <= B.max():
+                ring: dict[str, Any] = {"markersize": 13, "markerfacecolor": "none", "markeredgewidth": 1.8}
+                ax.plot(size, 0.5, "o", color=series(i), zorder=4, **ring)
+        ax.set(xscale="log", ylim=(0, 1.05))
+        ax.grid(True, axis="y")
+    label(ax, "$B$", "$s$")
+    legend(ax)
+    return picture(figure, f"progress of one update: {listed(shares)}")
+
+
+def losses_by_batch(found: Mapping[str, Mapping[int, ArrayLike]]) -> Picture:
+    """Losses against the batch size, one curve for each budget: the median of several runs, with their whole range.
+
+    Parameters
+    ----------
+    found : label -> batch size -> losses of shape (runs,)
+    """
+    figure, ax = panels(size=(500, 340))
+    with house():
+        for i, (name, losses) in enumerate(found.items()):
+            sizes = np.array(list(losses), dtype=float)
+            runs = np.array([np.asarray(each, dtype=float) for each in losses.values()])
+            middle = np.median(runs, axis=1)
+            bars = np.abs(np.stack([runs.min(axis=1), runs.max(axis=1)]) - middle)
+            style: dict[str, Any] = {"color": series(i), "marker": "os^D"[i % 4], "markersize": 6, "capsize": 4}
+            dashes: Any = "-" if i == 0 else (0, (5, 2))
+            ax.errorbar(sizes, middle, yerr=bars, label=name, linestyle=dashes, elinewidth=1.4, **style)
+        ax.set(xscale="log", yscale="log")
+        ax.set_xticks(sizes, [f"{int(size)}" for size in sizes])
+        ax.minorticks_off()
+        ax.grid(True, axis="y")
+    label(ax, "$B$", "$J$")
+    legend(ax)
+    return picture(figure, f"losses by batch size: {listed(found)}")

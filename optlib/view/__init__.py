@@ -13,6 +13,7 @@ from .animations import Animation, animate
 from .contests import contest
 from .contours import contour, draw_walk, ground
 from .curves import curve, loss_curves
+from .estimates import promise_and_error
 from .listings import Listing, listing
 from .pictures import Picture, picture
 from .relief import surface
@@ -38,6 +39,7 @@ __all__ = [
     "loss_curves",
     "panels",
     "picture",
+    "promise_and_error",
     "series",
     "surface",
     "timeline",
