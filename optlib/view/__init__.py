@@ -14,6 +14,7 @@ from .contests import contest
 from .contours import contour, draw_walk, ground
 from .curves import curve, loss_curves
 from .estimates import promise_and_error
+from .gaps import map_and_gap
 from .listings import Listing, listing
 from .pictures import Picture, picture
 from .relief import surface
@@ -37,6 +38,7 @@ __all__ = [
     "listing",
     "look",
     "loss_curves",
+    "map_and_gap",
     "panels",
     "picture",
     "promise_and_error",

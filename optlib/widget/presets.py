@@ -200,6 +200,14 @@ PRESETS: dict[str, State] = {
         "surface": "three_points", "steps": 30, "limit": True,
         "runs": [run("sgd", lr=lr) for lr in (0.02, 0.25, 0.48, 0.55)],
     },
+    "how-far": {
+        "surface": "three_points", "steps": 30, "limit": True, "runs": [run("sgd", lr=0.47)],
+        "sliders": ["runs.0.hyper.lr"],
+    },
+    "which-valley": {
+        "surface": "three_lowlands", "steps": 60, "map": "where", "runs": [run("sgd", lr=0.2)],
+        "sliders": ["runs.0.hyper.lr"],
+    },
     "batch": {
         "surface": "regression", "start": [-1.0, -1.0], "steps": 120, "batch": 1,
         "runs": [run("sgd", lr=0.15)], "sliders": ["batch", "seed"],
