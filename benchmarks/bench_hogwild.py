@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from bench_engines import Row, asked, has, report, row
 from numpy.typing import NDArray
+from rows import Row, asked, has, report, row
 
 from optlib import data
 from optlib.parallel import _race, hogwild
@@ -62,6 +62,7 @@ def sharing(name: str, X: data.SparseRows, y: NDArray, repeats: int) -> Row:
         return together([job(shared, np.concatenate(halves))])
 
     alone()
+
     def turn() -> tuple[float, float, float]:
         apart = [job(mine, halves[0]), job(yours, halves[1])]
         return alone(), together([job(shared, half) for half in halves]), together(apart)

@@ -20,9 +20,9 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "book" / "_ext")]
-from bench_engines import Row, asked, report, row, seconds  # noqa: E402
 from fresh import CLEAN, copy, environment, run  # noqa: E402
 from lab import Jupyter  # noqa: E402
+from rows import Row, asked, report, row, seconds  # noqa: E402
 
 PEER = "JupyterLab, Matplotlib, NumPy"
 LEAST = ("jupyterlab", "matplotlib", "numpy")

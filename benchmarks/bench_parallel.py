@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 import numpy as np
-from bench_engines import Row, asked, has, report, row
+from rows import Row, asked, has, report, row
 
 from optlib import Optimizer, rules
 from optlib.parallel import Cluster, Message, Shards, SyncSGD, async_sgd, connect, disconnect, exponential, simulate

@@ -40,6 +40,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import oracles, rules
 from .models import Model, checked_data
 from .optimizer import Optimizer, Oracle, run, specification, takes_step
+from .schedules import Schedule
 from .surfaces import Surface
 
 Grid = Mapping[str, Any]
@@ -425,7 +426,10 @@ def _differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
 
 
 def _described(value: Any) -> Any:
-    """A hyper-parameter as JSON: numbers as they are; a schedule by its first values, for two may share a name."""
+    """A hyper-parameter as JSON: numbers as they are; a schedule of ours by its constants, another callable by its
+    first values, for two may share a name."""
+    if isinstance(value, Schedule):
+        return {"schedule": repr(value)}
     if callable(value):
         first = [float(np.sum(value(t))) for t in (0, 1, 2, 5, 10, 20, 50, 100)]
         return {"schedule": getattr(value, "__qualname__", type(value).__name__), "values": first}

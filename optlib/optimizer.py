@@ -1,21 +1,19 @@
 """The one class, and the three ways to let it walk: `run`, `iterates` and `descend`."""
 
 import difflib
-import importlib
 import inspect
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import rules
-from .surfaces import Surface
 
 State = dict[str, NDArray]
 Oracle = Callable[..., ArrayLike]
@@ -69,7 +67,7 @@ class Optimizer:
     _settled: bool  #: whether these are the same numbers at every step, for every theta
     _scheduled: tuple[str, ...]
     _look_ahead: Callable | None
-    _asks_for: tuple[str, ...]
+    _asks_for: tuple[tuple[str, int | None], ...]  #: what the look-ahead wants, and where in the memory it stands
 
     def __init__(self, rule: Callable, **hyper: Any):
         memory, given, defaults = specification(rule)
@@ -80,7 +78,7 @@ class Optimizer:
         missing = [name for name, value in values.items() if value is inspect.Parameter.empty]
         if missing:
             raise TypeError(f"{_name(rule)} needs a value for {', '.join(missing)}: it has no default")
-        values = {name: value if callable(value) else _checked(rule, name, value) for name, value in values.items()}
+        values = {name: _scheduled(name, v) if callable(v) else _checked(rule, name, v) for name, v in values.items()}
         put = object.__setattr__
         put(self, "rule", rule)
         put(self, "_numbers", values)
@@ -91,7 +89,8 @@ class Optimizer:
         put(self, "_scheduled", tuple(name for name, value in values.items() if callable(value)))
         look_ahead = rules.LOOK_AHEAD.get(rule)
         put(self, "_look_ahead", look_ahead)
-        put(self, "_asks_for", () if look_ahead is None else tuple(inspect.signature(look_ahead).parameters)[1:])
+        wanted = () if look_ahead is None else tuple(inspect.signature(look_ahead).parameters)[1:]
+        put(self, "_asks_for", tuple((name, memory.index(name) if name in memory else None) for name in wanted))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"an Optimizer is immutable: make a new one, Optimizer({_name(self.rule)}, {name}=...)")
@@ -100,7 +99,7 @@ class Optimizer:
         return _made, (self.rule, self._numbers)  # so that one can be copied, and sent to a worker
 
     def __repr__(self) -> str:
-        hyper = ", ".join(f"{k}={_name(v) if callable(v) else v}" for k, v in self.hyper.items())
+        hyper = ", ".join(f"{k}={_name(v)}" for k, v in self.hyper.items())
         return f"Optimizer({_name(self.rule)}{', ' if hyper else ''}{hyper})"
 
     def init(self, theta: ArrayLike) -> State:
@@ -137,11 +136,12 @@ class Optimizer:
         return self._ask(theta, self._memory(state), self._values(int(state["t"]), theta))
 
     def tell(
-        self, theta: ArrayLike, g: ArrayLike, state: State, loss: ArrayLike | None = None
+        self, theta: ArrayLike, g: ArrayLike, state: State, loss: ArrayLike | None = None, *, strict: bool = True
     ) -> tuple[NDArray, State]:
         """One update with the gradient g, of theta's shape: the new point and the new state. Changes nothing in place.
 
         `loss`, the function's value at theta, of shape (...), is needed by the rules that name it (`irprop_plus`).
+        `strict` is as in `run`.
 
         Raises
         ------
@@ -150,13 +150,11 @@ class Optimizer:
         """
         theta = _point(theta)
         self._check_state(state, theta)
-        t = int(state["t"])
         with np.errstate(all="ignore"):  # what overflows is reported, with its step
-            g = _gradient(g, theta, t + 1)
-            _finite(g, "gradient", t + 1)
-            theta, memory = self._tell(theta, g, self._memory(state), t, self._values(t, theta), loss)
-            _finite(theta, "new point", t + 1)
-        return theta, self._state(memory, t + 1)
+            g = _gradient(g, theta, int(state["t"]) + 1)
+            value = None if loss is None else lambda _: loss
+            theta, memory, t = next(_steps(self, lambda _: g, theta, state, value, strict, timed=False))
+        return theta, self._state(memory, t)
 
     def _memory(self, state: State) -> list[NDArray]:
         return [state[name] for name in self.memory]
@@ -169,38 +167,25 @@ class Optimizer:
     def _values(self, t: int, theta: NDArray | None = None) -> dict[str, Any]:
         if self._settled:
             return self._numbers
-        now = {name: _checked(self.rule, name, self._numbers[name](t), f" at t={t}") for name in self._scheduled}
+        now = {
+            name: _checked(self.rule, name, _at(name, self._numbers[name], t), f" at t={t}") for name in self._scheduled
+        }
         now = {**self._numbers, **now}
         return now if theta is None else {name: _fitted(self.rule, name, v, theta) for name, v in now.items()}
 
-    def _ask(self, theta: NDArray, memory: Iterable[NDArray], values: Mapping[str, Any]) -> NDArray:
+    def _ask(self, theta: NDArray, memory: Sequence[NDArray], values: Mapping[str, Any]) -> NDArray:
         if self._look_ahead is None:
             return theta
-        named = {**values, **dict(zip(self.memory, memory, strict=True))}
-        return self._look_ahead(theta, **{name: named[name] for name in self._asks_for})
+        return self._look_ahead(theta, **{n: values[n] if i is None else memory[i] for n, i in self._asks_for})
 
-    def _tell(
-        self, theta: NDArray, g: NDArray, memory: Iterable[NDArray], t: int, values: Mapping[str, Any], loss: Any
-    ) -> tuple[NDArray, Iterable[NDArray]]:
-        if not self._given:
-            new, kept = self.rule(theta, g, *memory, **values)
-        elif self._given == ("t",):
-            new, kept = self.rule(theta, g, *memory, t + 1, **values)
-        else:
-            clock = [t + 1] if "t" in self._given else []
-            new, kept = self.rule(theta, g, *memory, self._loss(theta, loss), *clock, **values)
-        shape = new.shape if type(new) is np.ndarray else np.shape(new)  # np.shape alone would cost a tenth of a step
-        if shape != theta.shape or len(kept) != len(self.memory):
+    def _fitting(self, new: Any, kept: Any, theta: NDArray) -> NDArray:
+        """What a rule returned as its point, as an array of theta's shape."""
+        if np.shape(new) != theta.shape or len(kept) != len(self.memory):
             raise ValueError(
                 f"{_name(self.rule)} returned a point of shape {np.shape(new)} and {len(kept)} memories; "
                 f"theta has shape {theta.shape}, and the rule's signature names {len(self.memory)}"
             )
-        # the caller may fill these two arrays anew, as an oracle with a buffer of its own does
-        for m in kept:
-            if m is g or m is theta:
-                kept = [m.copy() if m is g or m is theta else m for m in kept]
-                break
-        return new.copy() if new is g else new, kept
+        return np.asarray(new)
 
     def _loss(self, theta: NDArray, loss: ArrayLike | None) -> NDArray:
         if loss is None:
@@ -259,22 +244,22 @@ def run(
     theta = _point(theta)
     state = optimizer.init(theta) if state is None else state
     optimizer._check_state(state, theta)
-    for point, memory, t in _quiet(_steps(optimizer, oracle, theta, state, loss, strict)):
+    for point, memory, t in _quiet(_steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))):
         yield point.copy(), optimizer._state([np.array(m) for m in memory], t)
 
 
 def _steps(
-    optimizer: Optimizer, oracle: Oracle, theta: NDArray, state: State, loss: Oracle | None, strict: bool
-) -> Iterator[tuple[NDArray, Iterable[NDArray], int]]:
+    optimizer: Optimizer, oracle: Oracle, theta: NDArray, state: State, loss: Oracle | None, strict: bool, timed: bool
+) -> Iterator[tuple[NDArray, Sequence[NDArray], int]]:
     """The one loop: point, memory and count after each update, which are its own and not to be changed.
 
     What overflows is reported with its step, so whoever goes through it silences NumPy's warnings (`_quiet`).
     """
-    memory: Iterable[NDArray] = optimizer._memory(state)
+    rule, given, values, count = optimizer.rule, optimizer._given, optimizer._numbers, len(optimizer.memory)
+    settled, ahead, wants_loss = optimizer._settled, optimizer._look_ahead is not None, "loss" in given
+    memory: Sequence[NDArray] = optimizer._memory(state)
     theta = theta.copy()  # an oracle that changes its argument changes no caller's
-    timed, shape, dtype, value = takes_step(oracle), theta.shape, theta.dtype, None
-    wants_loss, settled, ahead = "loss" in optimizer._given, optimizer._settled, optimizer._look_ahead is not None
-    values, product = optimizer._numbers, np.ndarray.dot if theta.ndim == 1 else np.vdot
+    shape, dtype, product = theta.shape, theta.dtype, np.ndarray.dot if theta.ndim == 1 else np.vdot
     for t in itertools.count(int(state["t"])):
         if not settled:
             values = optimizer._values(t, theta)
@@ -282,9 +267,21 @@ def _steps(
         g = oracle(point, t=t) if timed else oracle(point)
         if type(g) is not np.ndarray or g.shape != shape or g.dtype != dtype:
             g = _gradient(g, theta, t + 1)
-        if wants_loss and loss is not None:
-            value = loss(point)
-        theta, memory = optimizer._tell(theta, g, memory, t, values, value)
+        if not given:
+            new, kept = rule(theta, g, *memory, **values)
+        elif not wants_loss:
+            new, kept = rule(theta, g, *memory, t + 1, **values)
+        else:
+            told = optimizer._loss(theta, None if loss is None else loss(point))
+            new, kept = rule(theta, g, *memory, told, *([t + 1] if "t" in given else ()), **values)
+        if type(new) is not np.ndarray or new.shape != shape or len(kept) != count:
+            new = optimizer._fitting(new, kept, theta)
+        # the oracle may fill its array anew; and a yielded point, kept in memory, would be the caller's too
+        for m in kept:
+            if m is g or m is theta:
+                kept = [m.copy() if m is g or m is theta else m for m in kept]
+                break
+        theta, memory = new.copy() if new is g else new, kept
         # finite only if every number of both is: one pass where two would cost a tenth of a small step
         if strict and not math.isfinite(product(g, theta)):
             _finite(g, "gradient", t + 1)
@@ -312,20 +309,19 @@ def iterates(
     """
     theta = _point(theta)
     yield theta.copy()
-    for point, _, _ in _quiet(_steps(optimizer, oracle, theta, optimizer.init(theta), loss, strict)):
+    state = optimizer.init(theta)
+    for point, _, _ in _quiet(_steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))):
         yield point.copy()
 
 
 def descend(
     optimizer: Optimizer, oracle: Oracle, theta: ArrayLike, steps: int, *,
-    loss: Oracle | None = None, strict: bool = True, engine: Literal["numpy", "numba"] = "numpy",
+    loss: Oracle | None = None, strict: bool = True,
 ) -> NDArray:  # fmt: skip
     """The whole path of a walk: the start and `steps` points after it, stacked, of shape (steps + 1, ..., d).
 
-    Parameters are those of `run`, and `engine`: "numba" compiles the rule. Where the oracle is the gradient of an
-    `optlib.surfaces.Surface`, rule and surface become one loop, and where it draws mini-batches for an
-    `optlib.models.MLP`, the whole training does (see `optlib.compile.train`); the path is the same to about 1e-12. For
-    any other oracle the update becomes one pass over the vector, and the path is the same to the last bit.
+    Parameters are those of `run`. The path is kept whole: of 1,000 steps in a million dimensions that is 8 GB, where
+    `run` keeps one point (and `optlib.compile.kernel` makes its update one pass over memory).
 
     >>> from optlib import rules, surfaces
     >>> descend(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0], steps=2)
@@ -338,38 +334,13 @@ def descend(
     theta = _point(theta)
     if strict:
         _finite(theta, "start", 0)
-    if engine != "numpy":
-        return _compiled(engine, optimizer, oracle, theta, steps, strict)
     path = np.empty((steps + 1, *theta.shape), theta.dtype)
     path[0] = theta
-    walk = _steps(optimizer, oracle, theta, optimizer.init(theta), loss, strict)
+    walk = _steps(optimizer, oracle, theta, optimizer.init(theta), loss, strict, takes_step(oracle))
     with np.errstate(all="ignore"):
         for point, _, t in islice(walk, steps):
             path[t] = point
     return path
-
-
-def _surface_of(oracle: Oracle, theta: NDArray) -> Surface | None:
-    """The surface whose gradient the oracle is, if it is one and the points are in double precision: in single
-    precision a gradient is asked for step by step, and rounded as NumPy rounds it."""
-    surface = getattr(oracle, "__self__", None)
-    known = isinstance(surface, Surface) and getattr(oracle, "__name__", "") == "grad" and theta.dtype == np.float64
-    return surface if known else None
-
-
-def _compiled(engine: str, optimizer: Optimizer, oracle: Oracle, theta: NDArray, steps: int, strict: bool) -> NDArray:
-    if engine != "numba":
-        raise ValueError(f"engine={engine!r} is unknown; allowed are 'numpy' and 'numba'")
-    # by name, since the compiler's room stands above this one and is wanted only here
-    compiler = importlib.import_module(".compile", __package__)
-    surface = _surface_of(oracle, theta)
-    if surface is not None:
-        return compiler.walk(optimizer, surface, theta, steps, strict=strict)
-    if compiler.trains(oracle):
-        path = np.empty((steps + 1, *theta.shape), theta.dtype)
-        compiler.train(optimizer, oracle, theta, steps, strict=strict, path=path)
-        return path
-    return compiler.drive(optimizer, oracle, theta, steps, strict=strict)
 
 
 # --- reading a rule's signature -----------------------------------------------------------------
@@ -418,6 +389,20 @@ def _unknown(rule: Callable, name: str, defaults: dict[str, Any]) -> str:
     return f"{_name(rule)} has no hyper-parameter {name!r}; it has {has}." + (
         f" Did you mean {near[0]!r}?" if near else ""
     )
+
+
+def _scheduled(name: str, schedule: Callable) -> Callable:
+    if hasattr(schedule, "formula") and not hasattr(schedule, "constants"):  # a maker of schedules.TABLE itself
+        call = f"{_name(schedule)}({', '.join(inspect.signature(schedule).parameters)})"
+        raise TypeError(f"{name}={_name(schedule)} is a schedule without its constants: call it, as {call}")
+    return schedule
+
+
+def _at(name: str, schedule: Callable, t: int) -> Any:
+    try:
+        return schedule(t)
+    except OverflowError:
+        raise ValueError(f"{name}={_name(schedule)} grows beyond the largest float at t={t}") from None
 
 
 def _checked(rule: Callable, name: str, value: Any, when: str = "") -> Any:

@@ -1,4 +1,4 @@
-r"""Schedules: a hyper-parameter as a function of time. Each name here makes a plain function ``t -> value``.
+r"""Schedules: a hyper-parameter as a function of time, as data. Each name here makes a `Schedule`.
 
 `t` is the number of updates already made, so the first update sees ``t = 0`` and the start value, as in
 PyTorch and optax.
@@ -7,16 +7,76 @@ PyTorch and optax.
 >>> lr = exponential(0.5, gamma=0.5)
 >>> [lr(t) for t in range(3)]
 [0.5, 0.25, 0.125]
+>>> Optimizer(rules.sgd, lr=lr)
+Optimizer(sgd, lr=exponential(start=0.5, gamma=0.5))
 >>> descend(Optimizer(rules.sgd, lr=lr), surfaces.bowl.grad, [4.0, 0.0], steps=2)[-1]
 array([1.5, 0. ])
 
-A schedule looks at the clock alone. One that looks at the loss has a state of its own and is told the loss: `Plateau`.
+A schedule is a formula and its constants, as a surface is: it can be compared, printed, sent to another process, and
+compiled. What decorates a formula here says which of its constants must be positive.
+Any other callable ``t -> value`` serves as a schedule too. One that looks at the loss has a state of its own and is
+told the loss: `Plateau`.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
-from math import cos, floor, inf, isfinite, pi, sqrt
+from dataclasses import dataclass, field
+from math import cos, floor, inf, isfinite, log, pi, sqrt
+from typing import Any
 
-Schedule = Callable[[int], float]
+import numpy as np
+
+
+@dataclass(frozen=True, init=False)
+class Schedule:
+    """A formula ``(t, *, constants) -> value`` with its constants; calling it with t gives the value there.
+
+    Parameters
+    ----------
+    formula : a plain function of the clock t, its constants keyword-only
+    **constants : their values; what is left out has the formula's default. One may be another schedule.
+
+    Raises
+    ------
+    TypeError : a constant that is missing or that the formula does not have.
+
+    >>> def wave(t, *, high, period):
+    ...     return high * (1 + cos(2 * pi * t / period)) / 2
+    >>> lr = Schedule(wave, high=0.1, period=100)
+    >>> lr, lr(50), lr == Schedule(wave, high=0.1, period=100)
+    (wave(high=0.1, period=100), 0.0, True)
+    """
+
+    formula: Callable[..., Any]
+    constants: tuple[tuple[str, Any], ...]
+    _values: dict[str, Any] = field(repr=False, compare=False)
+
+    def __init__(self, formula: Callable[..., Any], **constants: Any):
+        clock, *wanted = inspect.signature(formula).parameters.values()
+        if clock.name != "t" or any(p.kind is not p.KEYWORD_ONLY for p in wanted):
+            raise TypeError(f"{formula.__name__} is no formula of a schedule: write it as f(t, *, constants)")
+        values = {p.name: constants.pop(p.name, p.default) for p in wanted}
+        missing = [name for name, value in values.items() if value is inspect.Parameter.empty]
+        if constants or missing:
+            raise TypeError(
+                f"{formula.__name__} has the constants {', '.join(values) or 'none'}: "
+                + (f"there is no {', '.join(constants)}" if constants else f"{', '.join(missing)} is missing")
+            )
+        values = {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
+        put = object.__setattr__
+        put(self, "formula", formula)
+        put(self, "constants", tuple(values.items()))
+        put(self, "_values", values)
+
+    def __call__(self, t: float) -> Any:
+        return self.formula(t, **self._values)
+
+    def __repr__(self) -> str:
+        return f"{self.formula.__name__}({', '.join(f'{name}={value!r}' for name, value in self.constants)})"
+
+
+#: The maker of each schedule, by name: ``TABLE["cosine"](high=0.1, steps=100)``.
+TABLE: dict[str, Callable[..., Schedule]] = {}
 
 
 def _positive(**values: float) -> None:
@@ -25,28 +85,73 @@ def _positive(**values: float) -> None:
             raise ValueError(f"{name}={value!r} is out of range; it must be a positive number")
 
 
+def _maker(*positive: str, check: Callable[..., None] | None = None) -> Callable[[Callable], Callable[..., Schedule]]:
+    """A formula's name becomes the maker of its schedules: the constants in order, without t."""
+
+    def decorate(formula: Callable[..., Any]) -> Callable[..., Schedule]:
+        signature = inspect.signature(formula)
+        constants = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in [*signature.parameters.values()][1:]]
+        signature = signature.replace(parameters=constants, return_annotation=Schedule)
+
+        def make(*args: Any, **kwargs: Any) -> Schedule:
+            given = signature.bind(*args, **kwargs)
+            given.apply_defaults()
+            _positive(**{name: given.arguments[name] for name in positive})
+            if check is not None:
+                check(**given.arguments)
+            return Schedule(formula, **given.arguments)
+
+        make.__name__, make.__qualname__, make.__doc__ = formula.__name__, formula.__name__, formula.__doc__
+        make.__signature__, make.__wrapped__, make.formula = signature, formula, formula  # type: ignore[attr-defined]
+        formula.__qualname__ = f"{formula.__name__}.formula"  # where pickle finds it
+        TABLE[formula.__name__] = make
+        return make
+
+    return decorate
+
+
+def _check_factor(factor: float, **_: float) -> None:
+    if factor < 1 or factor != int(factor):
+        raise ValueError(f"factor={factor!r} is out of range; it must be a whole number, 1 or more")
+
+
+def _check_rise(rise: float, steps: float, **_: float) -> None:
+    if not 0 < rise < 1:
+        raise ValueError(f"rise={rise!r} is out of range; allowed is (0, 1)")
+    if rise * steps < 1:
+        raise ValueError(f"rise={rise!r} of steps={steps!r} is less than one step: make the run or the rise longer")
+
+
+def _check_fit(steps: float, warm: float, decay: float, **_: float) -> None:
+    if warm + decay > steps:
+        raise ValueError(f"warm={warm} and decay={decay} do not fit into steps={steps}")
+
+
 # --- decay --------------------------------------------------------------------------------------
 
 
-def constant(value: float) -> Schedule:
+@_maker()
+def constant(t: float, *, value: Any) -> Any:
     """Always the same value.
 
     >>> constant(0.1)(1000)
     0.1
     """
-    return lambda t: value
+    return value
 
 
-def inverse_time(start: float, k: float) -> Schedule:
+@_maker()
+def inverse_time(t: float, *, start: float, k: float) -> float:
     r"""Time decay :math:`\eta_0 / (1 + k t)`.
 
     >>> inverse_time(1.0, k=0.5)(2)
     0.5
     """
-    return lambda t: start / (1 + k * t)
+    return start / (1 + k * t)
 
 
-def search_then_converge(start: float, tau: float) -> Schedule:
+@_maker("tau")
+def search_then_converge(t: float, *, start: float, tau: float) -> float:
     r"""Search, then converge: :math:`\eta_0 / (1 + t/\tau)`, nearly constant before tau, like 1/t after it.
 
     Source: Darken & Moody (1990).
@@ -54,54 +159,52 @@ def search_then_converge(start: float, tau: float) -> Schedule:
     >>> search_then_converge(1.0, tau=100.0)(100)
     0.5
     """
-    _positive(tau=tau)
-    return lambda t: start / (1 + t / tau)
+    return start / (1 + t / tau)
 
 
-def step(start: float, gamma: float, every: int) -> Schedule:
+@_maker("every")
+def step(t: float, *, start: float, gamma: float, every: int) -> float:
     r"""Stairs: :math:`\eta_0 \gamma^{\lfloor t/s \rfloor}`.
 
     >>> [step(1.0, gamma=0.5, every=2)(t) for t in range(5)]
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
-    _positive(every=every)
-    return lambda t: start * gamma ** floor(t / every)
+    return start * gamma ** floor(t / every)
 
 
-def exponential(start: float, gamma: float) -> Schedule:
+@_maker()
+def exponential(t: float, *, start: float, gamma: float) -> float:
     r"""Exponential decay :math:`\eta_0 \gamma^t`.
 
     >>> exponential(1.0, gamma=0.5)(3)
     0.125
     """
-    return lambda t: start * gamma**t
+    return start * gamma**t
 
 
-def polynomial(start: float, steps: int, *, end: float = 0.0, power: float = 1.0) -> Schedule:
+@_maker("steps")
+def polynomial(t: float, *, start: float, steps: int, end: float = 0.0, power: float = 1.0) -> float:
     r"""From start to end in a number of steps: :math:`\eta_1 + (\eta_0 - \eta_1)(1 - t/T)^p`, then constant.
 
     >>> [polynomial(1.0, steps=4)(t) for t in (0, 1, 4, 9)]
     [1.0, 0.75, 0.0, 0.0]
     """
-    _positive(steps=steps)
-    if power == 1:  # a power costs as much as a step in two dimensions
-        return lambda t: end + (start - end) * (1 - min(t, steps) / steps)
-    return lambda t: end + (start - end) * (1 - min(t, steps) / steps) ** power
+    return end + (start - end) * (1 - min(t, steps) / steps) ** power
 
 
-def robbins_monro(c: float, a: float = 1.0) -> Schedule:
+@_maker()
+def robbins_monro(t: float, *, c: float, a: float = 1.0) -> float:
     r"""Polynomial decay :math:`c / (t+1)^a`; for :math:`\frac12 < a \le 1` the sum of the rates diverges while that
     of their squares converges, which is what Robbins & Monro (1951) ask for.
 
     >>> robbins_monro(1.0)(3), robbins_monro(1.0, a=0.5)(3)
     (0.25, 0.5)
     """
-    if a == 1:
-        return lambda t: c / (t + 1)
-    return lambda t: c / (t + 1) ** a
+    return c / (t + 1) ** a
 
 
-def cosine(high: float, steps: int, *, low: float = 0.0) -> Schedule:
+@_maker("steps")
+def cosine(t: float, *, high: float, steps: int, low: float = 0.0) -> float:
     r"""Half a cosine from high to low, then low.
 
     .. math:: \eta_t = \eta_{\min} + \tfrac12 (\eta_{\max} - \eta_{\min}) \bigl( 1 + \cos\tfrac{\pi t}{T} \bigr)
@@ -111,14 +214,14 @@ def cosine(high: float, steps: int, *, low: float = 0.0) -> Schedule:
     >>> [round(cosine(1.0, steps=4)(t), 3) for t in (0, 2, 4, 9)]
     [1.0, 0.5, 0.0, 0.0]
     """
-    _positive(steps=steps)
-    return lambda t: low + 0.5 * (high - low) * (1 + cos(pi * min(t, steps) / steps))
+    return low + 0.5 * (high - low) * (1 + cos(pi * min(t, steps) / steps))
 
 
 # --- cycles -------------------------------------------------------------------------------------
 
 
-def warm_restarts(high: float, first: int, *, factor: int = 1, low: float = 0.0) -> Schedule:
+@_maker("first", check=_check_factor)
+def warm_restarts(t: float, *, high: float, first: int, factor: int = 1, low: float = 0.0) -> float:
     r"""Cosine with warm restarts (SGDR): a cycle of `first` steps, each later one `factor` times as long.
 
     Source: Loshchilov & Hutter (2017), equation 5.
@@ -127,23 +230,14 @@ def warm_restarts(high: float, first: int, *, factor: int = 1, low: float = 0.0)
     >>> [t for t in range(1, 200) if lr(t) == 1.0]
     [10, 30, 70, 150]
     """
-    _positive(first=first)
-    if factor < 1 or factor != int(factor):
-        raise ValueError(f"factor={factor!r} is out of range; it must be a whole number, 1 or more")
-
-    if factor == 1:
-        return lambda t: low + 0.5 * (high - low) * (1 + cos(pi * (t - first * floor(t / first)) / first))
-
-    def schedule(t: int) -> float:
-        begin, length = 0, first
-        while t - begin >= length:
-            begin, length = begin + length, length * factor
-        return low + 0.5 * (high - low) * (1 + cos(pi * (t - begin) / length))
-
-    return schedule
+    n = floor(t / first if factor == 1 else log(1 + t * (factor - 1) / first) / log(factor) + 1e-12)  # cycles so far
+    begin = first * n if factor == 1 else first * (factor**n - 1) / (factor - 1)
+    length = first * factor**n
+    return low + 0.5 * (high - low) * (1 + cos(pi * (t - begin) / length))
 
 
-def triangular(low: float, high: float, half: int) -> Schedule:
+@_maker("half")
+def triangular(t: float, *, low: float, high: float, half: int) -> float:
     r"""Cyclical rate: up in `half` steps, down in as many, for ever.
 
     .. math:: \eta_t = \eta_b + (\eta_m - \eta_b) \max(0, 1 - x), \quad x = |t/s - 2c + 1|, \quad
@@ -154,10 +248,11 @@ def triangular(low: float, high: float, half: int) -> Schedule:
     >>> [triangular(0.0, 1.0, half=2)(t) for t in range(6)]
     [0.0, 0.5, 1.0, 0.5, 0.0, 0.5]
     """
-    return _cyclical(low, high, half, lambda cycle, t: 1.0)
+    return low + (high - low) * _triangle(t, half)
 
 
-def triangular2(low: float, high: float, half: int) -> Schedule:
+@_maker("half")
+def triangular2(t: float, *, low: float, high: float, half: int) -> float:
     """Cyclical rate whose *amplitude* (high - low), not the rate, halves with every cycle.
 
     Source: Smith (2017).
@@ -166,10 +261,11 @@ def triangular2(low: float, high: float, half: int) -> Schedule:
     >>> [round(lr(t), 5) for t in (2000, 6000, 10000)]
     [0.006, 0.0035, 0.00225]
     """
-    return _cyclical(low, high, half, lambda cycle, t: 0.5 ** (cycle - 1))
+    return low + (high - low) * _triangle(t, half) * 0.5 ** floor(t / (2 * half))
 
 
-def exp_range(low: float, high: float, half: int, gamma: float) -> Schedule:
+@_maker("half")
+def exp_range(t: float, *, low: float, high: float, half: int, gamma: float) -> float:
     """Cyclical rate whose amplitude falls exponentially, by gamma at each step.
 
     Source: Smith (2017).
@@ -177,23 +273,18 @@ def exp_range(low: float, high: float, half: int, gamma: float) -> Schedule:
     >>> exp_range(0.0, 1.0, half=1, gamma=0.5)(1)
     0.5
     """
-    return _cyclical(low, high, half, lambda cycle, t: gamma**t)
+    return low + (high - low) * _triangle(t, half) * gamma**t
 
 
-def _cyclical(low: float, high: float, half: int, amplitude: Callable[[int, int], float]) -> Schedule:
-    _positive(half=half)
-
-    def schedule(t: int) -> float:
-        cycle = floor(1 + t / (2 * half))
-        x = abs(t / half - 2 * cycle + 1)
-        return low + (high - low) * max(0.0, 1 - x) * amplitude(cycle, t)
-
-    return schedule
+def _triangle(t: float, half: float) -> float:
+    """1 at the middle of each cycle of 2 half, 0 at its ends."""
+    return max(0.0, 1 - abs(t / half - 2 * floor(1 + t / (2 * half)) + 1))
 
 
+@_maker("steps", "start_ratio", "end_ratio", check=_check_rise)
 def one_cycle(
-    high: float, steps: int, *, rise: float = 0.3, start_ratio: float = 25.0, end_ratio: float = 1e4
-) -> Schedule:
+    t: float, *, high: float, steps: int, rise: float = 0.3, start_ratio: float = 25.0, end_ratio: float = 1e4
+) -> float:
     """One cycle: a cosine up from high/start_ratio in the first part of the run, then one down to far below it.
 
     Parameters
@@ -207,25 +298,19 @@ def one_cycle(
     >>> round(lr(0), 6), max(range(102), key=lr), round(lr(101), 9)
     (0.04, 50, 4e-06)
     """
-    if not 0 < rise < 1:
-        raise ValueError(f"rise={rise!r} is out of range; allowed is (0, 1)")
-    _positive(steps=steps, start_ratio=start_ratio, end_ratio=end_ratio)
-    top, last = rise * steps - 1, steps - 1
     first = high / start_ratio
-
-    def schedule(t: int) -> float:
-        if t <= top:
-            return high + 0.5 * (first - high) * (1 + cos(pi * t / top)) if top else high
-        end = first / end_ratio
-        return end + 0.5 * (high - end) * (1 + cos(pi * (min(t, last) - top) / (last - top)))
-
-    return schedule
+    end = first / end_ratio
+    top, last = rise * steps - 1, steps - 1
+    up = high + 0.5 * (first - high) * (1 + cos(pi * t / top)) if top > 0 else high
+    down = end + 0.5 * (high - end) * (1 + cos(pi * (min(t, last) - top) / (last - top)))
+    return up if t <= top else down
 
 
 # --- warm-up ------------------------------------------------------------------------------------
 
 
-def warm_up(then: Schedule | float, steps: int) -> Schedule:
+@_maker("steps")
+def warm_up(t: float, *, then: Callable[[float], float] | float, steps: int) -> float:
     r"""A linear start: :math:`\frac{t+1}{T_w}` of what comes `then`, for the first :math:`T_w` steps.
 
     For Adam, :math:`T_w = 2/(1-\beta_2)` is a rule of thumb (Ma & Yarats 2021).
@@ -235,12 +320,11 @@ def warm_up(then: Schedule | float, steps: int) -> Schedule:
     >>> [warm_up(1.0, steps=4)(t) for t in (0, 1, 3, 9)]
     [0.25, 0.5, 1.0, 1.0]
     """
-    _positive(steps=steps)
-    after = then if callable(then) else constant(then)
-    return lambda t: after(t) * min(1.0, (t + 1) / steps)
+    return (then(t) if callable(then) else then) * min(1.0, (t + 1) / steps)
 
 
-def inverse_sqrt(high: float, warm: int) -> Schedule:
+@_maker("warm")
+def inverse_sqrt(t: float, *, high: float, warm: int) -> float:
     r"""A linear start of `warm` steps to high, then like :math:`1/\sqrt t`.
 
     Source: Vaswani et al. (2017), equation 3.
@@ -248,11 +332,11 @@ def inverse_sqrt(high: float, warm: int) -> Schedule:
     >>> [inverse_sqrt(1.0, warm=4)(t) for t in (0, 3, 15)]
     [0.25, 1.0, 0.5]
     """
-    _positive(warm=warm)
-    return lambda t: high * min((t + 1) / warm, sqrt(warm / (t + 1)))
+    return high * min((t + 1) / warm, sqrt(warm / (t + 1)))
 
 
-def warm_up_stable_decay(high: float, steps: int, *, warm: int, decay: int, low: float = 0.0) -> Schedule:
+@_maker("warm", "decay", check=_check_fit)
+def warm_up_stable_decay(t: float, *, high: float, steps: int, warm: int, decay: int, low: float = 0.0) -> float:
     """Linear start, a long constant stretch, and a linear end of `decay` steps.
 
     Source: Hu et al. (2024), MiniCPM.
@@ -260,33 +344,47 @@ def warm_up_stable_decay(high: float, steps: int, *, warm: int, decay: int, low:
     >>> [warm_up_stable_decay(1.0, steps=10, warm=2, decay=4)(t) for t in (0, 1, 5, 8, 10)]
     [0.5, 1.0, 1.0, 0.5, 0.0]
     """
-    if warm + decay > steps:
-        raise ValueError(f"warm={warm} and decay={decay} do not fit into steps={steps}")
-    return joined((warm_up(high, warm), steps - decay), (polynomial(high, decay, end=low), inf))
+    fallen = min(max(t - (steps - decay), 0), decay) / decay
+    return (low + (high - low) * (1 - fallen)) if fallen > 0 else high * min(1.0, (t + 1) / warm)
 
 
-def joined(*pieces: tuple[Schedule | float, float]) -> Schedule:
+def joined(*pieces: tuple[Callable[[float], float] | float, float]) -> Schedule:
     """Schedules one after the other: (schedule, length in steps) pairs, each on a clock of its own.
 
     The last length may be inf; behind the last piece it goes on.
 
-    >>> [joined((1.0, 2), (exponential(0.5, gamma=0.5), float("inf")))(t) for t in range(4)]
+    >>> lr = joined((1.0, 2), (exponential(0.5, gamma=0.5), float("inf")))
+    >>> [lr(t) for t in range(4)]
     [1.0, 1.0, 0.5, 0.25]
     """
     if not pieces:
         raise ValueError("joined needs at least one (schedule, length) pair")
-    (first, length), *rest = pieces
-    now = first if callable(first) else constant(first)
-    if not rest:
-        return now
-    then, spent = joined(*rest), int(length) if isfinite(length) else 0
-    return lambda t: now(t) if t < length else then(t - spent)
+    for i, (_, length) in enumerate(pieces):
+        last = i == len(pieces) - 1 and length == inf
+        if not (last or (isfinite(length) and length > 0 and length == int(length))):
+            raise ValueError(
+                f"length={length!r} is out of range; it must be a whole number, 1 or more; the last or inf"
+            )
+    return Schedule(_joined, pieces=tuple((then, length) for then, length in pieces))
+
+
+def _joined(t: float, *, pieces: tuple[tuple[Any, float], ...]) -> float:
+    for _, length in pieces[:-1]:
+        if t < length:
+            break
+        t, pieces = t - length, pieces[1:]
+    then = pieces[0][0]
+    return then(t) if callable(then) else then
+
+
+_joined.__name__ = "joined"  # as it is printed
 
 
 # --- what looks at the loss -----------------------------------------------------------------------
 
 
-def ramp(low: float, high: float, steps: int) -> Schedule:
+@_maker("low", "high", "steps")
+def ramp(t: float, *, low: float, high: float, steps: int) -> float:
     """Exponential growth from low to high: the schedule of a learning-rate range test.
 
     Source: Smith (2017), section 3.3.
@@ -294,8 +392,7 @@ def ramp(low: float, high: float, steps: int) -> Schedule:
     >>> [round(ramp(0.001, 1.0, steps=3)(t), 6) for t in range(4)]
     [0.001, 0.01, 0.1, 1.0]
     """
-    _positive(low=low, high=high, steps=steps)
-    return lambda t: low * (high / low) ** (t / steps)
+    return low * (high / low) ** (t / steps)
 
 
 class Plateau:
@@ -324,6 +421,11 @@ class Plateau:
         _positive(start=start)
         if not 0 < factor < 1:
             raise ValueError(f"factor={factor!r} is out of range; allowed is (0, 1)")
+        if not (patience >= 0 and threshold >= 0 and 0 <= low <= start):
+            raise ValueError(
+                f"patience={patience!r}, threshold={threshold!r}, low={low!r}: none may be negative, and low is at "
+                f"most start={start!r}"
+            )
         self.factor, self.patience, self.threshold, self.low = factor, patience, threshold, low
         self.rate, self.best, self.waited = start, inf, 0
 
@@ -332,7 +434,7 @@ class Plateau:
 
     def update(self, loss: float) -> None:
         """Take note of a loss, once an epoch or whenever it is measured."""
-        if loss < self.best * (1 - self.threshold) if isfinite(self.best) else loss < self.best:
+        if loss < (self.best - self.threshold * abs(self.best) if isfinite(self.best) else self.best):
             self.best, self.waited = float(loss), 0
             return
         self.waited += 1

@@ -388,7 +388,14 @@ def test_what_cannot_be_sent_to_a_process_is_told_before():
     with pytest.raises(TypeError, match=r"problem 'mine' cannot be sent.*workers=1"):
         contest(problem, PAIR, budget=3, workers=2)
     with pytest.raises(TypeError, match="optimizer 'sgd' cannot be sent"):
-        contest(mine(), {"sgd": (rules.sgd, {"lr": [schedules.cosine(0.1, 3), 0.1]})}, budget=3, workers=2)
+        contest(mine(), {"sgd": (rules.sgd, {"lr": [lambda t: 0.1, 0.1]})}, budget=3, workers=2)
+
+
+def test_schedules_go_to_other_processes():
+    entries = {"cosine": (rules.sgd, {"lr": [schedules.cosine(high, 3) for high in (0.1, 0.2)]}),
+               "warm": (rules.sgd, {"lr": schedules.warm_up(schedules.exponential(0.1, 0.9), 2)})}  # fmt: skip
+    alone, together = (contest(mine(), entries, budget=5, seeds=2, workers=n) for n in (1, 2))
+    assert together.to_json() == alone.to_json()
 
 
 def test_a_surface_survives_the_way_to_another_process():

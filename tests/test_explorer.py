@@ -143,22 +143,6 @@ def test_each_preset_walks_as_in_python(show, name):
     assert figure.picture.png.startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("maker", explorer.SCHEDULES, ids=lambda maker: maker.__name__)
-def test_schedules_are_optlibs(show, maker):
-    usual = {"start": 1.0, "high": 1.0, "low": 0.1, "gamma": 0.97, "k": 0.1, "steps": 60, "every": 10, "end": 0.01,
-             "power": 2.0, "first": 10, "factor": 2, "half": 7, "rise": 0.3, "start_ratio": 25.0, "end_ratio": 1e4,
-             "warm": 12, "tau": 20.0, "c": 0.5, "a": 0.75}  # fmt: skip
-    arguments = {name: usual[name] for name in arguments_of(maker)}
-    page = show(Explorer(surface="bowl", algorithms={"sgd": {"lr": presets.schedule(maker.__name__, **arguments)}}))
-    values = page.evaluate(
-        f"(given) => {{ const f = {FIGURE}.lib.schedules['{maker.__name__}'].make(given);"
-        " return Array.from({ length: 80 }, (_, t) => f(t)); }",
-        arguments,
-    )
-    schedule = maker(**arguments)
-    np.testing.assert_allclose(values, [schedule(t) for t in range(80)], rtol=1e-12, atol=1e-15)
-
-
 def arguments_of(maker):
     arguments = compile.source.tree_of(maker).args
     return [a.arg for a in (*arguments.args, *arguments.kwonlyargs)]
@@ -592,7 +576,7 @@ def test_every_word_has_both_languages():
         holes = [sorted(set(re.findall(r"\{(\w+)\}", words))) for words in (english, chinese)]
         assert holes[0] == holes[1], key
     wanted = set(re.findall(r"""say\("([\w.]+)\"""", "".join(modules.texts().values())))
-    wanted |= {f"schedule.{maker.__name__}" for maker in explorer.SCHEDULES} | set(presets.SURFACES)
+    wanted |= {f"schedule.{name}" for name in explorer.SCHEDULES} | set(presets.SURFACES)
     assert wanted - labels.LABELS.keys() == set()
     assert {rule.__name__ for rule in explorer.RULES} == labels.ALGORITHMS.keys()
 

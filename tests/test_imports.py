@@ -25,12 +25,9 @@ STOREY = {room: number for number, rooms in enumerate(STOREYS) for room in rooms
 #: The only room that knows a library; every room knows the standard library and NumPy.
 OWNERS = {
     "matplotlib": "view", "mpl_toolkits": "view", "PIL": "view", "IPython": None,
-    "cycler": "view", "numba": {"compile", "parallel"}, "llvmlite": {"compile", "parallel"},
+    "cycler": "view", "numba": "parallel", "llvmlite": "parallel",
     "dask": "parallel", "distributed": "parallel", "ipywidgets": "widget", "anywidget": "widget", "traitlets": "widget",
 }  # fmt: skip
-
-#: The one import that points upwards: made only when descend(engine="numba") asks for it.
-ON_REQUEST = {"optimizer": {"compile"}}
 
 FILES = sorted(p for p in ROOT.rglob("*.py"))
 
@@ -60,7 +57,7 @@ def imported(file: Path) -> set[tuple[str, ...]]:
 def siblings(file: Path) -> set[str]:
     """The other rooms of optlib that a file knows."""
     known = {name[1] for name in imported(file) if name[0] == "optlib" and len(name) > 1 and name[1] in STOREY}
-    return known - {room(file)} - ON_REQUEST.get(room(file), set())
+    return known - {room(file)}
 
 
 def test_every_room_has_its_storey():

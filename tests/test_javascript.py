@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optlib import Optimizer, compile, descend, rules, surfaces
+from optlib import Optimizer, compile, descend, rules, schedules, surfaces
+from optlib.compile import CannotCompile, front
 
 ELEMENTWISE = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
 
@@ -65,6 +66,42 @@ def run(folder: Path, jobs: list[dict]) -> list:
     done = subprocess.run([node(), str(folder / "walk.mjs")], input=json.dumps(jobs), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:2000]
     return json.loads(done.stdout)
+
+
+SCHEDULES = [
+    schedules.step(0.1, 0.7, 30), schedules.exponential(0.1, 0.99), schedules.inverse_time(0.1, 0.01),
+    schedules.search_then_converge(0.1, 50.0), schedules.polynomial(0.1, 80, end=0.001, power=1.7),
+    schedules.cosine(0.1, 80, low=1e-3), schedules.warm_restarts(0.1, 20),
+    schedules.warm_restarts(0.1, 10, factor=2), schedules.warm_restarts(0.1, 7, factor=3),
+    schedules.triangular(1e-3, 0.1, 17), schedules.triangular2(1e-3, 0.1, 17),
+    schedules.exp_range(1e-3, 0.1, 17, 0.99), schedules.one_cycle(0.1, 90), schedules.one_cycle(0.1, 10, rise=0.1),
+    schedules.inverse_sqrt(0.1, 20), schedules.warm_up_stable_decay(0.1, 90, warm=20, decay=50),
+    schedules.robbins_monro(0.1, 0.6), schedules.ramp(1e-6, 0.1, 100), schedules.constant(0.3),
+]  # fmt: skip
+
+
+def test_every_schedule_of_numbers_gives_the_same_values(tmp_path):
+    """All but those made of others."""
+    formulas = {s.formula.__name__: s.formula for s in SCHEDULES}
+    assert formulas.keys() == schedules.TABLE.keys() - {"warm_up"}
+    given = json.dumps([[s.formula.__name__, dict(s.constants)] for s in SCHEDULES])
+    (tmp_path / "schedules.mjs").write_text(
+        f"function library() {{\n{front.library([], schedules=formulas.values())}}}\n"
+        f"const values = {given}.map(([name, constants]) => {{\n"
+        "  const rate = library().schedules[name].make(constants);\n"
+        "  return Array.from({ length: 300 }, (_, t) => rate(t));\n});\n"
+        "process.stdout.write(JSON.stringify(values));\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([node(), str(tmp_path / "schedules.mjs")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:2000]
+    expected = [[s(t) for t in range(300)] for s in SCHEDULES]
+    np.testing.assert_allclose(json.loads(done.stdout), expected, rtol=1e-12, atol=1e-15)
+
+
+def test_a_schedule_of_another_schedule_has_no_javascript():
+    with pytest.raises(CannotCompile, match=r"warm_up.*'callable' is neither an argument"):
+        front.library([], schedules=[schedules.TABLE["warm_up"].formula])
 
 
 def gentle(rule) -> Optimizer:

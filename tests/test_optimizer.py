@@ -342,11 +342,6 @@ def test_steps_must_be_a_count(steps):
         descend(SGD, bowl, [1.0], steps)
 
 
-def test_unknown_engine():
-    with pytest.raises(ValueError, match="engine='fortran' is unknown; allowed are 'numpy' and 'numba'"):
-        descend(SGD, surfaces.bowl.grad, [1.0, 1.0], 1, engine="fortran")
-
-
 def test_a_rule_that_compares_losses_says_so():
     optimizer, f = Optimizer(rules.irprop_plus), surfaces.bowl
     with pytest.raises(
@@ -369,16 +364,13 @@ def test_the_start_is_not_walked_upon():
     assert start.tolist() == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
-def test_a_start_or_a_gradient_that_is_no_number_is_named(engine):
-    if engine == "numba":
-        pytest.importorskip("numba")
+def test_a_start_or_a_gradient_that_is_no_number_is_named():
     f, optimizer = surfaces.bowl, Optimizer(rules.sgd)
     with pytest.raises(NotFinite, match=r"the start is not finite.*1 of 2 numbers, the first at index \(1,\)"):
-        descend(optimizer, f.grad, [1.0, np.nan], 3, engine=engine)
+        descend(optimizer, f.grad, [1.0, np.nan], 3)
     for gradient in (lambda theta: theta * 1j, lambda theta: ["a", "b"]):
         with pytest.raises(TypeError, match=r"the gradient holds .* values at step 1: an oracle returns numbers"):
-            descend(optimizer, gradient, [1.0, 2.0], 3, engine=engine)
+            descend(optimizer, gradient, [1.0, 2.0], 3)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import importlib
 import math
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from optlib import Optimizer, descend, rules, schedules
 from optlib.schedules import (
     Plateau,
+    Schedule,
     constant,
     cosine,
     exp_range,
@@ -88,7 +90,67 @@ def test_every_schedule_is_tested():
         for n, f in vars(schedules).items()
         if not n.startswith("_") and getattr(f, "__module__", "") == schedules.__name__
     }
-    assert public == {name.split()[0] for name, _, _ in VALUES} | {"Plateau"}
+    tested = {name.split()[0] for name, _, _ in VALUES}
+    assert public == tested | {"Plateau", "Schedule"}
+    assert schedules.TABLE.keys() | {"joined"} == tested
+
+
+# --- a schedule is data -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "schedule", "values"), VALUES, ids=[v[0] for v in VALUES])
+def test_a_schedule_is_printed_compared_and_sent(name, schedule, values):
+    """What is printed makes it again, and so do its formula and constants; a process gets the same."""
+    if name.split()[0] != "joined":
+        assert eval(repr(schedule), vars(schedules)) == schedule
+    again = pickle.loads(pickle.dumps(schedule))
+    assert again == schedule
+    assert hash(again) == hash(schedule)
+    assert [again(t) for t in values] == [schedule(t) for t in values]
+    assert repr(Optimizer(rules.sgd, lr=schedule)) == f"Optimizer(sgd, lr={schedule!r})"
+
+
+def test_equal_and_different_schedules():
+    assert cosine(0.1, 10) == cosine(high=0.1, steps=10, low=0.0) != cosine(0.1, 20)
+    assert cosine(np.float64(0.1), np.int64(10)) == cosine(0.1, 10)
+    assert repr(cosine(np.float64(0.1), 10)) == "cosine(high=0.1, steps=10, low=0.0)"
+    assert exponential(0.1, 0.5) != inverse_time(0.1, 0.5)
+    with pytest.raises(AttributeError):
+        cosine(0.1, 10).constants = ()
+
+
+def test_a_schedule_of_your_own_says_what_it_has():
+    def saw(t, *, high, period):
+        return high * (t % period) / period
+
+    assert Schedule(saw, high=1.0, period=4)(3) == 0.75
+    with pytest.raises(TypeError, match="saw has the constants high, period: period is missing"):
+        Schedule(saw, high=1.0)
+    with pytest.raises(TypeError, match="saw has the constants high, period: there is no low"):
+        Schedule(saw, high=1.0, period=4, low=0.0)
+    with pytest.raises(TypeError, match=r"write it as f\(t, \*, constants\)"):
+        Schedule(lambda t, high: high, high=1.0)
+
+
+def test_a_schedule_that_was_not_called_is_named():
+    with pytest.raises(
+        TypeError, match=r"lr=cosine is a schedule without its constants: call it, as cosine\(high, ste"
+    ):
+        Optimizer(rules.sgd, lr=cosine)
+
+
+def test_a_schedule_that_overflows_is_named():
+    with pytest.raises(ValueError, match=r"lr=exponential\(.*\) grows beyond the largest float at t=\d+"):
+        descend(Optimizer(rules.sgd, lr=exponential(1.0, 1e100)), lambda theta: 0 * theta, [1.0], 9)
+
+
+def test_a_metric_below_zero_lets_the_plateau_wait():
+    lr = Plateau(1.0, factor=0.5, patience=1)
+    for loss in (-1.0, -1.0, -0.99999, -0.99998):
+        lr.update(loss)
+    assert lr(0) == 0.5
+    lr.update(-2.0)
+    assert lr.best == -2.0
 
 
 # --- the sums that Robbins and Monro ask for ------------------------------------------------------------
@@ -241,9 +303,16 @@ WRONG = [
     (lambda: warm_up(1.0, steps=0), "steps=0 is out of range"),
     (lambda: inverse_sqrt(1.0, warm=0), "warm=0 is out of range"),
     (lambda: warm_up_stable_decay(1.0, steps=10, warm=6, decay=5), "warm=6 and decay=5 do not fit into steps=10"),
+    (lambda: one_cycle(1.0, steps=3), "rise=0.3 of steps=3 is less than one step"),
     (lambda: joined(), "joined needs at least one"),
+    (lambda: joined((0.1, 2.5), (0.2, 3)), "length=2.5 is out of range; it must be a whole number"),
+    (lambda: joined((0.1, math.inf), (0.2, 3)), "length=inf is out of range"),
+    (lambda: joined((0.1, -1)), "length=-1 is out of range"),
+    (lambda: joined((0.1, math.nan)), "length=nan is out of range"),
     (lambda: ramp(0.0, 1.0, steps=3), "low=0.0 is out of range"),
     (lambda: Plateau(0.0), "start=0.0 is out of range"),
+    (lambda: Plateau(1.0, patience=-5), "patience=-5.*none may be negative"),
+    (lambda: Plateau(0.1, low=1.0), "low is at most start=0.1"),
     (lambda: Plateau(1.0, factor=1.0), r"factor=1.0 is out of range; allowed is \(0, 1\)"),
 ]
 

@@ -1,8 +1,7 @@
 """One rule, compiled: the source of `optlib.rules` and `optlib.surfaces`, turned into machine code and JavaScript.
 
-Nothing is written twice. `source` reads a rule's syntax tree; `native` makes Numba kernels of it (Numba is imported on
-first use, and everything else works without it); `network` puts a kernel behind the layers of a network, so that its
-training is one loop; `js` makes ECMAScript.
+Nothing is written twice. `source` reads a function's syntax tree; `native` makes Numba kernels of it (Numba is imported
+on first use, and everything else works without it); `js` and `front` make ECMAScript, of schedules too.
 
 >>> from optlib import rules
 >>> from optlib.compile import javascript
@@ -14,11 +13,7 @@ function sgd(theta, g, { lr }) {
 """
 
 from .js import javascript, javascript_module
-from .native import available, basin_map, drive, kernel, walk
-from .network import train, trains
+from .native import available, kernel
 from .source import CannotCompile
 
-__all__ = [
-    "CannotCompile", "available", "basin_map", "drive", "javascript", "javascript_module", "kernel", "train", "trains",
-    "walk",
-]  # fmt: skip
+__all__ = ["CannotCompile", "available", "javascript", "javascript_module", "kernel"]

@@ -18,6 +18,7 @@ _CALLS = {
     "sqrt": "Math.sqrt", "exp": "Math.exp", "log": "Math.log", "sin": "Math.sin", "cos": "Math.cos",
     "tanh": "Math.tanh", "floor": "Math.floor",
     "abs": "Math.abs", "sign": "Math.sign", "maximum": "Math.max", "minimum": "Math.min",
+    "max": "Math.max", "min": "Math.min",
 }  # fmt: skip
 _ATOM = 20
 _RESERVED = {  # names that are free in Python only
@@ -173,7 +174,7 @@ class _Writer:
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _OPERATORS:
                 sign, binds = _OPERATORS[type(op)]
                 return f"{self.write(left, binds + 1)} {sign} {self.write(right, binds + 1)}", binds
-            case ast.Call(func=ast.Name(id="where"), args=[condition, yes, no]):
+            case ast.Call(func=ast.Name(id="where"), args=[condition, yes, no]) | ast.IfExp(condition, yes, no):
                 return f"{self.write(condition, 5)} ? {self.write(yes, 5)} : {self.write(no, 4)}", 4
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
                 given = [self.write(a) for a in arguments]

@@ -5,11 +5,12 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 #: The functions that rules and surfaces may call, besides plain functions of their own module.
 UFUNCS = ("sqrt", "exp", "log", "sin", "cos", "tanh", "floor", "abs", "sign", "maximum", "minimum", "where")
+#: What schedules, functions of one number, may call besides.
+BUILTINS = ("min", "max")
 
 
 class CannotCompile(TypeError):
@@ -37,7 +38,9 @@ class Code:
         return self.arguments + self.constants
 
 
-@cache
+_READ: dict[Callable, Code] = {}
+
+
 def read(function: Callable) -> Code:
     """The code of a plain function, checked to hold only what can be compiled.
 
@@ -45,13 +48,24 @@ def read(function: Callable) -> Code:
     >>> read(adam).constants
     ('lr', 'beta1', 'beta2', 'eps', 'eps_root')
     """
+    kept = _READ.get(function)
+    if kept is None or any(function.__globals__.get(h.__name__) is not h for h in kept.helpers):
+        kept = _READ[function] = _read(function)  # anew where a notebook's cell has defined a helper again
+    return kept
+
+
+def _read(function: Callable) -> Code:
     tree = tree_of(function)
     statements = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
     helpers, data = [], {}
     known = {a.arg for a in (*tree.args.args, *tree.args.kwonlyargs)} | set(_assigned(statements))
     for node in (n for s in statements for n in ast.walk(s)):
         _allow(node, function)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in known | set(UFUNCS):
+        if (
+            isinstance(node, ast.Name)
+            and isinstance(node.ctx, ast.Load)
+            and node.id not in known.union(UFUNCS, BUILTINS)
+        ):
             value = function.__globals__.get(node.id)
             if inspect.isfunction(value):
                 helpers.append(value)
@@ -93,7 +107,8 @@ def tree_of(function: Callable) -> ast.FunctionDef:
 
 
 _STATEMENTS = (ast.Assign, ast.Return, ast.For, ast.Tuple, ast.Name, ast.Constant, ast.keyword, ast.Load, ast.Store)
-_EXPRESSIONS = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.operator, ast.unaryop, ast.cmpop, ast.expr_context)
+_EXPRESSIONS = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.IfExp, ast.operator, ast.unaryop, ast.cmpop)
+
 
 
 def _allow(node: ast.AST, function: Callable) -> None:

@@ -32,14 +32,6 @@ def _rate(name: str, value: Any, least: float = 0.0) -> None:
         raise ValueError(f"{name}={value!r} must be a number, {least:g} or more")
 
 
-def _told(optimizer: Optimizer, theta: NDArray, g: NDArray, state: State) -> tuple[NDArray, State]:
-    """As `Optimizer.tell`, for a server, which has looked at what came in and looks at what comes out."""
-    t = int(state["t"])
-    with np.errstate(all="ignore"):
-        new, memory = optimizer._tell(theta, g, optimizer._memory(state), t, optimizer._values(t, theta), None)
-    return new, optimizer._state(memory, t + 1)
-
-
 def _by_coordinate(optimizer: Optimizer) -> bool:
     """Whether an optimizer may be given a piece of the vector at a time."""
     arrays = any(isinstance(value, np.ndarray) for value in optimizer.hyper.values())
@@ -62,7 +54,7 @@ class _Central(Algorithm):
         return {"theta": self.optimizer.ask(theta, state)}
 
     def merge(self, theta: NDArray, state: State, payloads: Sequence[Payload]) -> Merged:
-        theta, state = _told(self.optimizer, theta, mean(payloads, "g"), state)
+        theta, state = self.optimizer.tell(theta, mean(payloads, "g"), state, strict=False)
         return theta, state, [{}] * len(payloads)
 
     def compiled(self, dtype: Any) -> Callable[[NDArray, State, Sequence[Payload]], None] | None:
@@ -284,7 +276,7 @@ class AdaptiveRevision(_Central):
     def merge(self, theta: NDArray, state: State, payloads: Sequence[Payload]) -> Merged:
         [payload] = payloads
         state = {**state, "g_bar_old": payload["g_bar_old"]}
-        theta, state = _told(self.optimizer, theta, payload["g"], state)
+        theta, state = self.optimizer.tell(theta, payload["g"], state, strict=False)
         return theta, state, [{}]
 
     def compiled(self, dtype: Any) -> None:
@@ -421,7 +413,7 @@ class EASGD(Algorithm):
 
     def merge(self, theta: NDArray, state: State, payloads: Sequence[Payload]) -> Merged:
         answers = [{"d": self.alpha * (payload["x"] - theta)} for payload in payloads]
-        theta, state = _told(_CENTRE, theta, -len(payloads) * mean(answers, "d"), state)
+        theta, state = _CENTRE.tell(theta, -len(payloads) * mean(answers, "d"), state, strict=False)
         return theta, state, answers
 
 

@@ -178,13 +178,15 @@ def swa_rate(high: float, low: float, cycle: int) -> Schedule:
     [0.08, 0.06, 0.04, 0.02, 0.08]
     """
     cycle = whole(cycle, "cycle")
-    high, low = number(high, "high", open_low=True), number(low, "low")
+    return Schedule(_swa, high=number(high, "high", open_low=True), low=number(low, "low"), cycle=cycle)
 
-    def rate(t: int) -> float:
-        x = (t % cycle + 1) / cycle
-        return high if cycle == 1 else (1 - x) * high + x * low
 
-    return rate
+def _swa(t: float, *, high: float, low: float, cycle: int) -> float:
+    x = (t % cycle + 1) / cycle
+    return high if cycle == 1 else (1 - x) * high + x * low
+
+
+_swa.__name__ = "swa_rate"  # as it is printed
 
 
 class Averaged(NamedTuple):

@@ -7,6 +7,7 @@ stands in its place, and the site puts the figure on top of it.
 
 import copy
 import importlib
+import inspect
 import json
 import os
 import sys
@@ -30,11 +31,8 @@ from .presets import DEFAULTS, EXAMPLES, PRESETS, SURFACES, State
 HERE = Path(__file__).parent
 MIME = "application/vnd.downhill.explorer+json"  #: what a notebook stores of the figure, besides its picture
 RULES = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
-SCHEDULES: list[Callable] = [
-    schedules.step, schedules.exponential, schedules.inverse_time, schedules.polynomial, schedules.cosine,
-    schedules.warm_restarts, schedules.triangular, schedules.triangular2, schedules.exp_range, schedules.one_cycle,
-    schedules.inverse_sqrt, schedules.search_then_converge, schedules.robbins_monro,
-]  # fmt: skip
+#: The schedules that are offered: those that the table of words names.
+SCHEDULES = {name: make for name, make in schedules.TABLE.items() if f"schedule.{name}" in labels.LABELS}
 _LETTERS = {
     **SYMBOLS, "m_hat": "m̂", "v_hat": "v̂", "v_max": "v_max", "u": "u", "Eg2": "E[g²]", "Ed2": "E[Δ²]",
     "eps_root": "ε′", "weight_decay": "λ", "eta_plus": "η⁺", "eta_minus": "η⁻", "phi": "φ", "dampening": "τ",
@@ -126,7 +124,7 @@ class Explorer:
             name = rule
         if name in rules.TABLE and "lr" not in hyper and name in presets.RATES:
             hyper = {"lr": presets.RATES[name], **hyper}
-        return {"rule": name, "hyper": {k: v if isinstance(v, Mapping) else float(v) for k, v in hyper.items()}}
+        return {"rule": name, "hyper": {k: _plain(v) for k, v in hyper.items()}}
 
     def _check(self) -> None:
         state = self.state
@@ -305,15 +303,22 @@ def _pairs(algorithms: Any) -> Iterable[tuple[Any, Mapping[str, Any]]]:
     return [(rule, {}) for rule in algorithms]
 
 
+def _plain(value: Any) -> Any:
+    """A hyper-parameter as a state holds it: a number, or the name of a schedule with its constants."""
+    if isinstance(value, schedules.Schedule):
+        return {"schedule": value.formula.__name__, **dict(value.constants)}
+    return value if isinstance(value, Mapping) else float(value)
+
+
 def _value(value: Any) -> Any:
-    """A hyper-parameter's number, or its schedule."""
+    """The same as `Optimizer` takes it."""
     if not isinstance(value, Mapping):
         return value
-    arguments = {name: number for name, number in value.items() if name != "schedule"}
-    maker = {each.__name__: each for each in SCHEDULES}.get(value["schedule"])
-    if maker is None:
-        raise ValueError(f"no schedule {value['schedule']!r}: there are {', '.join(s.__name__ for s in SCHEDULES)}")
-    return maker(**arguments)
+    constants = {**value}
+    name = constants.pop("schedule")
+    if name not in SCHEDULES:
+        raise ValueError(f"no schedule {name!r}: there are {', '.join(SCHEDULES)}")
+    return SCHEDULES[name](**constants)
 
 
 def live() -> bool:
@@ -346,7 +351,11 @@ def _tables() -> State:
 @cache
 def _body() -> str:
     code = library(
-        RULES, SURFACES.values(), schedules=SCHEDULES, functions=[noise.uniform, noise.normal], examples=EXAMPLES
+        RULES,
+        SURFACES.values(),
+        schedules=[inspect.unwrap(make) for make in SCHEDULES.values()],
+        functions=[noise.uniform, noise.normal],
+        examples=EXAMPLES,
     )
     tables = json.dumps(_tables(), ensure_ascii=False, separators=(",", ":"))
     data = f"export function library() {{\n{code}}}\n\nexport const DATA = {tables};\n"
