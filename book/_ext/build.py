@@ -20,6 +20,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import questions
 import wheels
 import yaml
 from address import Address
@@ -33,8 +34,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 #: What shapes a page.
 READING = (
-    "address", "api", "assignments", "bilingual", "cells", "course", "downloads", "explorers", "figures", "formulas",
-    "generated", "head", "measure", "search", "terms", "theme", "tools", "views",
+    "address", "api", "asking", "assignments", "bilingual", "cells", "course", "downloads", "explorers", "figures",
+    "formulas", "generated", "head", "measure", "questions", "search", "terms", "theme", "tools", "views",
 )  # fmt: skip
 KATEX = ROOT / "node_modules" / "katex" / "dist"
 SHOWN = re.compile(r"WARNING|ERROR|^(?:reading sources|writing output)\.\.\. \[\s*\d+%\]")
@@ -194,6 +195,11 @@ def build(source: Path, config: Path, toc: Path, out: Path, views: list[View], z
     work = out.parent / "work"
     address = read_address(config)
     stage_katex(work / "katex")
+    try:
+        questions.all_of(source)
+    except questions.Faults as faults:
+        print(f"The questions have faults, so nothing is built:\n{faults}", file=sys.stderr)
+        return 1
     print(f"Building {', '.join(view.name for view in views)} with Jupyter Book", flush=True)
     contents = present(load_yaml(toc), source)
     names = pages_of(contents)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import copy
 import io
 import os
 import re
@@ -21,6 +20,8 @@ from pathlib import Path
 import nbformat
 import numpy as np
 from cells import dumps, read, tags_of, write
+from questions import Faults
+from questions import put as ask
 from setup_cell import put
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +54,7 @@ def execute(path: Path, timeout: int = 300) -> nbformat.NotebookNode:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    notebook = put(read(path))
+    notebook = as_sources_say(path)
     running = "none yet"
 
     def starts(cell: nbformat.NotebookNode, cell_index: int) -> None:
@@ -73,6 +74,14 @@ def execute(path: Path, timeout: int = 300) -> nbformat.NotebookNode:
     except DeadKernelError:
         raise Failed(f"{path.name}: {running} kills its kernel: does it need more memory than there is?") from None
     return notebook
+
+
+def as_sources_say(path: Path) -> nbformat.NotebookNode:
+    """A notebook with the cells that are written from elsewhere: the one that installs optlib, and the questions."""
+    try:
+        return ask(put(read(path)), path)
+    except Faults as faults:
+        raise Failed(str(faults)) from None
 
 
 def where(index: int, cell: dict) -> str:
@@ -154,10 +163,10 @@ def clean(output: nbformat.NotebookNode, cell: nbformat.NotebookNode) -> nbforma
 def in_stored_form(path: Path) -> bool:
     """Whether a notebook is stored as this command stores it, every cell run; nothing is executed.
 
-    The first code cell, which installs optlib, is part of that form.
+    The first code cell, which installs optlib, is part of that form, and so are the questions of the chapter's file.
     nbval does not compare the outputs of a cell without an execution count, so this must hold for all of them.
     """
-    return dumps(normalise(put(copy.deepcopy(read(path))), path.name)) == path.read_text(encoding="utf-8")
+    return dumps(normalise(as_sources_say(path), path.name)) == path.read_text(encoding="utf-8")
 
 
 def keep_pictures(old: nbformat.NotebookNode, new: nbformat.NotebookNode) -> None:

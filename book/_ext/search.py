@@ -100,7 +100,7 @@ INLINE = {
 }  # fmt: skip
 CELLS = {"td", "th"}
 HIDDEN_TAGS = {"button", "nav", "noscript", "script", "style", "svg", "template"}
-HIDDEN_CLASSES = {"chapter-end", "headerlink", "katex-html", "launch", "page-tools", "tips"}
+HIDDEN_CLASSES = {"chapter-end", "headerlink", "katex-html", "launch", "page-tools", "question", "tips", "today"}
 BAR = " | "  # between the cells of a row: no phrase runs across it
 
 

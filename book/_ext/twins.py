@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import questions
 from cells import (
     HAN,
     LABEL,
@@ -34,6 +35,7 @@ from cells import (
     text_of,
     write,
 )
+from measure import QUESTION
 from notebooks import ROOT, all_notebooks, where
 from passages import check_passages, glossary, take_apart
 
@@ -91,9 +93,9 @@ class Translation:
 
 
 def translations(notebook: dict) -> Iterator[Translation]:
-    """Every passage with its twin, and every figure's alt text and caption."""
+    """Every passage with its twin, and every figure's alt text and caption. Questions are looked at in their file."""
     for pair in pairs(notebook):
-        if pair.chinese is not None:
+        if pair.chinese is not None and QUESTION not in tags_of(pair.english):
             yield Translation(pair.index + 1, pair.chinese, "en", text_of(pair.english), text_of(pair.chinese))
     for index, cell in enumerate(notebook["cells"]):
         if figure := about(cell).get("figure"):
@@ -110,10 +112,12 @@ def said_of(figure: dict, language: str) -> str:
 
 
 def check(path: Path, rows: Iterable[dict] | None = None) -> list[Problem]:
-    """Every problem of a notebook, or of a plain page with {lang} blocks; `rows` replaces the glossary."""
+    """Every problem of a notebook, a plain page with {lang} blocks, or questions; `rows` replaces the glossary."""
     rows = glossary() if rows is None else tuple(rows)
     if path.suffix == ".md":
         found = page_problems(path.read_text(encoding="utf-8"), rows)
+    elif path.suffix == ".yml":
+        found = questions.problems(path, rows)
     else:
         found = notebook_problems(read(path), rows)
     return [Problem(path.name, place, message) for place, message in found]
@@ -276,7 +280,8 @@ def page_problems(text: str, rows: Iterable[dict]) -> Found:
 
 def all_sources() -> list[Path]:
     """Every bilingual source of the book."""
-    return [*all_notebooks(), *sorted((ROOT / "book").glob("*.md"))]
+    book = ROOT / "book"
+    return [*all_notebooks(), *sorted(book.glob("*.md")), *sorted((book / questions.FOLDER).glob("*.yml"))]
 
 
 # --- the translator's commands ----------------------------------------------------------------------
@@ -401,7 +406,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--record needs a notebook, as in --record book/03-momentum.ipynb")
     if options.force and not options.record:
         parser.error("--force goes with --record")
-    kinds = {".ipynb"} if options.record else {".ipynb", ".md"}
+    kinds = {".ipynb"} if options.record else {".ipynb", ".md", ".yml"}
     for path in map(Path, options.paths[:1] if options.record else options.paths):
         if not path.is_file():
             parser.error(f"there is no file {path}")
