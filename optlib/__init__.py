@@ -15,7 +15,7 @@ Matplotlib, `optlib.widget` knows ipywidgets) are imported by name when they are
 from . import data, initialise, layers, models, oracles, rules, schedules, surfaces, tricks
 from .optimizer import NotFinite, Optimizer, descend, iterates, run
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "NotFinite", "Optimizer", "data", "descend", "initialise", "iterates", "layers", "models", "oracles", "rules",

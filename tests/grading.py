@@ -5,9 +5,9 @@ from functools import cache
 
 import pytest
 
-from exercises.sandbox import Limits, Sandbox, Unavailable
-from exercises.source import Assignment
-from exercises.submissions import Submission
+from downhill_course.grade.sandbox import Limits, Sandbox, Unavailable
+from downhill_course.grade.source import Assignment
+from downhill_course.grade.submissions import Submission
 
 #: Root must become someone: CI's tests run as root.
 USER = "nobody" if os.name == "posix" and os.getuid() == 0 else None

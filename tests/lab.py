@@ -15,9 +15,10 @@ import uuid
 from pathlib import Path
 
 import psutil
-from cells import text_of
 from fresh import CLEAN
-from notebooks import REPEATABLE
+
+from downhill_course.notebook.cells import text_of
+from downhill_course.notebook.running import REPEATABLE
 
 LIMIT = 2 * 2**30  # bytes: what Binder gives a reader, for the server, the kernel and all they start
 

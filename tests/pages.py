@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from publish import pages_of
-from views import VIEWS
+
+from downhill_course.notebook.views import VIEWS
+from downhill_course.publish.site import pages_of
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "site"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import axe
 import pytest
 from pages import LAPTOP, PAGES, PHONE, SAMPLE
-from views import VIEWS
+
+from downhill_course.notebook.views import VIEWS
 
 # What the single languages show stands in the double view too: of long pages every run looks at that one alone.
 LONG = {"00-descent", "api", "glossary", "students"}

@@ -5,11 +5,12 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-import address
 import pytest
 import yaml
-from address import Address, read, stale
-from notebooks import all_notebooks
+
+from downhill_course.notebook import address
+from downhill_course.notebook.address import Address, read, stale
+from downhill_course.notebook.running import all_notebooks
 
 ROOT = Path(__file__).parents[1]
 GITHUB = Address("https://github.com/Ann/hills", "main")

@@ -6,10 +6,10 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-import api
 import pytest
 
 import optlib
+from downhill_course.pages import api
 from optlib import oracles, rules, schedules
 
 ROOT = Path(optlib.__file__).parent

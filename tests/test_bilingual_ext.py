@@ -9,14 +9,15 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from bilingual import cut_headings, place_of, read_notebook, without_definitions
 from browser import need
 from bs4 import BeautifulSoup
-from build import KATEX, mirror, present
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sample import ENGLISH_ONLY, HIDDEN_PHRASE, figure, heading, prose, sample_notebook, write_book
-from theme import interface
-from views import TAGS, VIEWS, cut_toc
+
+from downhill_course.notebook.views import TAGS, VIEWS, cut_toc
+from downhill_course.pages.bilingual import cut_headings, place_of, read_notebook, without_definitions
+from downhill_course.pages.theme import interface
+from downhill_course.publish.build import KATEX, mirror, present
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,7 +28,7 @@ def build(folder: Path, *views: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [
             sys.executable,
-            ROOT / "book/_ext/build.py",
+            ROOT / "downhill_course/publish/build.py",
             "--views",
             *views,
             "--source",

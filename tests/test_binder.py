@@ -11,11 +11,12 @@ import sys
 import psutil
 import pytest
 from browser import need
-from cells import read, tags_of
 from fresh import CLEAN, ROOT, copy, environment, run
 from lab import Jupyter, Meter
-from notebooks import all_notebooks
 from packaging.requirements import Requirement
+
+from downhill_course.notebook.cells import read, tags_of
+from downhill_course.notebook.running import all_notebooks
 
 VERSION = (ROOT / "runtime.txt").read_text(encoding="utf-8").strip().removeprefix("python-")
 
@@ -50,7 +51,7 @@ def test_repo2docker_takes_the_python_that_runtime_names(dockerfile):
     assert f"environment.py-{VERSION}".replace("-", "-2d").replace(".", "-2e") in dockerfile.stdout
 
 
-def test_repo2docker_installs_the_pins_then_optlib_then_runs_postbuild(dockerfile):
+def test_repo2docker_installs_the_pins_then_the_packages_then_runs_postbuild(dockerfile):
     """pyproject.toml makes the repository a package, so `pip install .` comes of itself, after the pins it builds on;
     postBuild then puts the reader's own copy in its place."""
     steps = re.findall(r"^RUN (.+)$", dockerfile.stdout, re.M)
@@ -76,12 +77,12 @@ def test_every_pin_is_asked_for():
             wanted.setdefault(name, set())
         else:
             wanted[name].add(line.strip().removeprefix("# via").strip(" #").split(" ")[0])
-    roots = {name for name, users in wanted.items() if "optlib" in users}
+    roots = {name for name, users in wanted.items() if "downhill-course" in users}
     assert roots == {
         "anywidget", "distributed", "ipykernel", "ipywidgets", "jsonschema", "jupyterlab", "matplotlib", "numba",
         "numpy", "pillow",
     }  # fmt: skip
-    lost = {name: users for name, users in wanted.items() if not users - {""} <= {*wanted, "optlib"}}
+    lost = {name: users for name, users in wanted.items() if not users - {""} <= {*wanted, "downhill-course"}}
     assert lost == {}
     assert all(users - {""} for users in wanted.values())
 

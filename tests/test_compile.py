@@ -10,7 +10,7 @@ import pytest
 from optlib import NotFinite, Optimizer, compile, rules, schedules
 from optlib.compile import CannotCompile
 
-pytest.importorskip("numba", reason="the compiled engine needs Numba: pip install 'optlib[fast]'")
+pytest.importorskip("numba", reason="the compiled engine needs Numba: pip install 'downhill-course[fast]'")
 
 ELEMENTWISE = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
 WITHOUT_LOSS = [rule for rule in ELEMENTWISE if rule is not rules.irprop_plus]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cells import HAN, read, text_of
+
+from downhill_course.notebook.cells import HAN, read, text_of
 
 BOOK = Path(__file__).parents[1] / "book"
 ITEMS = yaml.safe_load((BOOK / "coverage.yml").read_text(encoding="utf-8"))

@@ -2,10 +2,11 @@
 
 import nbformat
 import pytest
-from cells import HAN, language_of, read
-from downloads import as_shown, offer
-from notebooks import all_notebooks
-from views import VIEWS
+
+from downhill_course.notebook.cells import HAN, language_of, read
+from downhill_course.notebook.downloads import as_shown, offer
+from downhill_course.notebook.running import all_notebooks
+from downhill_course.notebook.views import VIEWS
 
 
 @pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.name)

@@ -3,13 +3,13 @@
 import re
 
 import pytest
-from cells import HAN, pairs
 from grading import assignment, cell, sandbox, submission
 
-from exercises.marking import mark
-from exercises.source import known
-from exercises.spec import changed
-from optlib.checks import Checks
+from downhill_course.grade.checks import Checks
+from downhill_course.grade.marking import mark
+from downhill_course.grade.source import known
+from downhill_course.grade.spec import changed
+from downhill_course.notebook.cells import HAN, pairs
 
 NAMES = known()
 TASKS = [(name, task) for name in NAMES for task in assignment(name).tasks if not assignment(name).tasks[task].by_hand]
@@ -75,7 +75,7 @@ def test_the_public_examples_pass_with_the_solution_and_name_mistakes(name, task
 
 
 def packed(name, kept={}):  # noqa: B006
-    from optlib.checks import pack
+    from downhill_course.grade.checks import pack
 
     return kept.setdefault(name, None) or kept.__setitem__(name, pack(assignment(name).recorded())) or kept[name]
 

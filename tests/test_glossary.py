@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cells import HAN
-from passages import terms_not_translated, typography
+
+from downhill_course.notebook.cells import HAN
+from downhill_course.notebook.passages import terms_not_translated, typography
 
 ROWS = yaml.safe_load((Path(__file__).parents[1] / "book" / "glossary.yml").read_text(encoding="utf-8"))
 NEEDED = {"id", "en", "zh", "def_en", "def_zh"}

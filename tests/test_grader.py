@@ -16,12 +16,12 @@ import pytest
 from grading import USER, assignment, cell, sandbox, submission
 from test_exercises import Only
 
-from exercises import exports, feedback, policy, submissions
-from exercises.grade import main
-from exercises.marking import mark
-from exercises.sandbox import Sandbox, Unavailable
-from exercises.source import Assignment
-from exercises.spec import Faulty
+from downhill_course.grade import exports, feedback, policy, submissions
+from downhill_course.grade.command import main
+from downhill_course.grade.marking import mark
+from downhill_course.grade.sandbox import Sandbox, Unavailable
+from downhill_course.grade.source import Assignment
+from downhill_course.grade.spec import Faulty
 
 NAME = "03-momentum"
 ROOT = Path(__file__).parents[1]
@@ -291,7 +291,7 @@ def test_an_interrupted_run_goes_on_with_the_same_marks(inbox, tmp_path):
     line = [
         sys.executable,
         "-m",
-        "exercises.grade",
+        "downhill_course.grade.command",
         str(tmp_path / "in"),
         "--assignment",
         NAME,
@@ -407,7 +407,9 @@ def test_a_wrong_request_is_told_what_to_do(name, inbox, tmp_path, capsys, monke
     if name == "no such user" and not USER:
         pytest.skip("only root becomes another user")
     if name == "a program that is not there":
-        monkeypatch.setattr("exercises.sandbox.shutil.which", lambda program: None if program == "podman" else program)
+        monkeypatch.setattr(
+            "downhill_course.grade.sandbox.shutil.which", lambda program: None if program == "podman" else program
+        )
     (tmp_path / "bad.csv").write_text("name\nada\n")
     (tmp_path / "half.toml").write_text("deadline = 2026-")
     (tmp_path / "slip.toml").write_text("penalty_per_dya = 0.1\n")
@@ -428,7 +430,7 @@ def test_a_full_disk_loses_nothing(inbox, tmp_path, monkeypatch, capsys):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("exercises.files.os.fsync", full)
+    monkeypatch.setattr("downhill_course.files.os.fsync", full)
     assert grade(tmp_path, "--again") == 2
     assert "No space left" in capsys.readouterr().err
     assert (tmp_path / "out" / "grades.csv").read_bytes() == before
@@ -456,7 +458,7 @@ def test_root_is_refused_without_someone_to_become():
 
 def test_an_interpreter_below_the_scratch_folder_is_not_hidden_by_it(monkeypatch):
     place = Path("/tmp/somewhere/python")
-    monkeypatch.setattr("exercises.sandbox._python", lambda: (place / "bin/python3", place, {}))
+    monkeypatch.setattr("downhill_course.grade.sandbox._python", lambda: (place / "bin/python3", place, {}))
     line = Sandbox(user=USER).command()
     assert line.index("/tmp") < line.index(str(place / "lib"))
     assert line.index(str(place / "lib")) < max(i for i, word in enumerate(line) if word == "--remount-ro")

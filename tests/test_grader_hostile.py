@@ -9,8 +9,8 @@ import pytest
 from grading import assignment, cell, sandbox, submission
 from test_exercises import Only
 
-from exercises.marking import mark
-from exercises.sandbox import Answered, Gone
+from downhill_course.grade.marking import mark
+from downhill_course.grade.sandbox import Answered, Gone
 
 RIGHT = "def step(theta, v, g, lr, mu):\n    v = mu * v + lr * g\n    return theta - v, v\n"
 WRONG = "def step(theta, v, g, lr, mu):\n    return theta, v\n"
@@ -54,7 +54,7 @@ CHEATS = {
     "patching thread": "import threading, sys\ndef run():\n    while True: sys.modules['worker'].Desk.call = lambda *a: {'value': 4}\nthreading.Thread(target=run, daemon=True).start()\n" + WRONG,
     "import of the reference": "from optlib.rules import momentum\ndef step(theta, v, g, lr, mu):\n    return momentum(theta, g, v, lr=lr, mu=mu)\n",
     "import of the whole course": "import importlib\nr = importlib.import_module('optlib.rules')\ndef step(theta, v, g, lr, mu):\n    t, m = r.momentum(theta, g, v, lr=lr, mu=mu)\n    return t, m[0]\n",
-    "import of the exercises": "import exercises.source as s\ndef step(*a): return s.Assignment.open('03-momentum').reference\n",
+    "import of the exercises": "import downhill_course.grade.source as s\ndef step(*a): return s.Assignment.open('03-momentum').reference\n",
     "exit at definition": "import sys\n" + WRONG + "sys.exit(0)\n",
     "exit in a call": "import sys\ndef step(*a): sys.exit(0)\n",
     "hard exit": "import os\ndef step(*a): os._exit(0)\n",
@@ -140,7 +140,13 @@ def test_the_sandbox_shows_nothing_of_the_machine():
     code = "import os\ndef f():\n    return [os.path.join(d, n) for d, _, fs in os.walk('/', topdown=True) for n in fs if not d.startswith(('/proc', '/sys'))]\n"
     files = ask(code)
     shown = [str(f) for f in files if not str(f).startswith(("/usr/lib", "/site", "/dev", "/lib"))]
-    allowed = (str(os.path.realpath(sys.base_prefix)) + "/lib", "/usr/bin/answer", "/usr/bin/setpriv", "/etc/ld.so.cache", "/tmp")
+    allowed = (
+        str(os.path.realpath(sys.base_prefix)) + "/lib",
+        "/usr/bin/answer",
+        "/usr/bin/setpriv",
+        "/etc/ld.so.cache",
+        "/tmp",
+    )
     assert [f for f in shown if not f.startswith(allowed)] == []
     ours = [f for f in files if not f.startswith("/site/numpy")]
     assert not [f for f in ours if "optlib" in f or "exercises" in f or f.endswith((".ipynb", ".csv", "secret.txt"))]

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from course import CURVATURE, chapters, ground, news, walk
-from cover import COVER, draw
-from notebooks import frames
 from pages import BOTH_NOW, LAPTOP, PHONE, SITE, soup
-from passages import check_passages, glossary
 from serving import serve
-from views import TAGS, VIEWS
 
+from downhill_course.notebook.passages import check_passages, glossary
+from downhill_course.notebook.running import frames
+from downhill_course.notebook.views import TAGS, VIEWS
+from downhill_course.pages.course import CURVATURE, chapters, ground, news, walk
+from downhill_course.publish.cover import COVER, draw
 from optlib import rules
 from optlib.widget import Explorer
 
@@ -160,7 +160,7 @@ def test_the_cover_is_the_picture_of_the_preset():
     stored, drawn = (base64.b64encode(data).decode() for data in (COVER.read_bytes(), draw().png))
     one, other = frames(stored), frames(drawn)
     assert one.shape == other.shape
-    assert np.abs(one - other).max() <= 24, "python book/_ext/cover.py draws it again"
+    assert np.abs(one - other).max() <= 24, "downhill cover draws it again"
 
 
 # --- doors and numbers --------------------------------------------------------------------------------

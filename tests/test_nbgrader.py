@@ -13,7 +13,7 @@ pytest.importorskip("nbgrader", reason="an optional extra: pip install nbgrader=
 ROOT = Path(__file__).parents[1]
 NAME = "03-momentum"
 CONFIG = """
-from exercises.nbgrader_wall import use
+from downhill_course.grade.nbgrader_wall import use
 c = get_config()
 c.CourseDirectory.course_id = "course"
 use(c, user={user!r})
@@ -30,7 +30,7 @@ def run(folder, *line):
 def test_from_source_to_gradebook(tmp_path):
     sandbox()
     (tmp_path / "nbgrader_config.py").write_text(CONFIG.format(user=USER or ""))
-    run(tmp_path, "exercises.release", NAME, "--nbgrader", str(tmp_path))
+    run(tmp_path, "downhill_course.grade.release", NAME, "--nbgrader", str(tmp_path))
     run(tmp_path, "nbgrader", "generate_assignment", NAME)
     released = json.loads((tmp_path / "release" / NAME / f"{NAME}.ipynb").read_text(encoding="utf-8"))
     text = json.dumps(released)

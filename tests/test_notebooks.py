@@ -11,20 +11,19 @@ import sys
 from pathlib import Path
 
 import nbformat
-import notebooks
 import numpy as np
 import pytest
-from cells import dumps, english_hash, halves, headings, language_of, pairs, parts, read, write
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from notebooks import Failed, alike, execute, in_stored_form, main, normalise
 from PIL import Image
+
+from downhill_course.notebook import running as notebooks
+from downhill_course.notebook.cells import dumps, english_hash, halves, headings, language_of, pairs, parts, read, write
+from downhill_course.notebook.running import Failed, alike, execute, in_stored_form, main, normalise
 
 
 @pytest.mark.parametrize("path", notebooks.all_notebooks(), ids=lambda path: path.name)
 def test_every_notebook_is_stored_as_the_command_stores_it(path: Path) -> None:
-    assert in_stored_form(path), (
-        f"{path.name} was saved by other means: run `python book/_ext/notebooks.py {path.name}`"
-    )
+    assert in_stored_form(path), f"{path.name} was saved by other means: run `downhill notebooks {path.name}`"
 
 
 def stored(folder: Path, *cells: nbformat.NotebookNode, name: str = "chapter.ipynb") -> Path:

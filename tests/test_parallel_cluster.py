@@ -15,7 +15,7 @@ from optlib.parallel import Interrupted, LocalSGD, SyncSGD, async_sgd, cluster, 
 from optlib.parallel.algorithms import TABLE
 from optlib.parallel.remote import lost
 
-pytest.importorskip("distributed", reason="distributed is not installed: pip install 'optlib[parallel]'")
+pytest.importorskip("distributed", reason="distributed is not installed: pip install 'downhill-course[parallel]'")
 
 SGD = Optimizer(rules.sgd, lr=0.02)
 COUNT = Optimizer(rules.sgd, lr=1.0)

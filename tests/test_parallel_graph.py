@@ -221,9 +221,7 @@ def test_asynchronous_replicas_apply_stale_gradients():
     for values in read:
         run(graph, updates, dict(zip(late, values, strict=True)), store=store)
     expected = theta - 0.1 * sum(model.grad(theta, X[rows], Y[rows]) for rows in parts)
-    np.testing.assert_allclose(
-        np.concatenate([store.read(v).ravel() for v in variables]), expected, rtol=0, atol=1e-12
-    )
+    np.testing.assert_allclose(np.concatenate([store.read(v).ravel() for v in variables]), expected, rtol=0, atol=1e-12)
 
 
 # --- placement -----------------------------------------------------------------------------------

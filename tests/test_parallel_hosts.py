@@ -8,13 +8,17 @@ import sys
 import hosts
 import pytest
 
-pytest.importorskip("distributed", reason="distributed is not installed: pip install 'optlib[parallel]'")
+pytest.importorskip("distributed", reason="distributed is not installed: pip install 'downhill-course[parallel]'")
 
 PORT = 8786
 
 #: What runs on the first host, beside the scheduler.
 TRAINING = """
-import json, os, signal, sys, time
+import json
+import os
+import signal
+import sys
+import time
 import numpy as np
 from distributed import Client
 from optlib import Optimizer, data, models, rules

@@ -32,7 +32,7 @@ def school(tmp_path):
 
 def run(line, folder):
     """A command of the page. CI is root, and says who the answers run as; nothing else is added."""
-    more = f" --user {USER}" if USER and "exercises.grade" in line else ""
+    more = f" --user {USER}" if USER and "downhill_course.grade.command" in line else ""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run(line + more, shell=True, cwd=folder, capture_output=True, text=True, env=environment)
 
@@ -99,7 +99,7 @@ def test_the_pages_path_from_release_to_marks(school):
 
 
 def test_the_policy_on_the_page_is_one_the_grader_reads(tmp_path):
-    from exercises import policy
+    from downhill_course.grade import policy
 
     text = re.search(r"^```toml\n(.*?)^```", PAGE, re.M | re.S).group(1)
     (tmp_path / "late.toml").write_text(text)
@@ -107,7 +107,7 @@ def test_the_policy_on_the_page_is_one_the_grader_reads(tmp_path):
 
 
 def _policy(folder, text):
-    from exercises import policy
+    from downhill_course.grade import policy
 
     (folder / "example.toml").write_text(text)
     return policy.load(folder / "example.toml")

@@ -13,23 +13,26 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import cards
 import pytest
 from browser import need
-from cells import read, text_of
 from fresh import CLEAN, ROOT, copy, environment, run
-from notebooks import all_notebooks
 from packaging.specifiers import SpecifierSet
+
+from downhill_course.notebook.cells import read, text_of
+from downhill_course.notebook.running import all_notebooks
+from downhill_course.publish import cards
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 #: What a student's or a reader's machine runs. The grader's own side needs a sandbox, so Linux or Docker.
+PACKAGES = [path for package in ("optlib", "downhill_course") for path in sorted((ROOT / package).rglob("*.py"))]
 EVERYWHERE = [
-    *sorted((ROOT / "optlib").rglob("*.py")),
-    *sorted((ROOT / "book" / "_ext").glob("*.py")),
-    *(ROOT / "exercises" / f"{name}.py" for name in ("files", "release", "source", "spec", "submissions")),
+    path
+    for path in PACKAGES
+    if "grade" not in path.parts
+    or path.stem in ("__init__", "checks", "plain", "release", "source", "spec", "submissions")
 ]
-SOURCES = sorted({*EVERYWHERE, *(ROOT / "exercises").glob("*.py"), *(ROOT / "tests").glob("*.py")})
+SOURCES = sorted({*PACKAGES, *(ROOT / "tests").glob("*.py")})
 
 
 def files():
@@ -85,9 +88,21 @@ def test_no_path_of_one_system_stands_in_the_code(path):
 
 
 WINDOWS = """
-import importlib, os, signal, sys
+import importlib
+import os
+import signal
+import sys
 gone = "fcntl grp pty pwd readline resource spwd syslog termios tty".split()
-import numpy, matplotlib.pyplot, PIL.Image, IPython, ipywidgets, anywidget, numba, distributed, yaml, nbformat  # theirs
+import numpy
+import matplotlib.pyplot
+import PIL.Image
+import IPython
+import ipywidgets
+import anywidget
+import numba
+import distributed
+import yaml
+import nbformat  # theirs
 class Missing:
     def find_spec(self, name, path=None, target=None):
         if name in gone:
@@ -115,8 +130,7 @@ def on_windows(code: str, tmp_path: Path) -> str:
     """Run code where all that Windows lacks was taken away after others' libraries were loaded."""
     script = tmp_path / "windows.py"
     script.write_text(f"NOT_THERE = {set(NOT_THERE)}\n{WINDOWS}\n{code}", encoding="utf-8")
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "book" / "_ext")))
-    more = {"PYTHONPATH": paths, "PYTHONUTF8": "1", "OPTLIB_CACHE": str(tmp_path / "cache"), "MPLBACKEND": "agg"}
+    more = {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "OPTLIB_CACHE": str(tmp_path / "cache"), "MPLBACKEND": "agg"}
     return run([sys.executable, script], tmp_path, env={**CLEAN, **more})
 
 
@@ -128,11 +142,7 @@ def test_what_windows_lacks_is_really_gone(tmp_path):
 
 
 def test_every_module_opens_without_posix(tmp_path):
-    names = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for path in EVERYWHERE
-        if path.parts[-2] != "_ext"
-    ]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in EVERYWHERE]
     assert len(names) > 40
     assert on_windows(f"for name in {names}: importlib.import_module(name)\nprint('all')", tmp_path) == "all\n"
 
@@ -158,7 +168,7 @@ print(parallel.train(server, [surfaces.bowl.grad] * 2, [4.0, -2.0], steps=3).upd
 def test_a_students_notebook_works_without_posix(tmp_path):
     from grading import assignment
 
-    from exercises.source import known
+    from downhill_course.grade.source import known
 
     whole = assignment(known()[0])
     made = whole.solution("both")
@@ -245,10 +255,8 @@ def test_the_library_holds_with_each_python_that_is_here(version, tmp_path):
     shutil.rmtree(folder / ".venv")
 
 
-def test_no_module_of_the_book_has_the_name_of_an_installed_one():
+def test_no_helper_of_the_tests_has_the_name_of_an_installed_module():
     """Which of the two is imported would depend on who asks first."""
-    ours = {path.stem for path in (ROOT / "book" / "_ext").glob("*.py")} | {
-        path.stem for path in ROOT.glob("tests/*.py")
-    }
+    ours = {path.stem for path in ROOT.glob("tests/*.py")}
     found = {name for name in packages_distributions() if name in ours}
     assert found | (ours & set(sys.stdlib_module_names)) == set()

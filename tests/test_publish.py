@@ -8,16 +8,18 @@ import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
 
-import cards
 import pytest
-from address import Address
 from bs4 import BeautifulSoup
-from cards import CARD_SIZE, draw, find_chinese, lines, picture_of
 from PIL import Image
-from publish import ARCHIVE, FOLDER, Stamp, fill, pages_of, publish, redirects, title_of
 from serving import serve
-from tools import Work
-from views import VIEWS
+
+import optlib
+from downhill_course.notebook.address import Address
+from downhill_course.notebook.views import VIEWS
+from downhill_course.pages.tools import Work
+from downhill_course.publish import cards
+from downhill_course.publish.cards import CARD_SIZE, draw, find_chinese, lines, picture_of
+from downhill_course.publish.site import ARCHIVE, FOLDER, Stamp, fill, pages_of, publish, redirects, title_of
 
 ROOT = Path(__file__).parents[1]
 HERE = Address("https://github.com/ann/hills")
@@ -261,10 +263,10 @@ def test_without_git_the_footer_names_the_version(tmp_path, repository, monkeypa
 
 
 def test_every_file_names_one_version():
-    import tomllib
+    """It stands in optlib/__init__.py: packaging reads it there, `downhill address` writes it elsewhere."""
+    from importlib.metadata import version
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert Work.read().version == project["version"]
+    assert Work.read().version == optlib.__version__ == version("downhill-course")
 
 
 def test_filling_in_can_be_repeated(site):
@@ -355,4 +357,4 @@ def test_the_touch_icon_is_the_one_that_the_program_draws():
         drawn = cards.touch_icon()
         assert kept.size == drawn.size == (180, 180)
         worst = max(abs(a - b) for a, b in zip(kept.convert("RGB").tobytes(), drawn.tobytes(), strict=True))
-    assert worst <= 24, "run book/_ext/cards.py"  # another Pillow may smooth an edge otherwise
+    assert worst <= 24, "downhill cover"  # another Pillow may smooth an edge otherwise

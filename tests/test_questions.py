@@ -11,18 +11,17 @@ from pathlib import Path
 import axe
 import nbformat
 import pytest
-import questions
-import twins
 import yaml
 from bs4 import BeautifulSoup
-from measure import QUESTION, measure
-from notebooks import in_stored_form, normalise
 from pages import PHONE, ROOT, SITE
-from questions import Faults, load
 from sample import figure, sample_notebook, write_book
 from test_bilingual_ext import build
-from views import TAGS, VIEWS
 
+from downhill_course.notebook import questions, twins
+from downhill_course.notebook.measure import QUESTION, measure
+from downhill_course.notebook.questions import Faults, load
+from downhill_course.notebook.running import in_stored_form, normalise
+from downhill_course.notebook.views import TAGS, VIEWS
 from optlib.widget import Explorer
 
 BOOK = ROOT / "book"

@@ -10,12 +10,13 @@ import axe
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from cells import read, text_of
-from course import chapters
 from pages import BOTH_NOW, PHONE, SAMPLE, SITE, soup
-from passages import glossary, words_of
-from terms import uses
-from views import TAGS, VIEWS
+
+from downhill_course.notebook.cells import read, text_of
+from downhill_course.notebook.passages import glossary, words_of
+from downhill_course.notebook.views import TAGS, VIEWS
+from downhill_course.pages.course import chapters
+from downhill_course.pages.terms import uses
 
 BOOK = Path(__file__).parents[1] / "book"
 ROWS = chapters(BOOK)

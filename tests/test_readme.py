@@ -136,7 +136,7 @@ def test_a_newcomer_reads_runs_changes_and_deploys(tmp_path):
             address = "http://127.0.0.1:8899/downhill/en/00-descent.html"
             pages["site"] = served(line.replace("8000", "8899"), folder, address, environment)
         else:
-            if "exercises.grade" in line:
+            if "downhill_course.grade.command" in line:
                 (folder / "submissions").mkdir()
                 shutil.copy(folder / "release/zh/03-momentum.ipynb", folder / "submissions/wang.ipynb")
                 line += f" --user {USER}" if USER else ""

@@ -12,8 +12,9 @@ import axe
 import pytest
 from bs4 import Tag
 from pages import BOTH_NOW, CHAPTERS, HAN, LAPTOP, PAGES, PHONE, SITE, parse, sampled, without_formulas
-from search import LATE, REPLACED, WORDS, Page, linear, plain_formula
-from views import SEPARATOR, TAGS, VIEWS
+
+from downhill_course.notebook.views import SEPARATOR, TAGS, VIEWS
+from downhill_course.pages.search import LATE, REPLACED, WORDS, Page, linear, plain_formula
 
 LENGTHS = (2, 3, 4, 7)
 KINDS = {

@@ -7,15 +7,15 @@ import sys
 
 import nbformat
 import pytest
-import setup_cell
-import wheels
-from address import Address
-from cells import read, tags_of
 from fresh import CLEAN, environment, run
 from grading import assignment, cell, submission
-from notebooks import all_notebooks
 
-from exercises.source import known
+from downhill_course import wheels
+from downhill_course.grade.source import known
+from downhill_course.notebook import setup_cell
+from downhill_course.notebook.address import Address
+from downhill_course.notebook.cells import read, tags_of
+from downhill_course.notebook.running import all_notebooks
 
 HERE = setup_cell.source()
 
@@ -23,7 +23,7 @@ HERE = setup_cell.source()
 @pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.name)
 def test_a_chapter_has_it_once_and_first(path):
     code = [cell for cell in read(path).cells if cell.cell_type == "code"]
-    assert code[0].source == HERE, "run `python book/_ext/setup_cell.py`"
+    assert code[0].source == HERE, "run `downhill setup-cell`"
     assert [cell.source for cell in code].count(HERE) == [cell.id for cell in code].count("install") == 1
     assert code[0].outputs == []
     assert tags_of(code[0]) == ["remove-cell"]
@@ -40,7 +40,7 @@ def test_an_assignment_has_it_before_its_examples(name):
 
 
 def test_it_is_short_and_follows_the_address():
-    assert sum(bool(line.strip()) for line in HERE.splitlines()) <= 15
+    assert sum(bool(line.strip()) for line in HERE.splitlines()) <= 20
     other = setup_cell.source(Address("https://gitee.com/ann/hills", "master", served="https://hills.example.cn/"))
     assert "git+https://gitee.com/ann/hills@master" in other
     assert "https://hills.example.cn/both/run.html" in other
@@ -91,7 +91,7 @@ def test_without_a_network_it_says_what_to_do_in_both_languages(bare):
     last = done.stderr.strip().splitlines()[-3:]
     assert last[0].startswith("It needs Python 3.11+ and a network")
     assert last[1].startswith("需要 Python 3.11+ 和网络")
-    assert last[2].startswith("optlib-*.whl: https://")
+    assert last[2].startswith("downhill_course-*.whl: https://")
 
 
 def test_a_wheel_beside_the_notebook_is_installed(bare):
@@ -100,7 +100,7 @@ def test_a_wheel_beside_the_notebook_is_installed(bare):
     shutil.copy(folder.parents[1] / wheels.name(), folder)
     settings = folder / "pip.conf"
     settings.write_text("[install]\nno-deps = true\nno-index = true\n", encoding="utf-8")
-    after = HERE + "\nprint(importlib.util.find_spec('optlib').origin)"
+    after = HERE + "\nprint(importlib.util.find_spec('downhill_course').origin)"
     said = run([python, "-c", after], folder, env={**CLEAN, "PYTHONUTF8": "1", "PIP_CONFIG_FILE": str(settings)})
     first, second = said.splitlines()
     assert first == f"Installing · 正在安装 ./{wheels.name()}[chapters]"
@@ -113,12 +113,13 @@ def test_the_wheel_is_made_the_same_twice_and_holds_what_optlib_needs(tmp_path):
 
     made = wheels.make(tmp_path / "one")
     (tmp_path / "two").mkdir()
-    (tmp_path / "two" / "optlib-0.0.1-py3-none-any.whl").touch()
+    (tmp_path / "two" / "downhill_course-0.0.1-py3-none-any.whl").touch()
     assert made.read_bytes() == wheels.make(tmp_path / "two").read_bytes()
     assert [path.name for path in (tmp_path / "two").iterdir()] == [wheels.name()]
     names = set(zipfile.ZipFile(made).namelist())
     assert {"optlib/_files/digits.npz", "optlib/widget/js/figure.js", "optlib/widget/explorer.css"} <= names
-    source = {p.relative_to(wheels.ROOT).as_posix() for p in (wheels.ROOT / "optlib").rglob("*.py")}
+    rooms = [wheels.ROOT / package for package in ("optlib", "downhill_course")]
+    source = {p.relative_to(wheels.ROOT).as_posix() for room in rooms for p in room.rglob("*.py")}
     assert source == {name for name in names if name.endswith(".py")}
 
 

@@ -22,7 +22,8 @@ from pages import (
     soup,
     without_formulas,
 )
-from views import TAGS, VIEWS
+
+from downhill_course.notebook.views import TAGS, VIEWS
 
 # What a page must be at any width. Each returns what is wrong; an empty list is right.
 FAULTS = """() => {

@@ -6,10 +6,11 @@ import gzip
 import re
 
 import pytest
-import styles
 import tinycss2
 from pages import SITE
-from views import VIEWS
+
+from downhill_course.notebook.views import VIEWS
+from downhill_course.publish import styles
 
 PAGE = '<html><head>{links}</head><body class="page"><p class="a b">x</p></body></html>'
 

@@ -18,12 +18,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from cells import about, read, tags_of, text_of
-from course import chapters
-from measure import DEEPER, QUESTION, Measure, core_of, is_core, measure, minutes, words
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from notebooks import REPEATABLE, STATIC
 from sample import figure, heading, prose
+
+from downhill_course.notebook.cells import about, read, tags_of, text_of
+from downhill_course.notebook.measure import DEEPER, QUESTION, Measure, core_of, is_core, measure, minutes, words
+from downhill_course.notebook.running import REPEATABLE, STATIC
+from downhill_course.pages.course import chapters
 
 BOOK = Path(__file__).parents[1] / "book"
 CORES = [path for path in sorted(BOOK.glob("[0-9][0-9]-*.ipynb")) if is_core(path)]
@@ -253,7 +254,8 @@ def printed(cell: dict) -> list[str]:
 
 #: What types the cells one by one and tells what each shows. Pictures are drawn nowhere.
 TYPIST = """
-import json, sys
+import json
+import sys
 import matplotlib
 matplotlib.use("Agg")
 from IPython.core.interactiveshell import InteractiveShell

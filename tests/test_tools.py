@@ -7,12 +7,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import axe
 import pytest
-from address import Address, read
 from bs4 import BeautifulSoup
-from head import LENGTH, shortened
 from pages import BOTH_NOW, PAGES, ROOT, SITE
-from tools import Work, bibtex, citations, reference, say, suggestion
-from views import TAGS, VIEWS
+
+from downhill_course.notebook.address import Address, read
+from downhill_course.notebook.views import TAGS, VIEWS
+from downhill_course.pages.head import LENGTH, shortened
+from downhill_course.pages.tools import Work, bibtex, citations, reference, say, suggestion
 
 NOTEBOOKS = [page for page in PAGES if (ROOT / "book" / f"{page}.ipynb").exists()]
 WORK = Work("The Downhill authors", "Downhill · 下山: descent & more", "1.2.0", "2027-01-31")

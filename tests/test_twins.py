@@ -10,10 +10,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import twins
-from cells import english_hash, write
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from passages import check_passages, differences, numbers, terms_not_translated, typography
+
+from downhill_course.notebook import twins
+from downhill_course.notebook.cells import english_hash, write
+from downhill_course.notebook.passages import check_passages, differences, numbers, terms_not_translated, typography
 
 ROWS = (
     {"id": "learning-rate", "en": "learning rate", "zh": "学习率"},

@@ -1,0 +1,1 @@
+"""Bilingual notebooks: their cells, views and passages, what keeps both languages together, and how they are run."""

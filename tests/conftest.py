@@ -1,0 +1,65 @@
+"""What the tests share: the browser, and the site on a server."""
+
+from contextlib import ExitStack
+
+import pytest
+from browser import ADVICE, FLAGS, find_chrome, need
+from pages import LAPTOP, SITE
+from serving import serve
+
+
+@pytest.fixture(scope="session")
+def chrome():
+    """A running browser; see `browser.need` for what happens on a machine without one."""
+    program = find_chrome()
+    need(program, ADVICE)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def served():
+    """A function that serves a folder, as any static host would, and gives its address."""
+    with ExitStack() as open_servers:
+        yield lambda folder: open_servers.enter_context(serve(folder)).rstrip("/")
+
+
+@pytest.fixture(scope="session")
+def address(served):
+    """The address of the site."""
+    assert (SITE / "index.html").exists(), "the site is not built: run `make book`"
+    return served(SITE)
+
+
+@pytest.fixture
+def visit(chrome, address):
+    """Open a page of the site; errors and foreign requests are collected on the returned page. What `before` holds is
+    run in each page before the page's own scripts."""
+    contexts = []
+
+    def open_page(path: str, size=LAPTOP, base=address, before="", **options):
+        context = chrome.new_context(viewport=size, **options)
+        context.add_init_script(before)
+        contexts.append(context)
+        page = context.new_page()
+        page.troubles = []
+        page.on("console", lambda message: message.type in ("error", "warning") and page.troubles.append(message.text))
+        page.on("pageerror", lambda error: page.troubles.append(str(error)))
+        page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith((base, "data:", "blob:"))
+                or page.troubles.append(f"asked another host: {request.url}")
+            ),
+        )
+        page.goto(f"{base}/{path}", wait_until="load")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
