@@ -78,7 +78,9 @@ class Optimizer:
         missing = [name for name, value in values.items() if value is inspect.Parameter.empty]
         if missing:
             raise TypeError(f"{_name(rule)} needs a value for {', '.join(missing)}: it has no default")
-        values = {name: _scheduled(name, v) if callable(v) else _checked(rule, name, v) for name, v in values.items()}
+        values = {
+            name: _scheduled(name, v) if callable(v) else checked_hyper(rule, name, v) for name, v in values.items()
+        }
         put = object.__setattr__
         put(self, "rule", rule)
         put(self, "_numbers", values)
@@ -104,7 +106,7 @@ class Optimizer:
 
     def init(self, theta: ArrayLike) -> State:
         """The state before the first step: one array like theta for each memory, and the step count ``t`` = 0."""
-        theta = _point(theta)
+        theta = as_point(theta)
         start = rules.START.get(self.rule, {})
         return {**{name: self._begin(name, start.get(name, 0.0), theta) for name in self.memory}, "t": np.asarray(0)}
 
@@ -131,7 +133,7 @@ class Optimizer:
 
     def ask(self, theta: ArrayLike, state: State) -> NDArray:
         """The point whose gradient `tell` wants next: theta itself, or where the rule looks ahead. Shape of theta."""
-        theta = _point(theta)
+        theta = as_point(theta)
         self._check_state(state, theta)
         return self._ask(theta, self._memory(state), self._values(int(state["t"]), theta))
 
@@ -148,10 +150,10 @@ class Optimizer:
         NotFinite : g or the new point holds NaN or infinity, with the step; ValueError : shapes that do not fit, or a
         state that belongs to another optimizer; TypeError : whole numbers where floats are needed.
         """
-        theta = _point(theta)
+        theta = as_point(theta)
         self._check_state(state, theta)
         with np.errstate(all="ignore"):  # what overflows is reported, with its step
-            g = _gradient(g, theta, int(state["t"]) + 1)
+            g = as_gradient(g, theta, int(state["t"]) + 1)
             value = None if loss is None else lambda _: loss
             theta, memory, t = next(_steps(self, lambda _: g, theta, state, value, strict, timed=False))
         return theta, self._state(memory, t)
@@ -168,7 +170,8 @@ class Optimizer:
         if self._settled:
             return self._numbers
         now = {
-            name: _checked(self.rule, name, _at(name, self._numbers[name], t), f" at t={t}") for name in self._scheduled
+            name: checked_hyper(self.rule, name, _at(name, self._numbers[name], t), f" at t={t}")
+            for name in self._scheduled
         }
         now = {**self._numbers, **now}
         return now if theta is None else {name: _fitted(self.rule, name, v, theta) for name, v in now.items()}
@@ -241,7 +244,7 @@ def run(
     [ 1.  -0.5]
     [ 0.5  -0.25]
     """
-    theta = _point(theta)
+    theta = as_point(theta)
     state = optimizer.init(theta) if state is None else state
     optimizer._check_state(state, theta)
     for point, memory, t in _quiet(_steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))):
@@ -266,7 +269,7 @@ def _steps(
         point = optimizer._ask(theta, memory, values) if ahead else theta
         g = oracle(point, t=t) if timed else oracle(point)
         if type(g) is not np.ndarray or g.shape != shape or g.dtype != dtype:
-            g = _gradient(g, theta, t + 1)
+            g = as_gradient(g, theta, t + 1)
         if not given:
             new, kept = rule(theta, g, *memory, **values)
         elif not wants_loss:
@@ -284,8 +287,8 @@ def _steps(
         theta, memory = new.copy() if new is g else new, kept
         # finite only if every number of both is: one pass where two would cost a tenth of a small step
         if strict and not math.isfinite(product(g, theta)):
-            _finite(g, "gradient", t + 1)
-            _finite(theta, "new point", t + 1)
+            require_finite(g, "gradient", t + 1)
+            require_finite(theta, "new point", t + 1)
         yield theta, memory, t + 1
 
 
@@ -307,7 +310,7 @@ def iterates(
     >>> next(walk), next(walk)
     (array([ 4., -2.]), array([ 2., -1.]))
     """
-    theta = _point(theta)
+    theta = as_point(theta)
     yield theta.copy()
     state = optimizer.init(theta)
     for point, _, _ in _quiet(_steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))):
@@ -331,9 +334,9 @@ def descend(
     """
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
         raise ValueError(f"steps is {steps!r}: it must be a whole number, 0 or more")
-    theta = _point(theta)
+    theta = as_point(theta)
     if strict:
-        _finite(theta, "start", 0)
+        require_finite(theta, "start", 0)
     path = np.empty((steps + 1, *theta.shape), theta.dtype)
     path[0] = theta
     walk = _steps(optimizer, oracle, theta, optimizer.init(theta), loss, strict, takes_step(oracle))
@@ -405,7 +408,7 @@ def _at(name: str, schedule: Callable, t: int) -> Any:
         raise ValueError(f"{name}={_name(schedule)} grows beyond the largest float at t={t}") from None
 
 
-def _checked(rule: Callable, name: str, value: Any, when: str = "") -> Any:
+def checked_hyper(rule: Callable, name: str, value: Any, when: str = "") -> Any:
     """The value as a float (or an array of floats) if it lies in the name's range."""
     low, high, closed = rules.RANGES.get(name, (-np.inf, np.inf, False))
     if type(value) is float and (low <= value < high or (closed and value == high)):
@@ -458,7 +461,7 @@ def takes_step(oracle: Oracle) -> bool:
         return False
 
 
-def _point(theta: ArrayLike) -> NDArray:
+def as_point(theta: ArrayLike) -> NDArray:
     array = np.asarray(theta)
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(
@@ -468,7 +471,7 @@ def _point(theta: ArrayLike) -> NDArray:
     return array
 
 
-def _gradient(g: ArrayLike, theta: NDArray, step: int) -> NDArray:
+def as_gradient(g: ArrayLike, theta: NDArray, step: int) -> NDArray:
     g = np.asarray(g)
     if g.dtype != theta.dtype:
         try:
@@ -483,7 +486,7 @@ def _gradient(g: ArrayLike, theta: NDArray, step: int) -> NDArray:
     return g
 
 
-def _finite(array: NDArray, what: str, step: int) -> None:
+def require_finite(array: NDArray, what: str, step: int) -> None:
     # The sum of squares is finite for almost every good array and one cheap pass; only a bad sum is looked into.
     if math.isfinite(np.vdot(array, array)) or np.isfinite(array).all():
         return

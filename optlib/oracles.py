@@ -44,7 +44,7 @@ def _mask_seed(seed: int, t: int) -> list[int]:
     return [seed, t, 1]
 
 
-class _Examples:
+class Examples:
     """A model and the examples it learns from."""
 
     def __init__(self, model: Model, X: Any, y: ArrayLike):
@@ -56,7 +56,7 @@ class _Examples:
         return self.model.loss(theta, self.X, self.y)
 
 
-class FullBatch(_Examples):
+class FullBatch(Examples):
     """The exact gradient: all examples at every step. Made by `full_batch`.
 
     >>> from optlib.models import LinearRegression
@@ -76,7 +76,7 @@ class FullBatch(_Examples):
         return self.model.grad(theta, self.X, self.y)
 
 
-class MiniBatch(_Examples):
+class MiniBatch(Examples):
     """The gradient over a few examples, another few at each step. Made by `minibatch` and `single`."""
 
     def __init__(self, model: Model, X: ArrayLike, y: ArrayLike, size: int, order: Order, seed: int):

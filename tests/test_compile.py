@@ -177,7 +177,7 @@ def test_machine_code_is_kept_between_processes(tmp_path):
 
 def test_without_numba_the_message_says_what_to_do(monkeypatch):
     monkeypatch.setattr(compile.native, "available", lambda: False)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'optlib\[fast\]', or use tell"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'downhill-course\[fast\]', or use tell"):
         compile.kernel(Optimizer(rules.sgd))
 
 

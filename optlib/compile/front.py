@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import rules as _rules
 from ..surfaces import Surface
-from .js import _functions, _rule_entry, _surface_entry, _Writer
+from .js import Writer, functions_of, rule_entry, surface_entry
 from .source import CannotCompile, Code, Hoist, read
 
 
@@ -60,12 +60,12 @@ def library(
     wanted += [_rules.LOOK_AHEAD[rule] for rule in rules if rule in _rules.LOOK_AHEAD]
     wanted += [f for s in surfaces for f in (s.value, s.gradient)]
     wanted += [*schedules, *functions, *(example for example, _ in examples.values())]
-    parts = [*_functions(wanted).values()]
+    parts = [*functions_of(wanted).values()]
     for rule in rules:
         parts += [_advance(read(rule)), _trace(read(rule))]
     parts += [
         _table("rules", ((rule.__name__, _entry(rule)) for rule in rules)),
-        _table("surfaces", ((s.name, _surface_entry(s)) for s in surfaces)),
+        _table("surfaces", ((s.name, surface_entry(s)) for s in surfaces)),
         _table("schedules", ((s.__name__, _schedule_entry(s)) for s in schedules)),
         _table("functions", ((f.__name__, f.__name__) for f in functions)),
         _table(
@@ -83,7 +83,7 @@ def _table(name: str, entries: Iterable[tuple[str, str]]) -> str:
 
 def _entry(rule: Callable) -> str:
     code = read(rule)
-    entry = _rule_entry(rule).removeprefix(f"{{ step: {rule.__name__}, ").removesuffix(" }")
+    entry = rule_entry(rule).removeprefix(f"{{ step: {rule.__name__}, ").removesuffix(" }")
     lines = json.dumps([[name, text] for name, text in _texts(code)])
     return f"{{ advance: {code.name}_advance, trace: {code.name}_trace, lines: {lines}, {entry} }}"
 
@@ -101,7 +101,7 @@ def _advance(code: Code) -> str:
     memory, loss = _names(code)
     hoist = Hoist({*code.constants, "t"})
     body = [s for s in (hoist.visit(copy.deepcopy(s)) for s in code.body) if s is not None]
-    writer = _Writer(code)
+    writer = Writer(code)
     writer.declared |= {name for name, _ in hoist.hoisted}
     once = [f"  const {name} = {writer.write(value)};" for name, value in hoist.hoisted]
     new, kept = _returned(code, body[-1])
@@ -138,7 +138,7 @@ def _returned(code: Code, statement: ast.stmt) -> tuple[ast.expr, list[ast.expr]
 
 def _trace(code: Code) -> str:
     """The rule for one coordinate, keeping the value of each assignment."""
-    writer = _Writer(code)
+    writer = Writer(code)
     lines = []
     for statement in code.body[:-1]:
         if not (isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)):

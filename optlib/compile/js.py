@@ -39,10 +39,10 @@ def javascript(target: Callable | Surface) -> str:
     CannotCompile : names the function, the line and the construct that cannot be translated.
     """
     if isinstance(target, Surface):
-        return "\n".join(_functions([target.value, target.gradient]).values())
+        return "\n".join(functions_of([target.value, target.gradient]).values())
     if target in _rules.WHOLE:
         raise CannotCompile(f"{target.__name__} sees whole vectors, so it has no JavaScript")
-    return "\n".join(_functions([target]).values())
+    return "\n".join(functions_of([target]).values())
 
 
 def javascript_module(rules: Iterable[Callable], surfaces: Iterable[Surface]) -> str:
@@ -54,13 +54,13 @@ def javascript_module(rules: Iterable[Callable], surfaces: Iterable[Surface]) ->
     rules, surfaces = list(rules), list(surfaces)
     wanted = [*rules, *(_rules.LOOK_AHEAD[r] for r in rules if r in _rules.LOOK_AHEAD)]
     wanted += [f for s in surfaces for f in (s.value, s.gradient)]
-    parts = [*_functions(wanted).values(), "export const rules = {"]
-    parts += [f"  {rule.__name__}: {_rule_entry(rule)}," for rule in rules]
-    parts += ["};", "export const surfaces = {", *(f"  {s.name}: {_surface_entry(s)}," for s in surfaces), "};"]
+    parts = [*functions_of(wanted).values(), "export const rules = {"]
+    parts += [f"  {rule.__name__}: {rule_entry(rule)}," for rule in rules]
+    parts += ["};", "export const surfaces = {", *(f"  {s.name}: {surface_entry(s)}," for s in surfaces), "};"]
     return "\n".join(parts) + "\n"
 
 
-def _rule_entry(rule: Callable) -> str:
+def rule_entry(rule: Callable) -> str:
     memory, given, defaults = specification(rule)
     look = _rules.LOOK_AHEAD.get(rule)
     look_code = read(look) if look else None
@@ -76,7 +76,7 @@ def _rule_entry(rule: Callable) -> str:
     return f"{{ step: {rule.__name__}, lookAhead: {ahead}, {_fields(fields)} }}"
 
 
-def _surface_entry(surface: Surface) -> str:
+def surface_entry(surface: Surface) -> str:
     fields = {
         "dim": surface.dim, "domain": surface.domain, "start": surface.start, "minima": surface.minima,
         "constants": dict(surface.constants),
@@ -88,20 +88,20 @@ def _fields(fields: dict[str, Any]) -> str:
     return ", ".join(f"{name}: {json.dumps(value)}" for name, value in fields.items())
 
 
-def _functions(wanted: Iterable[Callable], done: dict[str, str] | None = None) -> dict[str, str]:
+def functions_of(wanted: Iterable[Callable], done: dict[str, str] | None = None) -> dict[str, str]:
     """Functions by name, each after those it calls."""
     done = {} if done is None else done
     for function in wanted:
         code = read(function)
         if code.name in done:
             continue
-        _functions(code.helpers, done)
+        functions_of(code.helpers, done)
         done.update({name: f"const {name} = {json.dumps(value)};" for name, value in code.data if name not in done})
-        done[code.name] = _Writer(code).function()
+        done[code.name] = Writer(code).function()
     return done
 
 
-class _Writer:
+class Writer:
     """Translates one function."""
 
     def __init__(self, code: Code):
@@ -125,7 +125,7 @@ class _Writer:
             elif isinstance(s, ast.Assign):
                 lines.append(f"{pad}{self.assign(s.targets[0], self.write(s.value))}")
             elif isinstance(s, ast.For):
-                inner = _Writer(self.code)
+                inner = Writer(self.code)
                 inner.declared = set(self.declared)
                 target = inner.pattern(s.target)
                 lines += [

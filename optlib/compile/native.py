@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import rules
-from ..optimizer import Optimizer, State, _finite
+from ..optimizer import Optimizer, State, require_finite
 from .source import CannotCompile, Code, Hoist, names, read
 
 
@@ -88,7 +88,7 @@ def kernel(optimizer: Optimizer, *, dtype: Any = np.float64, strict: bool = True
                 raise ValueError(f"{name} is not contiguous, or may not be written to: give a copy of it")
         t = int(state["t"])
         if strict:
-            _finite(g, "gradient", t + 1)
+            require_finite(g, "gradient", t + 1)
         values = optimizer._values(t)
         inner(*(array.reshape(-1) for array in arrays), float(t + 1), *(values[c] for c in code.constants))
         state["t"] = np.asarray(t + 1)
@@ -262,7 +262,7 @@ _MODULES: dict[str, ModuleType] = {}
 def _load(name: str, source: str) -> ModuleType:
     """The module of a generated source, written once under a name that follows from its text."""
     if not available():
-        raise ModuleNotFoundError("compiled kernels need Numba: pip install 'optlib[fast]', or use tell")
+        raise ModuleNotFoundError("compiled kernels need Numba: pip install 'downhill-course[fast]', or use tell")
     key = f"{name}_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
     if key not in _MODULES:
         path = _kept(f"{key}.py", source)

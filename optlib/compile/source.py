@@ -110,7 +110,6 @@ _STATEMENTS = (ast.Assign, ast.Return, ast.For, ast.Tuple, ast.Name, ast.Constan
 _EXPRESSIONS = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.IfExp, ast.operator, ast.unaryop, ast.cmpop)
 
 
-
 def _allow(node: ast.AST, function: Callable) -> None:
     plain = not isinstance(node, ast.Call) or isinstance(node.func, ast.Name)
     if isinstance(node, (*_STATEMENTS, *_EXPRESSIONS)) and plain:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..models import Model
-from ..oracles import _Examples
+from ..oracles import Examples
 from ._checks import number, whole
 
 Strategy = Literal["none", "naive", "mix", "combined"]
@@ -87,7 +87,7 @@ class Curriculum:
         return drawn[:, 0].copy() if self._scalar else drawn.copy()
 
 
-class CurriculumBatches(_Examples):
+class CurriculumBatches(Examples):
     """The gradient over a few examples, of difficulties that a curriculum draws. Made by `curriculum`."""
 
     def __init__(self, model: Model, X: ArrayLike, y: ArrayLike, difficulty: ArrayLike, size: int, plan: Curriculum):

@@ -67,7 +67,7 @@ for _name, _variants in _KIN.items():
     for _variant, _dashes in zip(_variants, (_LONG, _DOT, _DASHDOT, _DASH), strict=False):
         LOOKS[_variant] = LOOKS[_name]._replace(line=_dashes)
 
-_SERIES = ("#0a8f8f", "#d9622b", "#5b6ee1", "#a07a00", "#c2478f", "#6b6b6b", "#3f8f3f", "#9a5bd0")
+SERIES = ("#0a8f8f", "#d9622b", "#5b6ee1", "#a07a00", "#c2478f", "#6b6b6b", "#3f8f3f", "#9a5bd0")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
 
 
@@ -105,7 +105,7 @@ def series(i: int) -> str:
     >>> series(0) == series(8), series(0) == series(1)
     (True, False)
     """
-    return _SERIES[i % len(_SERIES)]
+    return SERIES[i % len(SERIES)]
 
 
 def look_of(label: str, i: int) -> Look:
@@ -138,7 +138,7 @@ _RC: dict[str, Any] = {
     "lines.linewidth": 1.8, "lines.markersize": 4.5, "lines.markeredgewidth": 0.0,
     "lines.solid_capstyle": "round", "lines.dash_capstyle": "butt",
     "legend.frameon": False, "legend.fontsize": 10.0, "legend.handlelength": 1.5, "legend.columnspacing": 1.1,
-    "axes.prop_cycle": cycler(color=_SERIES), "svg.fonttype": "path", "svg.hashsalt": "optlib",
+    "axes.prop_cycle": cycler(color=SERIES), "svg.fonttype": "path", "svg.hashsalt": "optlib",
     "axes.grid": False, "grid.color": GREY, "grid.alpha": 0.2, "grid.linewidth": 0.6,
     "axes.formatter.useoffset": False, "axes.formatter.use_mathtext": True,
 }  # fmt: skip

@@ -343,7 +343,7 @@ def _tables() -> State:
     return {
         "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in labels.LABELS.items()},
         "algorithms": labels.ALGORITHMS, "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
-        "symbols": _LETTERS, "looks": looks, "series": style._SERIES, "ground": style.GROUND,
+        "symbols": _LETTERS, "looks": looks, "series": style.SERIES, "ground": style.GROUND,
         "drawing": contours.DRAWING, "defaults": DEFAULTS, "rates": presets.RATES, "library": dict.fromkeys(TABLE, 1),
     }  # fmt: skip
 
