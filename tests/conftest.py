@@ -8,6 +8,15 @@ from pages import LAPTOP, SITE
 from serving import serve
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Whatever opens a browser or reads the built site is marked, so that `make test-fast` can leave it out."""
+    for item in items:
+        module = vars(getattr(item, "module", None) or pytest)
+        if {"chrome", "served", "address", "visit"} & set(getattr(item, "fixturenames", ())) or "SITE" in module:
+            item.add_marker("site")
+
+
 @pytest.fixture(scope="session")
 def chrome():
     """A running browser; see `browser.need` for what happens on a machine without one."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peers import peer
 
 from optlib import Optimizer, data, descend, initialise, layers, rules
 from optlib.data import SparseRows
@@ -238,8 +239,9 @@ BATCH = 3 * RNG.standard_normal((9, 4)) + [0, 5, -2, 1]
 GAMMA, BETA, DY = RNG.standard_normal(4), RNG.standard_normal(4), RNG.standard_normal((9, 4))
 
 
+@pytest.mark.peers
 def test_batch_norm_agrees_with_torch():
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: it is the peer here")
+    torch = peer("torch")
     x, gamma, beta = (torch.tensor(part, requires_grad=True) for part in (BATCH, GAMMA, BETA))
     y = torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, eps=1e-5)
     y.backward(torch.tensor(DY))
@@ -251,8 +253,9 @@ def test_batch_norm_agrees_with_torch():
         assert np.abs(mine - theirs.numpy()).max() <= 2e-15 * scale
 
 
+@pytest.mark.peers
 def test_running_statistics_agree_with_torch():
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: it is the peer here")
+    torch = peer("torch")
     layer = torch.nn.BatchNorm1d(4, dtype=torch.float64)
     running = np.zeros(4), np.ones(4)
     for batch in (BATCH, 2 * BATCH, BATCH[:5]):
@@ -562,8 +565,9 @@ def test_networks_learn():
     assert plain.accuracy(end, points, arms) < 0.75
 
 
+@pytest.mark.peers
 def test_torch_agrees_with_a_network():
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: it is the peer here")
+    torch = peer("torch")
     for activation, theirs in (("relu", torch.relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid)):
         for batch_norm in (False, True):
             model = network(activation, batch_norm)

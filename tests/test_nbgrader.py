@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from grading import USER, assignment, sandbox
+from peers import peer
 
-pytest.importorskip("nbgrader", reason="an optional extra: pip install nbgrader==0.9.6")
+peer("nbgrader")
+pytestmark = pytest.mark.peers
 ROOT = Path(__file__).parents[1]
 NAME = "03-momentum"
 CONFIG = """

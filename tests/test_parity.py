@@ -1,34 +1,25 @@
 """Our rules against PyTorch and optax: the same path to 1e-12, over 500 steps of four problems, in float64."""
 
-import importlib
-import os
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pytest
+from peers import peer
 from table import BY_NAME, INSIDE, ROWS, Peer, Row
 
 from optlib import Optimizer, descend, models, oracles, rules
 from optlib.data import two_classes
 from optlib.surfaces import Quadratic
 
+pytestmark = pytest.mark.peers
+
 STEPS, D = 500, 20
-
-
-def library(name: str):
-    """The peer, or a skipped test where it is not installed; in CI a missing one of our extras is a failure."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        if name == "torch" and os.environ.get("CI") == "true":
-            pytest.fail("torch is not installed, but CI checks parity: pip install -e '.[parity]'")
-        pytest.skip(f"{name} is not installed: nothing to compare with")
 
 
 @pytest.fixture
 def torch():
-    module = library("torch")
+    module = peer("torch")
     before = module.get_default_dtype()
     module.set_default_dtype(module.float64)  # NAdam keeps a scalar of the default type
     yield module
@@ -37,8 +28,8 @@ def torch():
 
 @pytest.fixture
 def optax():
-    library("jax").config.update("jax_enable_x64", True)
-    return library("optax")
+    peer("jax").config.update("jax_enable_x64", True)
+    return peer("optax")
 
 
 # --- the four problems ------------------------------------------------------------------------------
@@ -106,7 +97,7 @@ def in_torch(torch, peer: Peer, start: np.ndarray, gradient: Callable) -> np.nda
 
 
 def in_optax(optax, peer: Peer, start: np.ndarray, gradient: Callable) -> np.ndarray:
-    jax = library("jax")
+    jax = peer("jax")
     optimizer, path = peer.make(optax), []
     params = jax.numpy.asarray(start)
     state = optimizer.init(params)

@@ -1,12 +1,11 @@
 """Schedules: their values by hand, their sums, and the same curves in PyTorch."""
 
-import importlib
 import math
-import os
 import pickle
 
 import numpy as np
 import pytest
+from peers import peer
 
 from optlib import Optimizer, descend, rules, schedules
 from optlib.schedules import (
@@ -228,14 +227,10 @@ PEERS = [
 
 @pytest.fixture
 def torch():
-    try:
-        return importlib.import_module("torch")
-    except ImportError:
-        if os.environ.get("CI") == "true":
-            pytest.fail("torch is not installed, but CI checks parity: pip install -e '.[parity]'")
-        pytest.skip("torch is not installed: nothing to compare with")
+    return peer("torch")
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(("name", "schedule", "make"), PEERS, ids=[p[0] for p in PEERS])
 def test_torch(torch, name, schedule, make):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
@@ -247,6 +242,7 @@ def test_torch(torch, name, schedule, make):
             scheduler.step()
 
 
+@pytest.mark.peers
 def test_torch_plateau(torch):
     losses = np.random.default_rng(1).random(200) + np.linspace(1, 0, 200)
     ours = Plateau(0.1, factor=0.5, patience=5, low=1e-3)

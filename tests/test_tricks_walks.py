@@ -4,6 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from peers import peer
 
 from optlib import Optimizer, data, descend, iterates, models, oracles, rules, run, schedules, surfaces, tricks
 from optlib.surfaces import Quadratic
@@ -52,9 +53,10 @@ def test_d12_swa_is_the_mean_of_the_start_and_of_the_ends_of_cycles(cycle):
     assert np.allclose(last(tricks.SWA(cycle), POINTS), counted.mean(axis=0), atol=1e-15)
 
 
+@pytest.mark.peers
 def test_d12_swa_as_torch_averages():
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    swa_utils = pytest.importorskip("torch.optim.swa_utils")
+    torch = peer("torch")
+    swa_utils = peer("torch.optim.swa_utils")
     module = torch.nn.Linear(3, 1, bias=False).double()
     module.weight.data[:] = torch.tensor(POINTS[0])
     averaged = swa_utils.AveragedModel(module)
