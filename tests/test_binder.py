@@ -14,6 +14,7 @@ from browser import need
 from fresh import CLEAN, ROOT, copy, environment, run
 from lab import Jupyter, Meter
 from packaging.requirements import Requirement
+from test_imports import declared
 
 from downhill_course.notebook.cells import read, tags_of
 from downhill_course.notebook.running import all_notebooks
@@ -78,10 +79,7 @@ def test_every_pin_is_asked_for():
         else:
             wanted[name].add(line.strip().removeprefix("# via").strip(" #").split(" ")[0])
     roots = {name for name, users in wanted.items() if "downhill-course" in users}
-    assert roots == {
-        "anywidget", "distributed", "ipykernel", "ipywidgets", "jsonschema", "jupyterlab", "matplotlib", "numba",
-        "numpy", "pillow",
-    }  # fmt: skip
+    assert roots == declared({"notebook"}), "run `make lock`"
     lost = {name: users for name, users in wanted.items() if not users - {""} <= {*wanted, "downhill-course"}}
     assert lost == {}
     assert all(users - {""} for users in wanted.values())
