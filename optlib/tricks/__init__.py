@@ -30,4 +30,4 @@ __all__ = [
     "hessian_vector", "krylov_saddle_free_step", "lanczos", "line", "newton", "newton_step", "noise_scale", "plane",
     "projected", "random_direction", "range_test", "ritz", "saddle_free_newton_step", "spectral_density",
     "spectral_filter", "swa_rate", "through", "unpacked",
-]
+]  # fmt: skip

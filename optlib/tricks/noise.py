@@ -67,9 +67,7 @@ class NoiseScale(NamedTuple):
             )
 
 
-def noise_scale(
-    model: Model, theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, curvature: bool = True
-) -> NoiseScale:
+def noise_scale(model: Model, theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, curvature: bool = True) -> NoiseScale:
     r"""Measure the gradient's noise over a data set: its covariance over examples, weighed by the Hessian.
 
     .. math:: \mathcal B_\text{simple} = \frac{\mathrm{tr}\,\Sigma}{|G|^2}, \qquad
