@@ -243,10 +243,10 @@ class _Entry:
             values = self.grid[name]
             if len(values) < 2 or not all(_is_number(v) for v in values):
                 continue
-            low, high, closed = rules.RANGES.get(name, (-np.inf, np.inf, False))
-            if value == min(values) and value > low:
+            known = rules.HYPER.get(name, rules.Hyper(low=-np.inf))
+            if value == min(values) and value > known.low:
                 found.append(f"{name}={value:g} is the least of its grid")
-            elif value == max(values) and (value < high or not closed):
+            elif value == max(values) and (value < known.high or not known.closed):
                 found.append(f"{name}={value:g} is the greatest of its grid")
         return found
 

@@ -408,9 +408,12 @@ def _at(name: str, schedule: Callable, t: int) -> Any:
         raise ValueError(f"{name}={_name(schedule)} grows beyond the largest float at t={t}") from None
 
 
+_ANY = rules.Hyper(low=-np.inf)  #: what a hyper-parameter may be that only a rule of your own has
+
+
 def checked_hyper(rule: Callable, name: str, value: Any, when: str = "") -> Any:
     """The value as a float (or an array of floats) if it lies in the name's range."""
-    low, high, closed = rules.RANGES.get(name, (-np.inf, np.inf, False))
+    low, high, closed = (rules.HYPER.get(name) or _ANY)[1:4]
     if type(value) is float and (low <= value < high or (closed and value == high)):
         return value  # what a schedule gives at every step, without arrays
     try:

@@ -4,21 +4,23 @@ r"""The update rules, in order of difficulty. Each is its paper's formula and no
 
 - ``theta`` is the point and ``g`` the gradient: floats, or arrays of shape (..., d), updated coordinate by coordinate.
 - ``t``, where a rule has it, is the number of this update, 1 for the first; ``loss`` is the function's value at theta.
-- Every other positional name is memory: an array like theta, zero at the start unless :data:`START` says otherwise.
-- Keyword-only names are hyper-parameters, with the paper's defaults; :data:`RANGES` says which values make sense.
+- Every other positional name is memory: an array like theta, zero at the start unless :data:`ROWS` says otherwise.
+- Keyword-only names are hyper-parameters, with the paper's defaults; :data:`HYPER` says which values make sense.
 - It returns the new point and the tuple of new memory. It raises nothing: :class:`optlib.Optimizer` checks.
 - An ``eps`` keeps 0/0 away where a coordinate had no gradient yet; at 0 that happens, and the Optimizer says so.
 
-The gradient is taken at theta unless :data:`LOOK_AHEAD` names another point. Letters are those of the course: learning
-rate ``lr`` (:math:`\eta`), velocity ``u``, moments ``m`` and ``v``; so are the names under which the same number goes
-in different papers. Only arithmetic and a handful of ufuncs are used, so the same source runs on floats and arrays, and
-compiles.
+The gradient is taken at theta unless its row in :data:`ROWS` names another point. Letters are those of the course:
+learning rate ``lr`` (:math:`\eta`), velocity ``u``, moments ``m`` and ``v``; so are the names under which the same
+number goes in different papers. Only arithmetic and a handful of ufuncs are used, so the same source runs on floats and
+arrays, and compiles.
 
 A rule of your own needs no registration: any function of this form works with :class:`optlib.Optimizer`.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import abs, maximum, minimum, sign, sqrt, where
@@ -880,49 +882,148 @@ def amsgrad_optax(
 
 # --- what a signature cannot say ----------------------------------------------------------------
 
-#: Every rule of the course, in order of difficulty, by name.
-TABLE: dict[str, Callable] = {
-    rule.__name__: rule
-    for rule in (
-        sgd, momentum, momentum_ema, momentum_torch, heavy_ball, nag, nag_shifted, nesterov_1983, averaged_sgd,
-        local_gains, delta_bar_delta, rprop_minus, rprop_plus, irprop_minus, irprop_plus,
-        adagrad, adagrad_sigma, adagrad_full, adadelta, rmsprop, rmsprop_centred, rmsprop_momentum,
-        adam, adam_uncorrected, adam_eps_hat, adamw, sgdw, adamax, nadam, nadam_torch, nadam_constant,
-        amsgrad, amsgrad_torch, amsgrad_optax,
+
+@dataclass(frozen=True)
+class Row:
+    """What the signature of one of the course's rules does not say. A new rule needs a row here and in tests/table.py.
+
+    Parameters
+    ----------
+    rule : the function
+    title : what it is called in both languages
+    rate : a first lr that suits the test surfaces, where the paper's default is made for networks
+    line : "solid", "dash", "dot", "dashdot" or "long"
+    colour, marker : "#rrggbb" and a Matplotlib marker; a variant has its `kin`'s, so lines tell kin apart
+    kin : the name of the rule that this one is a variant of
+    same : whether it is its kin's algorithm under another convention, rather than a relative
+    ahead : where it wants its gradient, if not at theta: a function of theta, of memory and hyper-parameters by name
+    start : memory that does not start at zero: {name: a number, "theta", or the name of a hyper-parameter}
+    matrices : memory of shape (..., d, d), of a rule that sees whole vectors and is not compiled by coordinates
+
+    Raises
+    ------
+    ValueError : a field is missing; it says which, of which row.
+
+    >>> Row(sgd, title="SGD", rate=0.01, line="solid")
+    Traceback (most recent call last):
+    ValueError: optlib/rules.py: the row of sgd lacks colour and marker, or its kin
+    """
+
+    rule: Callable
+    title: str = ""
+    rate: float | None = None
+    line: str = ""
+    colour: str = ""
+    marker: str = ""
+    kin: str = ""
+    same: bool = False
+    ahead: Callable | None = None
+    start: Mapping[str, float | str] = field(default_factory=dict)
+    matrices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lacks = [name for name in ("title", "rate", "line") if not getattr(self, name)]
+        if not (self.kin or (self.colour and self.marker)):
+            lacks.append("colour and marker, or its kin")
+        if lacks:
+            raise ValueError(f"optlib/rules.py: the row of {self.name} lacks {', '.join(lacks)}")
+        unknown = [name for name in self.rule.__kwdefaults__ or () if name not in HYPER]
+        if unknown:
+            raise ValueError(f"optlib/rules.py: HYPER lacks {', '.join(unknown)}, of which {self.name} makes use")
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.rule.__name__
+
+
+class Hyper(NamedTuple):
+    """What a number may be, and how a slider runs through it.
+
+    >>> HYPER["beta1"].high, HYPER["beta1"].closed, HYPER["beta1"].symbol
+    (1.0, False, 'β₁')
+    """
+
+    symbol: str = ""  #: its letter; by default its name
+    low: float = 0.0  #: least value
+    high: float = inf
+    closed: bool = False  #: whether `high` itself is allowed
+    scale: str = "log"  #: "log"; "linear"; or "share", on which 0.9, 0.99 and 0.999 are equally far apart
+    shown: tuple[float, float] | None = None  #: ends of the slider; by default `reach` decades about its usual value
+    reach: float = 2.0
+    usual: float = 0.01  #: the middle of the slider where the default is 0
+    whole: bool = False
+    step: float = 0.01  #: of the slider; on a log scale in decades
+
+
+#: The hyper-parameters of the rules, by name.
+HYPER: dict[str, Hyper] = {
+    "lr": Hyper("η"), "eps": Hyper("ε", reach=6, usual=1e-6), "eps_root": Hyper("ε′", reach=6, usual=1e-6),
+    "weight_decay": Hyper("λ"), "kappa": Hyper("κ"), "decay": Hyper(), "low": Hyper(), "high": Hyper(),
+    "gamma": Hyper("γ", high=1.0, closed=True, scale="share"), "beta": Hyper("β", high=1.0, closed=True, scale="share"),
+    "rho": Hyper("ρ", high=1.0, scale="share"), "beta1": Hyper("β₁", high=1.0, scale="share"),
+    "beta2": Hyper("β₂", high=1.0, scale="share"),
+    "dampening": Hyper("τ", high=1.0, closed=True, scale="linear", shown=(0.0, 1.0)),
+    "delta": Hyper("δ", high=1.0, closed=True, scale="linear", shown=(0.0, 1.0)),
+    "phi": Hyper("φ", high=1.0, closed=True, scale="linear", shown=(0.0, 1.0)),
+    "eta_minus": Hyper("η⁻", high=1.0, closed=True, scale="linear", shown=(0.0, 1.0)),
+    "eta_plus": Hyper("η⁺", low=1.0, scale="linear", shown=(1.0, 2.0)),
+}  # fmt: skip
+
+# The colours of sgd, momentum, nag, adagrad, adadelta, rmsprop and adam are the farthest apart that a search found with
+# a double limit: contrast of 3 : 1 with white and with #131416, and the largest least distance in CIELAB as seen with
+# full, deuteranope and protanope vision. The others are compared within a chapter; dashes and markers tell them apart.
+ROWS: dict[str, Row] = {
+    row.name: row
+    for row in (
+        Row(sgd, "SGD", 0.01, "solid", "#c02430", "o"),
+        Row(momentum, "Momentum", 0.002, "solid", "#0090fc", "s"),
+        Row(momentum_ema, "Momentum (EMA)", 0.02, "long", kin="momentum", same=True),
+        Row(momentum_torch, "Momentum (PyTorch)", 0.002, "dot", kin="momentum", same=True),
+        Row(heavy_ball, "Heavy ball", 0.002, "dashdot", kin="momentum", same=True, start={"previous": "theta"}),
+        Row(nag, "NAG", 0.002, "solid", "#8418fc", "D", ahead=nag_look_ahead),
+        Row(nag_shifted, "NAG (PyTorch)", 0.002, "long", kin="nag", same=True),
+        Row(
+            nesterov_1983, "Nesterov 1983", 0.005, "dot", kin="nag",
+            ahead=nesterov_1983_look_ahead, start={"y": "theta", "a": 1.0},
+        ),
+        Row(averaged_sgd, "Averaged SGD", 0.01, "long", kin="sgd", ahead=averaged_sgd_look_ahead, start={"z": "theta"}),
+        Row(local_gains, "Local gains", 0.01, "long", kin="delta_bar_delta", start={"gain": 1.0}),
+        Row(delta_bar_delta, "Delta-bar-delta", 0.01, "dashdot", "#b07040", "p", start={"rate": "lr"}),
+        Row(rprop_minus, "Rprop−", 0.1, "long", "#309c54", "d", start={"step": "lr"}),
+        Row(rprop_plus, "Rprop+", 0.1, "dot", kin="rprop_minus", same=True, start={"step": "lr"}),
+        Row(irprop_minus, "iRprop−", 0.1, "dashdot", kin="rprop_minus", same=True, start={"step": "lr"}),
+        Row(irprop_plus, "iRprop+", 0.1, "dash", kin="rprop_minus", same=True, start={"step": "lr"}),
+        Row(adagrad, "Adagrad", 0.5, "solid", "#a89000", "^"),
+        Row(adagrad_sigma, "Adagrad (σ)", 0.5, "long", kin="adagrad", same=True),
+        Row(adagrad_full, "Adagrad (full matrix)", 0.5, "dot", kin="adagrad", matrices=("G",)),
+        Row(adadelta, "Adadelta", 1.0, "solid", "#78606c", "v"),
+        Row(rmsprop, "RMSprop", 0.05, "solid", "#18a86c", "P"),
+        Row(rmsprop_centred, "RMSprop (centred)", 0.02, "long", kin="rmsprop", same=True),
+        Row(rmsprop_momentum, "RMSprop + momentum", 0.01, "dot", kin="rmsprop"),
+        Row(adam, "Adam", 0.1, "solid", "#c030a8", "X"),
+        Row(adam_uncorrected, "Adam (uncorrected)", 0.1, "long", kin="adam", same=True),
+        Row(adam_eps_hat, "Adam (ε̂)", 0.1, "dot", kin="adam", same=True),
+        Row(adamw, "AdamW", 0.1, "dot", "#a80cc0", "o"),
+        Row(sgdw, "SGDW", 0.002, "dot", kin="sgd"),
+        Row(adamax, "AdaMax", 0.1, "dash", "#cc6c9c", "^"),
+        Row(nadam, "Nadam", 0.1, "dashdot", "#8454fc", "D", start={"product": 1.0}),
+        Row(nadam_torch, "Nadam (PyTorch)", 0.1, "long", kin="nadam", same=True, start={"product": 1.0}),
+        Row(nadam_constant, "Nadam (optax)", 0.1, "dot", kin="nadam", same=True),
+        Row(amsgrad, "AMSGrad", 0.1, "dash", "#fc3c54", "s"),
+        Row(amsgrad_torch, "AMSGrad (PyTorch)", 0.1, "long", kin="amsgrad", same=True),
+        Row(amsgrad_optax, "AMSGrad (optax)", 0.1, "dot", kin="amsgrad", same=True),
     )
 }  # fmt: skip
 
-#: Where a rule wants its gradient, if not at theta: a function of theta and of memory and hyper-parameters by name.
-LOOK_AHEAD: dict[Callable, Callable] = {
-    nag: nag_look_ahead,
-    nesterov_1983: nesterov_1983_look_ahead,
-    averaged_sgd: averaged_sgd_look_ahead,
-}
+#: Every rule of the course, in order of difficulty, by name.
+TABLE: dict[str, Callable] = {name: row.rule for name, row in ROWS.items()}
 
-#: Memory that does not start at zero: rule -> {name: a number, "theta", or the name of a hyper-parameter}.
-START: dict[Callable, dict[str, float | str]] = {
-    heavy_ball: {"previous": "theta"},
-    nesterov_1983: {"y": "theta", "a": 1.0},
-    averaged_sgd: {"z": "theta"},
-    local_gains: {"gain": 1.0},
-    delta_bar_delta: {"rate": "lr"},
-    rprop_minus: {"step": "lr"},
-    rprop_plus: {"step": "lr"},
-    irprop_minus: {"step": "lr"},
-    irprop_plus: {"step": "lr"},
-    nadam: {"product": 1.0},
-    nadam_torch: {"product": 1.0},
-}
+#: Where a rule wants its gradient, if not at theta.
+LOOK_AHEAD: dict[Callable, Callable] = {row.rule: row.ahead for row in ROWS.values() if row.ahead is not None}
+
+#: Memory that does not start at zero.
+START: dict[Callable, Mapping[str, float | str]] = {row.rule: row.start for row in ROWS.values() if row.start}
 
 #: Rules that see whole vectors, with the memory that is a matrix (..., d, d): none is compiled by coordinates.
-WHOLE: dict[Callable, tuple[str, ...]] = {adagrad_full: ("G",)}
-
-#: What a hyper-parameter may be, by name: lower end, upper end, and whether the upper end itself is allowed.
-_ANY, _SHARE, _BELOW_ONE = (0.0, float("inf"), False), (0.0, 1.0, True), (0.0, 1.0, False)
-RANGES: dict[str, tuple[float, float, bool]] = {
-    "lr": _ANY, "eps": _ANY, "eps_root": _ANY, "weight_decay": _ANY, "kappa": _ANY, "decay": _ANY,
-    "low": _ANY, "high": _ANY,
-    "gamma": _SHARE, "beta": _SHARE, "dampening": _SHARE, "delta": _SHARE, "phi": _SHARE, "eta_minus": _SHARE,
-    "rho": _BELOW_ONE, "beta1": _BELOW_ONE, "beta2": _BELOW_ONE,
-    "eta_plus": (1.0, float("inf"), False),
-}  # fmt: skip
+WHOLE: dict[Callable, tuple[str, ...]] = {row.rule: row.matrices for row in ROWS.values() if row.matrices}

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import inspect
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import pytest
 from nbclient import NotebookClient
 
 from optlib import Optimizer, compile, descend, rules, schedules, surfaces
+from optlib.optimizer import specification
 from optlib.widget import Explorer, explorer, labels, modules, noise, presets
 
 LOADER = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
@@ -578,7 +580,28 @@ def test_every_word_has_both_languages():
     wanted = set(re.findall(r"""say\("([\w.]+)\"""", "".join(modules.texts().values())))
     wanted |= {f"schedule.{name}" for name in explorer.SCHEDULES} | set(presets.SURFACES)
     assert wanted - labels.LABELS.keys() == set()
-    assert {rule.__name__ for rule in explorer.RULES} == labels.ALGORITHMS.keys()
+
+
+def test_every_number_that_can_be_dragged_has_a_row():
+    """The page hears of a hyper-parameter's range and scale from the table, and of its letter: δ of a gain is no Δ."""
+    made = {name for rule in explorer.RULES for name in specification(rule)[2]}
+    made |= {name for make in explorer.SCHEDULES.values() for name in inspect.signature(make).parameters}
+    assert made - explorer.HYPER.keys() == set()
+    numbers = explorer._tables()["hyper"]
+    assert numbers["delta"] == {
+        "symbol": "δ", "low": 0.0, "high": 1.0, "closed": True, "scale": "linear", "shown": (0.0, 1.0), "reach": 2.0,
+        "usual": 0.01, "whole": False, "step": 0.01,
+    }  # fmt: skip
+    assert numbers["lr"]["high"] is None
+    json.dumps(numbers, allow_nan=False)
+
+
+def test_a_gains_delta_is_small_and_adadeltas_step_is_capital(show):
+    for rule, mine, other in (("local_gains", "δ", "Δ"), ("adadelta", "Δ", "δ")):
+        page = show(Explorer(surface="bowl", algorithms=[rule], cartoon=True, at=2))
+        text = page.locator(".dx-formula").all_inner_texts() + page.locator(".dx-closeup th, th").all_inner_texts()
+        assert any(mine in line for line in text)
+        assert not any(other in line for line in text if "E[" not in line)
 
 
 # --- in a notebook --------------------------------------------------------------------------------

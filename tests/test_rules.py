@@ -52,7 +52,17 @@ def follow(optimizer: Optimizer, theta: np.ndarray, stream: np.ndarray, loss: np
 
 
 def test_every_rule_has_a_row():
-    assert [row.name for row in ROWS] == list(rules.TABLE), "tests/table.py needs one row for each rule of rules.TABLE"
+    written = [
+        name
+        for name, f in vars(rules).items()
+        if inspect.isfunction(f)
+        and f.__module__ == rules.__name__
+        and [*inspect.signature(f).parameters][:2] == ["theta", "g"]
+    ]
+    for place, rows in (("ROWS of optlib/rules.py", rules.ROWS), ("tests/table.py", [row.name for row in ROWS])):
+        for name in written:
+            assert name in rows, f"{place} lacks a row for the rule {name}"
+    assert [row.name for row in ROWS] == list(rules.TABLE), "the rows of tests/table.py stand in another order"
     assert all(rules.TABLE[row.name] is row.rule for row in ROWS)
 
 
@@ -77,6 +87,33 @@ def test_steps_worked_out_by_hand(row):
         np.testing.assert_allclose(theta, point, rtol=1e-13, atol=1e-14)
 
 
+def test_a_row_that_lacks_something_is_named():
+    whole = {"title": "Lion", "rate": 0.01, "line": "solid", "colour": "#000000", "marker": "o"}
+
+    def lion(theta, g, m, *, lr=1e-4, beta1=0.9):
+        return theta, (m,)
+
+    assert rules.Row(lion, **whole).name == "lion"
+    for field in ("title", "rate", "line"):
+        with pytest.raises(ValueError, match=f"^optlib/rules.py: the row of lion lacks {field}$"):
+            rules.Row(lion, **{name: value for name, value in whole.items() if name != field})
+    for field in ("colour", "marker"):
+        with pytest.raises(ValueError, match="the row of lion lacks colour and marker, or its kin"):
+            rules.Row(lion, **{name: value for name, value in whole.items() if name != field})
+
+    def tiger(theta, g, *, stripes=1.0):
+        return theta, ()
+
+    with pytest.raises(ValueError, match=r"optlib/rules.py: HYPER lacks stripes, of which tiger makes use"):
+        rules.Row(tiger, **whole)
+
+
+def test_every_kin_is_a_rule_with_colours_of_its_own():
+    for row in rules.ROWS.values():
+        assert not row.kin or rules.ROWS[row.kin].colour, row.name
+        assert row.kin or not row.same, row.name
+
+
 def test_ranges():
     """As the papers have them: what divides by 1 - β stays below 1; a share may be all of it; growth is growth."""
     below_one, share = (0.0, 1.0, False), (0.0, 1.0, True)
@@ -84,7 +121,7 @@ def test_ranges():
     expected |= dict.fromkeys(("gamma", "beta", "dampening", "delta", "phi", "eta_minus"), share)
     expected |= {"eta_plus": (1.0, math.inf, False)}
     for name in {name for row in ROWS for name in row.hyper}:
-        assert rules.RANGES[name] == expected.get(name, (0.0, math.inf, False)), name
+        assert rules.HYPER[name][1:4] == expected.get(name, (0.0, math.inf, False)), name
 
 
 # --- laws -------------------------------------------------------------------------------------------
@@ -235,7 +272,7 @@ def test_optimizers_can_be_copied_and_sent(row):
 @every_rule
 def test_wrong_hyper_parameters(row):
     for name in row.hyper:
-        low, high, closed = rules.RANGES[name]
+        low, high, closed = rules.HYPER[name][1:4]
         outside = [low - 1e-3, math.nan, -math.inf, np.array([row.hyper[name], low - 1])]
         outside += [math.inf] if high == math.inf else [high + 1e-3] if closed else [high]
         for value in outside:

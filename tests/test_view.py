@@ -90,11 +90,15 @@ def test_colours_stand_out_from_both_grounds(ground):
     assert contrast(style.GREY, ground) > 4.28
 
 
-def test_every_rule_of_the_library_has_a_look():
-    assert rules.TABLE.keys() <= style.LOOKS.keys()
-    looks = [(look.colour, str(look.line), look.marker) for look in style.LOOKS.values()]
-    assert len(set(looks)) == len(looks)
+def test_the_core_rules_have_markers_of_their_own():
     assert len({style.LOOKS[name].marker for name in CORE}) == len(CORE), "the second cue"
+
+
+def test_two_rows_that_look_the_same_are_named(monkeypatch):
+    twin = rules.Row(rules.adam, "Adam again", 0.1, "solid", "#c030a8", "X")
+    monkeypatch.setitem(rules.ROWS, "twin", twin)
+    with pytest.raises(ValueError, match="the rows of adam and twin look the same: give one another line"):
+        style._looks()
 
 
 def test_colour_takes_names_and_functions_and_says_what_it_does_not_know():

@@ -65,11 +65,11 @@ def rule_entry(rule: Callable) -> str:
     look = _rules.LOOK_AHEAD.get(rule)
     look_code = read(look) if look else None
     ranges = {
-        name: [low, None if high == float("inf") else high, closed]
-        for name, (low, high, closed) in _rules.RANGES.items() if name in defaults
+        name: [known.low, None if known.high == float("inf") else known.high, known.closed]
+        for name, known in _rules.HYPER.items() if name in defaults
     }  # fmt: skip
     fields = {
-        "memory": list(memory), "given": list(given), "defaults": defaults, "start": _rules.START.get(rule, {}),
+        "memory": list(memory), "given": list(given), "defaults": defaults, "start": dict(_rules.START.get(rule, {})),
         "ranges": ranges,
     }  # fmt: skip
     ahead = f"{look.__name__}, lookAheadMemory: {json.dumps(look_code.arguments[1:])}" if look and look_code else "null"

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike, NDArray
 
+from .. import rules
+
 #: Text, ticks and frames: the grey whose contrast is the same (4.29 : 1) on white and on the dark page's #131416.
 GREY = "#7a7a7a"
 #: Contour lines and fills. Opacity carries the height, so the same colour is pale on paper and dim in the dark.
@@ -32,40 +34,24 @@ class Look(NamedTuple):
     marker: str
 
 
-_DASH, _DOT, _DASHDOT, _LONG = (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)), (0, (8, 2))
-
-# The first seven are the farthest apart that a search found under the double limit: contrast of 3 : 1 with white and
-# with #131416, and the largest least distance in CIELAB as seen with full, deuteranope and protanope vision.
-# The others belong to families that are compared within a chapter; their dashes and markers tell them from their kin.
-LOOKS: dict[str, Look] = {
-    "sgd": Look("#c02430", "-", "o"),
-    "momentum": Look("#0090fc", "-", "s"),
-    "nag": Look("#8418fc", "-", "D"),
-    "adagrad": Look("#a89000", "-", "^"),
-    "adadelta": Look("#78606c", "-", "v"),
-    "rmsprop": Look("#18a86c", "-", "P"),
-    "adam": Look("#c030a8", "-", "X"),
-    "adamax": Look("#cc6c9c", _DASH, "^"),
-    "nadam": Look("#8454fc", _DASHDOT, "D"),
-    "amsgrad": Look("#fc3c54", _DASH, "s"),
-    "adamw": Look("#a80cc0", _DOT, "o"),
-    "radam": Look("#6c6060", _DASHDOT, "v"),
-    "rprop": Look("#309c54", "-", "d"),
-    "delta_bar_delta": Look("#b07040", _DASHDOT, "p"),
-}
-
-# Variants have the colour of the algorithm they vary, and other dashes.
-_KIN = {
-    "sgd": ("averaged_sgd", "sgdw"), "momentum": ("momentum_ema", "momentum_torch", "heavy_ball"),
-    "nag": ("nag_shifted", "nesterov_1983"), "adagrad": ("adagrad_sigma", "adagrad_full"),
-    "rmsprop": ("rmsprop_centred", "rmsprop_momentum"), "adam": ("adam_uncorrected", "adam_eps_hat"),
-    "nadam": ("nadam_torch", "nadam_constant"), "amsgrad": ("amsgrad_torch", "amsgrad_optax"),
-    "rprop": ("rprop_minus", "rprop_plus", "irprop_minus", "irprop_plus"),
-    "delta_bar_delta": ("local_gains",),
+_LINES: dict[str, Any] = {
+    "solid": "-", "dash": (0, (4, 1.5)), "dot": (0, (1, 1.2)), "dashdot": (0, (5, 1.2, 1, 1.2)), "long": (0, (8, 2)),
 }  # fmt: skip
-for _name, _variants in _KIN.items():
-    for _variant, _dashes in zip(_variants, (_LONG, _DOT, _DASHDOT, _DASH), strict=False):
-        LOOKS[_variant] = LOOKS[_name]._replace(line=_dashes)
+
+
+def _looks() -> dict[str, Look]:
+    """The looks that `rules.ROWS` name, which must differ."""
+    found: dict[str, Look] = {}
+    for name, row in rules.ROWS.items():
+        head = rules.ROWS[row.kin] if row.kin else row
+        new = Look(head.colour, _LINES[row.line], row.marker or head.marker)
+        for other in (other for other, look in found.items() if look == new):
+            raise ValueError(f"optlib/rules.py: the rows of {other} and {name} look the same: give one another line")
+        found[name] = new
+    return {**found, "rprop": found["rprop_minus"]._replace(line="-")}
+
+
+LOOKS: dict[str, Look] = _looks()
 
 SERIES = ("#0a8f8f", "#d9622b", "#5b6ee1", "#a07a00", "#c2478f", "#6b6b6b", "#3f8f3f", "#9a5bd0")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")

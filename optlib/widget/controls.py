@@ -13,13 +13,15 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from .. import rules
+
 #: Environment variable: 1 leaves the live controls out, as when notebooks are executed to be committed.
 STATIC = "OPTLIB_STATIC"
 
 #: Hyper-parameters by their letters; any other name is its own label.
 SYMBOLS = {
-    "lr": "η", "gamma": "γ", "rho": "ρ", "beta": "β", "beta1": "β₁", "beta2": "β₂", "eps": "ε", "theta": "θ",
-    "mu": "μ", "kappa": "κ", "sigma": "σ", "delta": "δ", "steps": "t", "size": "B",
+    **{name: known.symbol for name, known in rules.HYPER.items() if known.symbol},
+    "theta": "θ", "mu": "μ", "sigma": "σ", "steps": "t", "size": "B",
 }  # fmt: skip
 
 

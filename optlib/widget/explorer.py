@@ -22,10 +22,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import rules, schedules
 from ..compile.front import library
-from ..optimizer import Optimizer, run
+from ..optimizer import Optimizer, run, specification
 from ..surfaces import TABLE, Surface
 from . import labels, modules, noise, presets
-from .controls import STATIC, SYMBOLS
+from .controls import STATIC
 from .presets import DEFAULTS, EXAMPLES, PRESETS, SURFACES, State
 
 HERE = Path(__file__).parent
@@ -33,11 +33,16 @@ MIME = "application/vnd.downhill.explorer+json"  #: what a notebook stores of th
 RULES = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
 #: The schedules that are offered: those that the table of words names.
 SCHEDULES = {name: make for name, make in schedules.TABLE.items() if f"schedule.{name}" in labels.LABELS}
+#: Letters of what a rule computes and keeps; those of its hyper-parameters stand in `rules.HYPER`.
 _LETTERS = {
-    **SYMBOLS, "m_hat": "m̂", "v_hat": "v̂", "v_max": "v_max", "u": "u", "Eg2": "E[g²]", "Ed2": "E[Δ²]",
-    "eps_root": "ε′", "weight_decay": "λ", "eta_plus": "η⁺", "eta_minus": "η⁻", "phi": "φ", "dampening": "τ",
-    "lr_t": "ηₜ", "mu_next": "μ₊", "g_bar": "ḡ", "rate": "λ", "delta": "Δ", "sigma": "σ", "new": "θ",
+    "m_hat": "m̂", "v_hat": "v̂", "Eg2": "E[g²]", "Ed2": "E[Δ²]", "lr_t": "ηₜ", "mu": "μ", "mu_next": "μ₊", "g_bar": "ḡ",
+    "rate": "λ", "delta": "Δ", "sigma": "σ", "theta": "θ", "new": "θ",
 }  # fmt: skip
+#: First rates, where they are not the paper's.
+_RATES = {name: row.rate for name, row in rules.ROWS.items() if row.rate != specification(row.rule)[2]["lr"]}
+
+
+HYPER = {**presets.NUMBERS, **rules.HYPER}  #: every number that a reader may change
 
 
 class Explorer:
@@ -122,8 +127,8 @@ class Explorer:
                 self.own_rules[name] = rule
         else:
             name = rule
-        if name in rules.TABLE and "lr" not in hyper and name in presets.RATES:
-            hyper = {"lr": presets.RATES[name], **hyper}
+        if name in rules.TABLE and "lr" not in hyper and name in _RATES:
+            hyper = {"lr": _RATES[name], **hyper}
         return {"rule": name, "hyper": {k: _plain(v) for k, v in hyper.items()}}
 
     def _check(self) -> None:
@@ -332,6 +337,11 @@ def live() -> bool:
 # --- the module -----------------------------------------------------------------------------------
 
 
+def _number(known: rules.Hyper) -> State:
+    """What a slider needs to know of a number; no upper end is null."""
+    return {**known._asdict(), "high": None if known.high == np.inf else known.high}
+
+
 def _tables() -> State:
     """Words and colours, as the module reads them."""
     from ..view import contours, style  # colours have one home; Matplotlib is needed to read it
@@ -343,8 +353,9 @@ def _tables() -> State:
     return {
         "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in labels.LABELS.items()},
         "algorithms": labels.ALGORITHMS, "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
-        "symbols": _LETTERS, "looks": looks, "series": style.SERIES, "ground": style.GROUND,
-        "drawing": contours.DRAWING, "defaults": DEFAULTS, "rates": presets.RATES, "library": dict.fromkeys(TABLE, 1),
+        "symbols": _LETTERS, "hyper": {name: _number(known) for name, known in HYPER.items()}, "looks": looks,
+        "series": style.SERIES, "ground": style.GROUND,
+        "drawing": contours.DRAWING, "defaults": DEFAULTS, "rates": _RATES, "library": dict.fromkeys(TABLE, 1),
     }  # fmt: skip
 
 

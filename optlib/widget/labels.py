@@ -1,29 +1,16 @@
 """Every word of the explorer, in English and Chinese: one table. Letters of formulas are the same in both."""
 
+from .. import rules
+
 #: Names of the algorithms, in both languages.
-ALGORITHMS = {
-    "sgd": "SGD", "momentum": "Momentum", "momentum_ema": "Momentum (EMA)", "momentum_torch": "Momentum (PyTorch)",
-    "heavy_ball": "Heavy ball", "nag": "NAG", "nag_shifted": "NAG (PyTorch)", "nesterov_1983": "Nesterov 1983",
-    "averaged_sgd": "Averaged SGD", "local_gains": "Local gains", "delta_bar_delta": "Delta-bar-delta",
-    "rprop_minus": "Rprop−", "rprop_plus": "Rprop+", "irprop_minus": "iRprop−", "irprop_plus": "iRprop+",
-    "adagrad": "Adagrad", "adagrad_sigma": "Adagrad (σ)", "adadelta": "Adadelta", "rmsprop": "RMSprop",
-    "rmsprop_centred": "RMSprop (centred)", "rmsprop_momentum": "RMSprop + momentum", "adam": "Adam",
-    "adam_uncorrected": "Adam (uncorrected)", "adam_eps_hat": "Adam (ε̂)", "adamw": "AdamW", "sgdw": "SGDW",
-    "adamax": "AdaMax", "nadam": "Nadam", "nadam_torch": "Nadam (PyTorch)", "nadam_constant": "Nadam (optax)",
-    "amsgrad": "AMSGrad", "amsgrad_torch": "AMSGrad (PyTorch)", "amsgrad_optax": "AMSGrad (optax)",
-}  # fmt: skip
+ALGORITHMS = {name: row.title for name, row in rules.ROWS.items() if not row.matrices}
 
 #: Rules that are one algorithm under different conventions: what the switch offers.
-CONVENTIONS = (
-    ("momentum", "momentum_ema", "momentum_torch", "heavy_ball"),
-    ("nag", "nag_shifted"),
-    ("adagrad", "adagrad_sigma"),
-    ("rmsprop", "rmsprop_centred"),
-    ("adam", "adam_eps_hat", "adam_uncorrected"),
-    ("nadam", "nadam_torch", "nadam_constant"),
-    ("amsgrad", "amsgrad_torch", "amsgrad_optax"),
-    ("rprop_minus", "rprop_plus", "irprop_minus", "irprop_plus"),
-)
+CONVENTIONS = [
+    [head, *same]
+    for head in rules.ROWS
+    if (same := [name for name, row in rules.ROWS.items() if row.kin == head and row.same])
+]
 
 #: How a memory is drawn in the close-up of one step: what is not named here is a number.
 SQUARES = {"G": 1, "v": 1, "v_max": 1, "Eg2": 1, "Ed2": 1}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy import exp
 
 from .. import data
+from ..rules import Hyper
 from ..surfaces import TABLE, Surface
 
 State = dict[str, Any]
@@ -147,13 +148,18 @@ DEFAULTS: State = {
     "series": "loss", "at": None, "cartoon": False, "follow": 0, "limit": False, "sliders": [],
 }  # fmt: skip
 
-#: Rates that suit these surfaces where the paper's default is made for networks.
-RATES = {
-    "momentum_ema": 0.02, "momentum_torch": 0.002, "momentum": 0.002, "nag": 0.002, "nag_shifted": 0.002,
-    "heavy_ball": 0.002, "sgdw": 0.002, "nesterov_1983": 0.005, "averaged_sgd": 0.01, "adagrad": 0.5,
-    "adagrad_sigma": 0.5, "rmsprop": 0.05, "rmsprop_centred": 0.02, "rmsprop_momentum": 0.01, "adam": 0.1,
-    "adam_uncorrected": 0.1, "adam_eps_hat": 0.1, "adamw": 0.1, "adamax": 0.1, "nadam": 0.1, "nadam_torch": 0.1,
-    "nadam_constant": 0.1, "amsgrad": 0.1, "amsgrad_torch": 0.1, "amsgrad_optax": 0.1,
+#: The numbers of a scene and the constants of its schedules, beside `rules.HYPER`: how sliders run through them.
+NUMBERS: dict[str, Hyper] = {
+    **dict.fromkeys(("every", "half", "first", "warm"), Hyper(low=1.0, whole=True, shown=(1.0, 2000.0))),
+    "steps": Hyper(low=1.0, high=5000.0, closed=True, whole=True, shown=(1.0, 2000.0)),
+    "factor": Hyper(low=1.0, scale="linear", shown=(1.0, 4.0), whole=True, step=1.0),
+    "power": Hyper(scale="linear", shown=(1.0, 4.0), step=0.1),
+    "rise": Hyper(high=1.0, scale="linear", shown=(0.05, 0.95)),
+    **dict.fromkeys(("start", "end", "k", "c", "a", "tau", "start_ratio", "end_ratio"), Hyper()),
+    "noise": Hyper(usual=0.3), "seed": Hyper(low=1.0, scale="linear", shown=(1.0, 50.0), whole=True, step=1.0),
+    **dict.fromkeys(("delay", "batch"), Hyper(scale="linear", shown=(0.0, 20.0), whole=True, step=1.0)),
+    "turn": Hyper(low=-180.0, scale="linear", shown=(-180.0, 180.0), step=1.0),
+    "tilt": Hyper(low=10.0, scale="linear", shown=(10.0, 90.0), step=1.0),
 }  # fmt: skip
 
 

@@ -95,7 +95,13 @@ export function oneStep(figure) {
       ...Object.fromEntries(rule.memory.map((name, j) => [name, memory[j][k]])),
     };
     return rule.lines.map(([name, text], j) => {
-      const line = { name, text, numbers: formula(text, (word) => known[word]), value: values[j] };
+      const line = {
+        name,
+        text,
+        shown: formula(text, undefined, rule.defaults),
+        numbers: formula(text, (word) => known[word]),
+        value: values[j],
+      };
       known[name] = values[j];
       return line;
     });
@@ -204,7 +210,7 @@ export function drawLens(figure) {
               h(
                 "td",
                 {},
-                h("span", { class: "dx-formula" }, `= ${formula(line.text)}`),
+                h("span", { class: "dx-formula" }, `= ${line.shown}`),
                 h("span", { class: "dx-with" }, `= ${line.numbers}`),
               ),
               h("td", { class: "dx-value", "data-value": line.value }, `= ${show(line.value, 4)}`),

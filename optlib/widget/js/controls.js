@@ -100,14 +100,14 @@ export function hyperSlider(figure, i, name, _withTitle = false) {
   return slider(
     figure,
     `runs.${i}.hyper.${name}`,
-    symbol(name),
+    symbol(name, run.hyper),
     name,
     () => figure.state.runs[i].hyper[name],
     (v) => figure.set(`runs.${i}.hyper.${name}`, v),
     {
       usual: base,
       range: rule.ranges[name],
-      title: `${figure.nameOf(i)}: ${symbol(name)}`,
+      title: `${figure.nameOf(i)}: ${symbol(name, run.hyper)}`,
       limit: name === "lr" && run.rule === "sgd",
     },
   );

@@ -72,7 +72,8 @@ export class Figure {
         ? `${base}, ${this.say("late", { n: runs[i].delay })}`
         : `${base} ${same.indexOf(runs[i]) + 1}`;
     const value = runs[i].hyper[telling];
-    return `${base} ${symbol(telling)}=${isSchedule(value) ? this.say(`schedule.${value.schedule}`) : show(value)}`;
+    const told = isSchedule(value) ? this.say(`schedule.${value.schedule}`) : show(value);
+    return `${base} ${symbol(telling, runs[i].hyper)}=${told}`;
   }
 
   /** Changes the state by path, such as "runs.0.hyper.lr", and draws. */

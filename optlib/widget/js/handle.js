@@ -8,8 +8,9 @@ import { point, symbol } from "./words.js";
 export function handleSays(figure) {
   const { state } = figure;
   if (state.scene !== "map") return figure.say("handle", { at: point(state.start) });
-  const [x, y] = state.axes.map(([n]) => n);
-  return figure.say("handle.map", { x: symbol(x), y: symbol(y), at: point([x, y].map((n) => state.runs[0].hyper[n])) });
+  const { hyper } = state.runs[0],
+    [x, y] = state.axes.map(([n]) => n);
+  return figure.say("handle.map", { x: symbol(x, hyper), y: symbol(y, hyper), at: point([hyper[x], hyper[y]]) });
 }
 
 /** The handle lies over the start, or over the hyper-parameters' point. */

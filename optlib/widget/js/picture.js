@@ -178,7 +178,7 @@ export function paintMap(figure, brush, f, ink) {
     brush,
     f,
     ink,
-    state.axes.map(([name]) => symbol(name)),
+    state.axes.map(([name]) => symbol(name, state.runs[0].hyper)),
   );
   const { hyper } = state.runs[0],
     [x, y] = state.axes.map(([name]) => hyper[name]);

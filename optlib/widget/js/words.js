@@ -23,10 +23,13 @@ export const point = (x) => `(${Array.from(x, (v) => show(v)).join(", ")})`;
 
 export const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
-export const symbol = (name) => DATA.symbols[name] ?? name;
+/** The letter of a name; among a rule's hyper-parameters theirs comes first, since a rule's own Δ is another's δ. */
+export const symbol = (name, hyper = {}) =>
+  (Object.hasOwn(hyper, name) && DATA.hyper[name]?.symbol) ||
+  (DATA.symbols[name] ?? (DATA.hyper[name]?.symbol || name));
 
 /** A line of a rule as mathematics; `value` gives a number for a name, or nothing. */
-export function formula(text, value = () => undefined) {
+export function formula(text, value = () => undefined, hyper = {}) {
   const out = text
     .replace(/\s*\*\*\s*2\b/g, "²")
     .replace(/\s*\*\*\s*/g, "^")
@@ -35,7 +38,7 @@ export function formula(text, value = () => undefined) {
     .replace(/\bsqrt\(/g, "√(");
   return out.replace(/[A-Za-z_]\w*/g, (name) => {
     const x = value(name);
-    if (x === undefined) return symbol(name);
+    if (x === undefined) return symbol(name, hyper);
     return x < 0 ? `(${show(x)})` : show(x);
   });
 }
