@@ -1,14 +1,14 @@
 """Figures of the chapter on one step downhill.
 
->>> from optlib import data, models
->>> from downhill_course.figures import descent, variants
->>> X, y = data.three_points()
->>> J = variants.loss_surface(models.LinearRegression(), X, y, domain=((-4, 5), (-2, 5)), start=(-1.0, 4.0))
->>> descent.fan(J, J.start)
-<fan of directions on loss>
+Its map is the loss of a line, b + w T, on three days' measurements.
+
+>>> from downhill_course.figures import descent as pictures
+>>> pictures.walks({0.25: [(-1.0, 4.0), (-1.25, 1.75)]})
+<map and gap on gutter: $\\eta=0.25$>
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -16,103 +16,72 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from numpy.typing import ArrayLike, NDArray
 
+from optlib.data import three_points
+from optlib.models import LinearRegression
 from optlib.surfaces import Surface
 from optlib.view.contours import contour, ground, mark_minima
 from optlib.view.curves import loss_curves
+from optlib.view.gaps import letter_at, map_and_gap
 from optlib.view.pictures import Picture, picture
-from optlib.view.relief import surface as relief
 from optlib.view.style import GREY, colour, house, label, legend, listed, panels, series
 
-
-def renamed(drawn: Picture, *symbols: str) -> Picture:
-    """The picture with other symbols on the axes of its first panel, such as ``"b", "w", "J"``; before it is shown."""
-    ax: Any = drawn.figure.axes[0]
-    for axis, symbol in zip((ax.xaxis, ax.yaxis, getattr(ax, "zaxis", None)), symbols, strict=False):
-        if axis is not None:
-            axis.set_label_text(f"${symbol}$")
-    return drawn
+_DAYS, _LITRES = three_points()
 
 
-def three_models(X: NDArray, y: NDArray, surface: Surface, points: Mapping[str, ArrayLike]) -> Picture:
-    """Lines through data above, and the same lines as points (b, w) of the loss surface below.
+def _loss(b: Any, w: Any) -> Any:
+    return LinearRegression().loss(np.stack([b, w], axis=-1), _DAYS, _LITRES)
+
+
+def _slope(b: Any, w: Any) -> tuple:
+    return tuple(np.moveaxis(LinearRegression().grad(np.stack([b, w], axis=-1), _DAYS, _LITRES), -1, 0))
+
+
+#: The chapter's map: half the mean squared error of b + w T on the three days.
+GUTTER = Surface("gutter", _loss, _slope, ((-4.0, 4.0), (-2.0, 5.0)), (-1.0, 4.0), ((1.0, 1.0),), "data.three_points")
+#: Two points of the valley's floor, through the minimum along the flat direction (3, -1).
+_FLOOR = ((-5.0, 3.0), (4.0, 0.0))
+
+
+def lines_and_map(points: Mapping[str, ArrayLike]) -> Picture:
+    """Lines through the three measurements above, and the same lines as points (b, w) of the loss's map below.
 
     Parameters
     ----------
-    X, y : examples; X has a column of ones and a column x
-    surface : the loss of the line b + w x
     points : letter -> (b, w)
     """
     figure, (above, below) = panels((2, 1), size=(460, 600))
     with house():
-        x = X[:, 1]
+        x = _DAYS[:, 1]
         ends = np.array([x.min() - 0.7, x.max() + 0.7])
-        ground(surface, below, np.asarray(surface.domain, dtype=float))
+        ground(GUTTER, below, np.asarray(GUTTER.domain, dtype=float))
         for i, (name, theta) in enumerate(points.items()):
             b, w = np.asarray(theta, dtype=float)
             dashes = ("-", (0, (5, 2)), (0, (1, 1.3)))[i % 3]
             above.plot(ends, b + w * ends, color=series(i), linestyle=dashes, label=f"${name}$")
-            _letter(below, (b, w), name, series(i))
-        above.plot(x, y, "o", color=GREY, markersize=7, zorder=4)
-        above.set_ylim(y.min() - 3, y.max() + 3)
+            letter_at(below, (b, w), name, series(i))
+        above.plot(x, _LITRES, "o", color=GREY, markersize=7, zorder=4)
+        above.set_ylim(_LITRES.min() - 3, _LITRES.max() + 3)
         above.grid(True)
-    label(above, "$x$", "$y$")
+    label(above, "$T$", "$y$")
     label(below, "$b$", "$w$")
     legend(above)
     return picture(figure, f"lines and points: {listed(points)}")
 
 
-def _letter(ax: Axes, at: tuple[float, float], name: str, hue: str) -> None:
-    ax.plot(*at, "o", color=hue, markersize=8, zorder=6)
-    ax.annotate(f"${name}$", at, (9, 6), textcoords="offset points", color=hue, fontsize=14, zorder=6)
-
-
-def tangent_plane(
-    surface: Surface, at: ArrayLike, *, size: float = 1.3, azim: float = -60, elev: float = 30
-) -> Picture:
-    """A landscape with the plane that touches it at one point, the steepest way down in it, and that way's shadow.
+def fan(at: ArrayLike, angles: ArrayLike, slopes: ArrayLike, g: ArrayLike) -> Picture:
+    """Equally long steps from one point of the map, and below the slope measured in each direction beside g·u.
 
     Parameters
     ----------
     at : the point, of shape (2,)
-    size : half the side of the piece of plane that is drawn, and the length of the arrow's shadow
-    azim, elev : direction and height of the eye, in degrees
+    angles : the directions, in radians from the b axis, of shape (n,)
+    slopes : the slope measured in each, of shape (n,)
+    g : the gradient at the point, of shape (2,), whose opposite is drawn as a thick arrow
     """
-    at = np.asarray(at, dtype=float)
-    drawn = relief(surface, azim=azim, elev=elev)
-    ax: Any = drawn.figure.axes[0]
-    g, z, bottom = surface.grad(at), float(surface(at)), ax.get_zlim()[0]
-    way = at - np.outer(np.linspace(0, size, 2), g / np.linalg.norm(g))
-    corners = np.array([-size, size])
-    u, v = np.meshgrid(corners, corners)
-    with house():
-        ax.plot_surface(
-            at[0] + u, at[1] + v, z + g[0] * u + g[1] * v, color=to_rgba(series(1), 0.45),
-            edgecolor=series(1), linewidth=1.2, shade=False, zorder=3,
-        )  # fmt: skip
-        for height, width, order in ((z + (way - at) @ g, 2.6, 5), (np.full(2, bottom), 1.8, 1.6)):
-            ax.plot(*way.T, height, color=colour("sgd"), linewidth=width, zorder=order)
-            ax.plot(*way[1:].T, height[1:], "o", color=colour("sgd"), markersize=5, zorder=order)
-        ax.plot(*way[:1].T, [z], "o", color=GREY, markersize=7, zorder=6)
-        ax.plot(*np.stack([at, at]).T, [bottom, z], color=GREY, linestyle=(0, (2, 2)), linewidth=1.2, zorder=1.7)
-    return picture(drawn.figure, f"tangent plane of {surface.name}")
-
-
-def fan(surface: Surface, at: ArrayLike, *, n: int = 24, h: float = 1e-3) -> Picture:
-    """Equally long steps in n directions from one point, and below the slope of each: measured, and g·u.
-
-    Parameters
-    ----------
-    at : the point, of shape (2,)
-    n : number of directions
-    h : length of the step with which a slope is measured, (f(at + h u) - f(at)) / h
-    """
-    at = np.asarray(at, dtype=float)
-    g = surface.grad(at)
-    angles = np.arange(n) * 2 * np.pi / n
+    at, angles, slopes, g = (np.asarray(a, dtype=float) for a in (at, angles, slopes, g))
     units = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    slopes = (np.asarray(surface(at + h * units)) - float(surface(at))) / h
     figure, (above, below) = panels((2, 1), size=(460, 620), height_ratios=[1.35, 1])
-    _directions(surface, above, at, units, slopes, g)
+    _directions(above, at, units, slopes, g)
     with house():
         turn = np.linspace(0, 360, 361)
         wave = g[0] * np.cos(np.radians(turn)) + g[1] * np.sin(np.radians(turn))
@@ -123,16 +92,16 @@ def fan(surface: Surface, at: ArrayLike, *, n: int = 24, h: float = 1e-3) -> Pic
         mark: dict[str, Any] = {"color": colour("sgd"), "markersize": 9, "zorder": 5}
         below.plot(steepest, -np.linalg.norm(g), "v", label=r"$u=-g/\|g\|$", **mark)
         below.set(xlim=(-8, 368), xticks=range(0, 361, 90), xticklabels=[f"{k}°" for k in range(0, 361, 90)])
-    label(below, r"$\varphi$", "$J'_u$")
+    label(below, r"$\varphi_u$", "$J'_u$")
     legend(below)
-    return picture(figure, f"fan of directions on {surface.name}")
+    return picture(figure, f"fan of {len(angles)} directions")
 
 
-def _directions(surface: Surface, ax: Axes, at: NDArray, units: NDArray, slopes: NDArray, g: NDArray) -> None:
+def _directions(ax: Axes, at: NDArray, units: NDArray, slopes: NDArray, g: NDArray) -> None:
     box = np.stack([at - 1.35, at + 1.35], axis=-1)
     arrow = {"arrowstyle": "-|>,head_length=0.45,head_width=0.22", "shrinkA": 0, "shrinkB": 0}
     with house():
-        ground(surface, ax, box, "linear")
+        ground(GUTTER, ax, box, "linear")
         for u, slope in zip(units, slopes, strict=True):
             style = {**arrow, "color": _tint(slope, slopes), "linewidth": 1.6}
             ax.annotate("", tuple(at + u), tuple(at), arrowprops=style, zorder=4)
@@ -145,6 +114,52 @@ def _directions(surface: Surface, ax: Axes, at: NDArray, units: NDArray, slopes:
 def _tint(slope: float, slopes: NDArray) -> tuple[float, float, float, float]:
     """Downhill and uphill in two colours, paler where it is flatter."""
     return to_rgba(series(0) if slope < 0 else series(1), 0.25 + 0.75 * abs(slope) / float(np.abs(slopes).max()))
+
+
+def walks(paths: Mapping[float, ArrayLike], parts: Mapping[float, ArrayLike] | None = None) -> Picture:
+    """The picture of the chapter: walks on the map, and how far their loss is above the least one, against the step.
+
+    The dotted line on the map is the floor of the valley, the one below it (5/7)^2t, the best a single rate can do.
+
+    Parameters
+    ----------
+    paths : learning rate -> walk of shape (steps + 1, 2)
+    parts : learning rate -> the steep and the flat part of its gap, of shape (steps + 1, 2)
+    """
+    names = {rate: rf"$\eta={Fraction(rate).limit_denominator(9) if 7 * rate == 3 else rate}$" for rate in paths}
+    named = {names[rate]: path for rate, path in paths.items()}
+    split = None if parts is None else {names[rate]: parts[rate] for rate in paths}
+    steps = max(len(np.asarray(path)) for path in paths.values())
+    return map_and_gap(
+        GUTTER, named, parts=split, ideal=12.5 * (5 / 7) ** (2 * np.arange(max(steps, 31))), floor=_FLOOR,
+        points={"A": (-1.0, 4.0), "M": (-1.25, 1.75), "B": (1.0, 1.0)}, symbols=("b", "w", "J"),
+    )  # fmt: skip
+
+
+def shares(losses: Mapping[float, ArrayLike], least: float, *, top: float = 10.0) -> Picture:
+    """Losses at rates that are shares of 2/L, up to a height, over a dotted line at the least loss there is.
+
+    Parameters
+    ----------
+    losses : share of 2/L -> losses of shape (steps + 1,)
+    least : the least loss
+    top : where the picture ends
+    """
+    drawn = loss_curves({rf"${share}\cdot 2/L$": values for share, values in losses.items()}, ylabel="$J$")
+    ax = drawn.figure.axes[0]
+    with house():
+        ax.axhline(least, color=GREY, linestyle=(0, (1, 1.6)), linewidth=1.5)
+        ax.set_ylim(least / 1.4, top)
+    return drawn
+
+
+def renamed(drawn: Picture, *symbols: str) -> Picture:
+    """The picture with other symbols on the axes of its first panel, such as ``"b", "w", "J"``; before it is shown."""
+    ax: Any = drawn.figure.axes[0]
+    for axis, symbol in zip((ax.xaxis, ax.yaxis, getattr(ax, "zaxis", None)), symbols, strict=False):
+        if axis is not None:
+            axis.set_label_text(f"${symbol}$")
+    return drawn
 
 
 def walks_and_losses(
