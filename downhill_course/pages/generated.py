@@ -1,4 +1,4 @@
-"""Sphinx extension: what pages show from data. Glossary, coverage, the library as a file."""
+"""Sphinx extension: what pages show from data. Glossary, coverage, corrections, the library as a file."""
 
 from __future__ import annotations
 
@@ -107,6 +107,34 @@ class CoverageOfSources(FromData):
         return nodes.paragraph("", "", reference)
 
 
+def correction(row: dict) -> dict:
+    """A row of ``sources.yml``, in which YAML reads the key ``true`` as a truth value.
+
+    >>> correction({"e": "E1", True: {"en": "So it is."}})
+    {'e': 'E1', 'true': {'en': 'So it is.'}}
+    """
+    return {"true" if key is True else key: value for key, value in row.items()}
+
+
+class CorrectionsOfSources(CoverageOfSources):
+    """``{corrections-of-sources}``: what the source documents say, what is true, and where the course shows it."""
+
+    file = "sources.yml"
+
+    def render(self, rows: list[dict], view: View) -> nodes.Node:
+        items = nodes.definition_list(classes=["corrections"])
+        for row in sorted(map(correction, rows), key=lambda row: int(row["e"][1:])):
+            where = self.where(row, view)
+            term = nodes.term("", "", nodes.strong("", row["e"]), nodes.Text(" "), *where.children)
+            term["ids"].append(f"source-{row['e'].lower()}")
+            body = nodes.definition()
+            for part, words in (("says", "What stands there · 原文"), ("true", "What is true · 实际")):
+                name = nodes.paragraph("", view.cut(words), classes=["correction-part"])
+                body += nodes.container("", name, *self.passages(row[part], view), classes=[f"correction-{part}"])
+            items += nodes.definition_list_item("", term, body)
+        return items
+
+
 def wheel_role(role: str, raw: str, text: str, *rest: Any, **options: Any) -> tuple[list[nodes.Node], list]:
     """``{wheel}`FILE` ``: a link to the library's wheel, which lies beside the views; FILE stands for its name."""
     return [nodes.reference(raw, text.replace("FILE", wheels.name()), refuri=f"../{wheels.name()}")], []
@@ -116,4 +144,5 @@ def setup(app: Sphinx) -> dict:
     app.add_role("wheel", wheel_role)
     app.add_directive("glossary-of-terms", GlossaryOfTerms)
     app.add_directive("coverage-of-sources", CoverageOfSources)
+    app.add_directive("corrections-of-sources", CorrectionsOfSources)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
