@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 
 sys.path += [str(Path(__file__).parents[1] / "tests")]
-from browser import ADVICE, FLAGS, find_chrome
 from playwright.sync_api import sync_playwright
 
+from downhill_course.publish.chrome import ADVICE, FLAGS, find_chrome
 from optlib.widget import Explorer, explorer
 
 TWELVE = [

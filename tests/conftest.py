@@ -3,9 +3,11 @@
 from contextlib import ExitStack
 
 import pytest
-from browser import ADVICE, FLAGS, find_chrome, need
+from needs import need
 from pages import LAPTOP, SITE
 from serving import serve
+
+from downhill_course.publish.chrome import ADVICE, FLAGS, find_chrome
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -19,7 +21,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def chrome():
-    """A running browser; see `browser.need` for what happens on a machine without one."""
+    """A running browser; see `needs.need` for what happens on a machine without one."""
     program = find_chrome()
     need(program, ADVICE)
     from playwright.sync_api import sync_playwright

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser import need
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from needs import need
 from sample import ENGLISH_ONLY, HIDDEN_PHRASE, figure, heading, prose, sample_notebook, write_book
 
 from downhill_course.notebook.views import TAGS, VIEWS, cut_toc

@@ -10,9 +10,9 @@ import sys
 
 import psutil
 import pytest
-from browser import need
 from fresh import CLEAN, ROOT, copy, environment, run
 from lab import Jupyter, Meter
+from needs import need
 from packaging.requirements import Requirement
 from test_imports import declared
 

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from needs import need
 from serving import serve
+
+from downhill_course.__main__ import main as downhill
+from downhill_course.publish.chrome import ADVICE, find_chrome
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "site"
@@ -265,3 +269,28 @@ def test_the_site_is_the_same_when_it_is_built_again():
         text = path.read_text(encoding="utf-8")
         assert str(ROOT) not in text, path
         assert home == "/" or f"{home}/" not in text, path
+
+
+# --- on paper -----------------------------------------------------------------------------------------------
+
+
+def test_a_page_is_printed_with_one_command(tmp_path, capsys):
+    need(find_chrome(), ADVICE)
+    assert downhill(["print", "notation", "--view", "zh", "--out", str(tmp_path)]) == 0
+    made = tmp_path / "notation.zh.pdf"
+    assert made.read_bytes().startswith(b"%PDF-")
+    assert list(tmp_path.iterdir()) == [made], "no scraps of the browser"
+
+
+def test_what_cannot_be_printed_is_said(tmp_path, capsys):
+    assert downhill(["print", "momentun", "--out", str(tmp_path)]) == 2
+    assert "no page momentun; the chapters are" in capsys.readouterr().err
+    assert downhill(["print", "03-momentum", "--site", str(tmp_path)]) == 2
+    assert "run `make book` first" in capsys.readouterr().err
+
+
+def test_the_command_says_what_it_knows(capsys):
+    assert downhill(["prnt"]) == 2
+    assert "there is no command 'prnt'; known are build, serve" in capsys.readouterr().err
+    assert downhill([]) == 0
+    assert "downhill twins" in capsys.readouterr().out

@@ -14,8 +14,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from browser import need
 from fresh import CLEAN, ROOT, copy, environment, run
+from needs import need
 from packaging.specifiers import SpecifierSet
 
 from downhill_course.notebook.cells import read, text_of

@@ -24,7 +24,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 sys.path += [str(Path(__file__).parents[2] / "tests")]
-from browser import ADVICE, find_chrome
+from downhill_course.publish.chrome import ADVICE, find_chrome
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
