@@ -57,6 +57,10 @@ class Passage:
     prose: str = ""
 
 
+HTML_CODE = re.compile(r"<code>(.+?)</code>")
+HTML_BLOCK = re.compile(r"</?(?:details|summary|p|br)\b[^>]*>")  # a folded hint: what it holds is a passage of its own
+
+
 @cache
 def take_apart(text: str) -> Passage:
     """The formulas, citations, references, links, code names, directives and the prose of a Markdown passage.
@@ -67,7 +71,7 @@ def take_apart(text: str) -> Passage:
     >>> p.prose.replace(GONE, "_")
     'With _ and _ see below: 30 steps of _.'
     """
-    structure = parts(text)
+    structure = parts(HTML_CODE.sub(r"`\1`", HTML_BLOCK.sub("\n", text)))
     passage = Passage(directives=structure.directives)
     for kind, content in structure.verbatim:
         if kind == "math":

@@ -38,7 +38,9 @@ from downhill_course.notebook.cells import (
 from downhill_course.notebook.measure import QUESTION
 from downhill_course.notebook.passages import check_passages, glossary, take_apart
 from downhill_course.notebook.running import ROOT, all_notebooks, where
+from downhill_course.project import EXERCISES
 
+SOURCE = "source.ipynb"  #: of an assignment, in a folder of its name
 LONGEST, IN_A_ROW, TYPICAL = 20, 2, 9  # lines of a code cell, code cells without prose, median of lines
 
 
@@ -120,7 +122,8 @@ def check(path: Path, rows: Iterable[dict] | None = None) -> list[Problem]:
         found = questions.problems(path, rows)
     else:
         found = notebook_problems(read(path), rows)
-    return [Problem(path.name, place, message) for place, message in found]
+    name = f"{path.parent.name}/{path.name}" if path.name == SOURCE else path.name
+    return [Problem(name, place, message) for place, message in found]
 
 
 def notebook_problems(notebook: dict, rows: Iterable[dict]) -> Found:
@@ -132,15 +135,22 @@ def notebook_problems(notebook: dict, rows: Iterable[dict]) -> Found:
         if translation.due:
             yield translation.place, review_message(translation)
     labels: set[str] = set()
+    graded = is_assignment(notebook)
     for index, cell in enumerate(notebook["cells"]):
-        for message in cell_problems(cell, rows):
+        for message in cell_problems(cell, rows, labelled=not graded):
             yield where(index, cell), message
         if cell["cell_type"] == "markdown" and language_of(cell) != "zh":  # a Chinese passage may repeat its twin's
             for label in LABEL.findall(parts(text_of(cell)).prose):
                 if label in labels:
                     yield where(index, cell), f"the label {label!r} is given twice: choose another here"
                 labels.add(label)
-    yield from shape_problems(notebook)
+    if not graded:
+        yield from shape_problems(notebook)
+
+
+def is_assignment(notebook: dict) -> bool:
+    """A source of graded exercises: no page of its own, so no labels, and its code is tests besides."""
+    return any("nbgrader" in cell["metadata"] for cell in notebook["cells"])
 
 
 def review_message(translation: Translation) -> str:
@@ -165,7 +175,7 @@ def twin_problems(notebook: dict) -> Found:
             yield where(index, cell), "this Chinese cell follows no English one: put its twin, tagged lang-en, before"
 
 
-def cell_problems(cell: dict, rows: Iterable[dict]) -> Iterator[str]:
+def cell_problems(cell: dict, rows: Iterable[dict], labelled: bool = True) -> Iterator[str]:
     """What is wrong with a cell by itself."""
     text, tags = text_of(cell), tags_of(cell)
     if {"lang-en", "lang-zh"} <= set(tags):
@@ -179,14 +189,14 @@ def cell_problems(cell: dict, rows: Iterable[dict]) -> Iterator[str]:
         return
     for fence in parts(text).unclosed:
         yield f"the block {fence} is not closed: its closing fence must stand alone on a line of its own"
-    if language_of(cell) is None:
-        yield from heading_problems(text)
+    if language_of(cell) is None and not cell["metadata"].get("nbgrader", {}).get("solution"):  # an answer, given once
+        yield from heading_problems(text, labelled)
         yield from neutral_problems(text)
     elif found := headings(text):
         yield f"the heading {found[0]!r} stands in a language cell: give it a cell of its own, bilingual, untagged"
 
 
-def heading_problems(text: str) -> Iterator[str]:
+def heading_problems(text: str, labelled: bool = True) -> Iterator[str]:
     """Headings that lack a language or a label of their own."""
     prose = parts(text).prose
     for heading in headings(text):
@@ -197,7 +207,7 @@ def heading_problems(text: str) -> Iterator[str]:
             yield f"the Chinese half of the heading {heading!r} is not Chinese: translate it"
         elif HAN.search(both[0]):
             yield f"the English half of the heading {heading!r} is Chinese: English stands to the left of the “ · ”"
-        if not re.search(rf"^\([^()\s]+\)=[ \t]*\n+#+[ \t]+{re.escape(heading)}", prose, re.M):
+        if labelled and not re.search(rf"^\([^()\s]+\)=[ \t]*\n+#+[ \t]+{re.escape(heading)}", prose, re.M):
             yield f"the heading {heading!r} has no label: put a line such as (why-momentum)= right before it"
 
 
@@ -281,7 +291,8 @@ def page_problems(text: str, rows: Iterable[dict]) -> Found:
 def all_sources() -> list[Path]:
     """Every bilingual source of the book."""
     book = ROOT / "book"
-    return [*all_notebooks(), *sorted(book.glob("*.md")), *sorted((book / questions.FOLDER).glob("*.yml"))]
+    asked = sorted((book / questions.FOLDER).glob("*.yml"))
+    return [*all_notebooks(), *sorted(book.glob("*.md")), *asked, *sorted(EXERCISES.glob(f"*/{SOURCE}"))]
 
 
 # --- the translator's commands ----------------------------------------------------------------------
