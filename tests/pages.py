@@ -12,8 +12,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from downhill_course.notebook.views import VIEWS
-from downhill_course.publish.site import pages_of
+from downhill_course.notebook.views import VIEWS, pages_of
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "site"

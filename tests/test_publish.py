@@ -15,11 +15,11 @@ from serving import serve
 
 import optlib
 from downhill_course.notebook.address import Address
-from downhill_course.notebook.views import VIEWS
+from downhill_course.notebook.views import VIEWS, pages_of
 from downhill_course.pages.tools import Work
 from downhill_course.publish import cards
 from downhill_course.publish.cards import CARD_SIZE, draw, find_chinese, lines, picture_of
-from downhill_course.publish.site import ARCHIVE, FOLDER, Stamp, fill, pages_of, publish, redirects, title_of
+from downhill_course.publish.site import ARCHIVE, FOLDER, Stamp, fill, publish, redirects, title_of
 
 ROOT = Path(__file__).parents[1]
 HERE = Address("https://github.com/ann/hills")

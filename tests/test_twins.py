@@ -24,7 +24,7 @@ ROWS = (
 )
 
 
-@pytest.mark.parametrize("path", twins.all_sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", twins.all_sources(), ids=lambda path: path.relative_to(twins.ROOT).as_posix())
 def test_both_languages_of_the_book_say_the_same(path: Path) -> None:
     problems = twins.check(path)
     assert not problems, "\n".join(map(str, problems))

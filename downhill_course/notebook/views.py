@@ -71,3 +71,11 @@ def cut_toc(node, view: View):
     if isinstance(node, list):
         return [cut_toc(item, view) for item in node]
     return node
+
+
+def pages_of(contents) -> list[str]:
+    """The names of all pages in a table of contents, its root first."""
+    if isinstance(contents, dict):
+        own = [contents[key] for key in ("root", "file") if key in contents]
+        return own + [name for value in contents.values() for name in pages_of(value)]
+    return [name for item in contents for name in pages_of(item)] if isinstance(contents, list) else []

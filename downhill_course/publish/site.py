@@ -34,14 +34,6 @@ ALONE = ("404.html", "robots.txt", "sitemap.xml", ARCHIVE)  # of use on a server
 # --- pages ------------------------------------------------------------------------------------------
 
 
-def pages_of(contents) -> list[str]:
-    """The names of all pages in a table of contents, its root first."""
-    if isinstance(contents, dict):
-        own = [contents[key] for key in ("root", "file") if key in contents]
-        return own + [name for value in contents.values() for name in pages_of(value)]
-    return [name for item in contents for name in pages_of(item)] if isinstance(contents, list) else []
-
-
 def source_of(source: Path, name: str) -> Path:
     """The file a page is made from."""
     return next(path for suffix in (".ipynb", ".md") if (path := source / f"{name}{suffix}").exists())
