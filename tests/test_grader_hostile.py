@@ -163,7 +163,7 @@ PROBES = {
     "no way to more rights": ("def f():\n    return [l.split()[1] for l in open('/proc/self/status') if l.startswith('NoNewPrivs')]\n", ["1"]),
     "is nobody": ("import os\ndef f():\n    return os.getuid() != 0 and os.geteuid() != 0\n", True),
     "sees no other process": ("import os\ndef f():\n    return len([p for p in os.listdir('/proc') if p.isdigit()]) <= 3\n", True),
-    "a clean environment": ("import os\ndef f():\n    return [k for k in os.environ if k not in ('PATH', 'LANG', 'HOME', 'PYTHONHASHSEED', 'OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'GRADER_SITE', 'PYTHONHOME', 'PWD', 'LC_CTYPE')]\n", []),
+    "a clean environment": ("import os\ndef f():\n    return [k for k in os.environ if k not in ('PATH', 'LANG', 'HOME', 'PYTHONHASHSEED', 'OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'PYTHONHOME', 'PWD', 'LC_CTYPE')]\n", []),
     "no secret on a command line": ("import os\ndef f():\n    return any(b'secret' in open(f'/proc/{p}/cmdline', 'rb').read() for p in os.listdir('/proc') if p.isdigit())\n", False),
     "another host name": ("import socket\ndef f():\n    return socket.gethostname()\n", "grader"),
 }  # fmt: skip

@@ -100,7 +100,7 @@ class Sandbox:
         lines.append(["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"])
         lines.append(["--remount-ro", "/"])
         lines.append(["--chdir", "/tmp"])
-        for name, value in {**_environment(), "GRADER_SITE": "/site", "PYTHONHOME": str(prefix)}.items():
+        for name, value in {**_environment(), "PYTHONHOME": str(prefix)}.items():
             lines.append(["--setenv", name, value])
         return [
             *(word for line in lines for word in line),
@@ -122,7 +122,7 @@ class Sandbox:
         line += [f"--tmpfs=/tmp:size={limits.scratch},nr_inodes=1000", "--workdir=/tmp", "--pull=never"]
         for name, path in _files().items():
             line += [f"--volume={path}:/site/{name}:ro"]
-        for name, value in {**_environment(), "GRADER_SITE": "/site"}.items():
+        for name, value in _environment().items():
             line += [f"--env={name}={value}"]
         return [*line, self.image, "python3", "-B", "/site/worker.py", *limits.arguments(1000)]
 
@@ -131,9 +131,7 @@ class Sandbox:
 
     def open(self) -> Worker:
         """A fresh worker."""
-        environment = (
-            {**os.environ, **_environment(), "GRADER_SITE": str(_unpacked())} if self.kind == "unsafe" else None
-        )
+        environment = {**os.environ, **_environment()} if self.kind == "unsafe" else None
         process = subprocess.Popen(
             self.command(),
             stdin=subprocess.PIPE,
