@@ -3,6 +3,7 @@
 import base64
 import gzip
 import inspect
+import itertools
 import json
 import os
 import re
@@ -16,7 +17,8 @@ from nbclient import NotebookClient
 
 from optlib import Optimizer, compile, descend, rules, schedules, surfaces
 from optlib.optimizer import specification
-from optlib.widget import Explorer, explorer, labels, modules, noise, presets
+from optlib.view import contours, style
+from optlib.widget import Explorer, explorer, labels, modules, noise, palette, presets
 
 LOADER = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
 PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>Explorer</title>
@@ -67,6 +69,12 @@ def show(chrome, folder):
 def settle(page):
     """Two frames later all that was asked for is drawn."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def more(page):
+    """Opens what waits behind More."""
+    page.locator(".dx-more > summary").click()
+    settle(page)
 
 
 FIGURE = "document.querySelector('.downhill-explorer').downhill"
@@ -163,7 +171,7 @@ def test_the_noise_is_the_same_in_python(show):
 def test_a_map_of_starts_is_that_of_optlib(show):
     page = show(Explorer(surface="himmelblau", algorithms={"sgd": {"lr": 0.01}}, steps=100, map="where"))
     page.wait_for_function(f"{FIGURE}.mapTook > 0")
-    assert "Colours" in page.locator(".dx-map-note").first.inner_text()
+    assert "Colours" in page.locator(".dx-note:visible").first.inner_text()
     n = 24
     chart = """(job) => new Promise((done) => { const out = []; const f = FIGURE;
       f.options.map = [job, job]; f.mapKey = null; f.mapTook = 0; f.refresh();
@@ -229,6 +237,7 @@ def test_play_pause_step_and_scrub(show):
     page.get_by_role("button", name="Pause").click()
     at = state(page)["at"]
     assert 2 < at < 100
+    more(page)
     page.get_by_role("button", name="One step on").click()
     page.get_by_role("button", name="One step on").click()
     page.get_by_role("button", name="One step back").click()
@@ -237,14 +246,13 @@ def test_play_pause_step_and_scrub(show):
     page.get_by_role("slider", name="Step", exact=True).fill("7")
     settle(page)
     assert state(page)["at"] == 7
-    page.get_by_text("Numbers at this step").click()
-    settle(page)
     row = page.locator(".dx-scroll table tbody tr").first.inner_text()
     assert row.startswith("SGD\t7\t(")
 
 
 def test_algorithms_come_and_go(show):
     page = show(Explorer("ravine"))
+    more(page)
     page.locator(".dx-add").select_option("adam")
     settle(page)
     assert [each["rule"] for each in state(page)["runs"]] == ["sgd", "momentum", "adam"]
@@ -259,6 +267,7 @@ def test_algorithms_come_and_go(show):
 
 def test_a_convention_tells_whether_it_changes_the_path(show):
     page = show(Explorer(surface="ravine", algorithms={"momentum": {"lr": 0.004}}))
+    more(page)
     page.locator(".dx-run summary").click()
     page.locator('[data-key="runs.0.convention"]').select_option("heavy_ball")
     settle(page)
@@ -270,6 +279,7 @@ def test_a_convention_tells_whether_it_changes_the_path(show):
 
 def test_a_schedule_can_be_chosen(show):
     page = show(Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.5}}, steps=40))
+    more(page)
     page.locator(".dx-run summary").click()
     page.locator('[data-key="runs.0.schedule"]').select_option("triangular")
     settle(page)
@@ -303,6 +313,19 @@ def packed(value):
         ("#explorer=0." + packed({"start": [1.0, "<img src=x>"]}), "start"),
         ("#explorer=0." + packed({"runs": [{"rule": "sgd", "hyper": {"lr": -1}}]}), "sgd: lr = -1"),
         ("#explorer=0." + packed({"extra": "alert(1)"}), 'unknown entry "extra"'),
+        ("#explorer=0." + packed({"runs": [{"rule": "constructor", "hyper": {}}]}), 'unknown algorithm "constructor"'),
+        ("#explorer=0." + packed({"runs": [{"rule": "__proto__"}]}), 'unknown algorithm "__proto__"'),
+        ("#explorer=0." + packed({"runs": [{"rule": "sgd", "hyper": {"__proto__": 1}}]}), 'sgd has no "__proto__"'),
+        ("#explorer=0." + packed({"surface": "toString"}), 'unknown surface "toString"'),
+        ("#explorer=0." + packed({"__proto__": {"steps": 3}}), 'unknown entry "__proto__"'),
+        ("#explorer=0." + packed({"constants": {"constructor": 1.0}}), "constructor = 1 is not allowed"),
+        ("#explorer=0." + packed({"scene": "map"}), "axes = null is not allowed"),
+        ("#explorer=0." + packed([1, 2]), "there is no state in it"),
+        ("#explorer=0." + packed({"runs": "all"}), "runs"),
+        (
+            "#explorer=0." + packed({"runs": [{"rule": "sgd", "hyper": {"lr": {"schedule": "valueOf"}}}]}),
+            'unknown schedule "valueOf"',
+        ),
     ],
 )
 def test_a_bad_link_says_why_and_shows_the_default(show, link, why):
@@ -311,6 +334,102 @@ def test_a_bad_link_says_why_and_shows_the_default(show, link, why):
     assert why in note
     assert note.startswith("This link cannot be read")
     assert_walks(page, Explorer("ravine"))
+
+
+def test_a_bad_link_is_told_in_the_pages_language(show):
+    link = "#explorer=0." + packed({"runs": [{"rule": "constructor", "hyper": {}}]})
+    page = show(Explorer("ravine"), link=link, lang="zh-CN")
+    told = "这个链接读不出来（没有算法“constructor”），因此显示图的默认状态。"
+    assert page.locator(".dx-notes p").all_inner_texts() == [told]
+
+
+# --- the text and the figure ------------------------------------------------------------------------
+
+
+TEXT = """<p lang="en">With
+<button disabled class="figure-set" data-figure="bowl" data-values='{"lr": "0.25"}'>0.25</button> it
+<output class="figure-now" data-figure="bowl" data-reading="arrival">arrives after 9 updates</output>.
+<span lang="zh">现在
+<output class="figure-now" data-figure="bowl" data-reading="arrival">更新 9 次后到达</output>。</span>
+</p>"""
+
+
+@pytest.fixture
+def bowl(show):
+    figure = Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.5}}, start=[4.0, -2.0], steps=60)
+    point = explorer.mount_point(figure.bundle, "bowl")
+    return show(before=TEXT + f"<div>{point}</div>")
+
+
+def test_a_text_sets_the_figure_and_undoes_it(bowl):
+    button = bowl.locator("button.figure-set")
+    assert button.get_attribute("aria-pressed") == "false"
+    place = bowl.evaluate("scrollY")
+    button.press("Enter")
+    settle(bowl)
+    assert state(bowl)["runs"][0]["hyper"]["lr"] == 0.25
+    assert button.get_attribute("aria-pressed") == "true"
+    assert bowl.locator("output.figure-now").all_inner_texts() == ["arrives after 21 updates", "更新 21 次后到达"]
+    assert bowl.evaluate("scrollY") == place
+    button.click()
+    settle(bowl)
+    assert state(bowl)["runs"][0]["hyper"]["lr"] == 0.5
+    assert button.get_attribute("aria-pressed") == "false"
+    assert bowl.locator("output.figure-now").first.inner_text() == "arrives after 9 updates"
+    bowl.wait_for_function("!document.querySelector('output.figure-now').hasAttribute('aria-busy')")
+
+
+def test_undoing_leaves_what_the_reader_changed_elsewhere(bowl):
+    button = bowl.locator("button.figure-set")
+    button.click()
+    settle(bowl)
+    bowl.evaluate(f"{FIGURE}.put(['steps'], 30)")
+    settle(bowl)
+    assert button.get_attribute("aria-pressed") == "true"
+    button.click()
+    settle(bowl)
+    assert (state(bowl)["runs"][0]["hyper"]["lr"], state(bowl)["steps"]) == (0.5, 30)
+
+
+def test_the_figure_is_asked_and_set_by_name(bowl):
+    """What questions use."""
+    ask = "async (name) => { const f = await window.downhillFigure('bowl'); return f.read(name).value; }"
+    arrival = bowl.evaluate(ask, "arrival")
+    figure = Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.5}}, start=[4.0, -2.0], steps=60)
+    (path,) = figure.paths().values()
+    away = np.abs(path).max(axis=1) > 0.01
+    assert arrival == away.nonzero()[0].max() + 1
+    assert bowl.evaluate(ask, "loss") == pytest.approx(float(figure.surface()(path[-1])), rel=1e-12)
+    assert bowl.evaluate(ask, "end") == pytest.approx(path[-1].tolist())
+    told = bowl.evaluate("""async () => {
+      const f = await window.downhillFigure("bowl");
+      try { f.set({ lr: -1 }); return "set"; } catch (error) { return error.message; } }""")
+    assert told == "sgd: lr = -1 is not allowed"
+    assert state(bowl)["runs"][0]["hyper"]["lr"] == 0.5
+    heard = bowl.evaluate("""async () => {
+      const f = await window.downhillFigure("bowl");
+      const told = new Promise((done) => addEventListener("downhill-change", (e) => done(e.target.dataset.figure)));
+      f.set({ lr: 0.1, steps: "20" });
+      return told; }""")
+    assert heard == "bowl"
+    assert state(bowl)["steps"] == 20
+
+
+def test_a_text_asks_for_a_figure_that_is_not_there_yet(show):
+    figure = Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.5}}, start=[4.0, -2.0], steps=60)
+    far = f'<div style="height: 5000px"></div><div>{explorer.mount_point(figure.bundle, "bowl")}</div>'
+    page = show(before=TEXT + far, wait=False)
+    button = page.locator("button.figure-set:enabled")
+    assert page.locator(".dx").count() == 0
+    button.click()
+    page.wait_for_function("document.querySelector('output.figure-now').textContent === 'arrives after 21 updates'")
+    assert page.evaluate("scrollY") == 0
+
+
+def test_axe_finds_nothing_in_a_text_that_drives_a_figure(bowl):
+    bowl.locator("button.figure-set").click()
+    settle(bowl)
+    assert axe.faults(bowl, "main", tags=axe.PRACTICE) == []
 
 
 def test_the_copied_python_walks_the_same(show):
@@ -327,6 +446,7 @@ def test_the_copied_python_walks_the_same(show):
 
 def test_the_picture_is_saved_as_svg(show):
     page = show(Explorer("ravine"))
+    more(page)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download SVG").click()
     text = Path(waiting.value.path()).read_text(encoding="utf-8")
@@ -337,15 +457,140 @@ def test_the_picture_is_saved_as_svg(show):
     assert all(f'stroke="{colour}"' in text for colour in colours)
 
 
-def test_the_language_is_the_pages_and_can_be_switched(show):
+def test_the_language_is_the_pages(show):
     page = show(Explorer("ravine"), lang="zh-CN")
     assert page.locator(".dx").get_attribute("lang") == "zh-CN"
+    more(page)
     assert page.get_by_role("button", name="复制链接").is_visible()
-    visible = page.locator(".dx").inner_text()
-    assert re.findall(r"(?:\b[A-Za-z]{3,}\b[ ]){2}", visible) == []
-    page.get_by_role("button", name="Show in English").click()
-    assert page.get_by_role("button", name="Copy link").is_visible()
-    assert page.locator(".dx").get_attribute("lang") == "en"
+    assert re.findall(r"(?:\b[A-Za-z]{3,}\b[ ]){2}", page.locator(".dx").inner_text()) == []
+
+
+def test_another_language_keeps_what_was_dragged(show, folder):
+    switch = '<nav class="view-switch"><a href="../../zh/{0}">中文</a></nav>'
+    pages = {}
+    for lang in ("en", "zh"):
+        name = f"{lang}/chapter/page.html"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        for file in ("explore.js", "explorer.js", "explorer.css"):
+            (folder / lang / "chapter" / file).write_bytes((folder / file).read_bytes())
+        pages[lang] = folder / name
+        pages[lang].write_text(
+            PAGE.format(
+                lang=lang, before=switch.format("chapter/page.html"), points=f"<div>{Explorer('ravine').html()}</div>"
+            ),
+            encoding="utf-8",
+        )
+    page = show(Explorer("ravine"))
+    page.goto(pages["en"].as_uri())
+    page.locator(".dx").wait_for()
+    moved(page, start=[5.0, 1.0], steps=40)
+    page.get_by_role("link", name="中文").click()
+    page.locator(".dx[lang=zh-CN]").wait_for()
+    assert (state(page)["start"], state(page)["steps"]) == ([5.0, 1.0], 40)
+    page.reload()
+    page.locator(".dx").wait_for()
+    assert state(page)["start"] == Explorer("ravine").state["start"], "only a change of the language carries it"
+
+
+def test_it_is_quiet(show):
+    """Picture, handle, play and the controls that the scene names; a phone's screen holds it all."""
+    for name in presets.PRESETS:
+        page = show(Explorer(name), width=390, has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
+        visible = page.locator(".dx :is(button, input, select, summary):visible").evaluate_all(
+            "(all) => all.map((e) => e.dataset.key ?? e.textContent)"
+        )
+        numbers = [key for key in visible if key.endswith("-number")]
+        assert len(numbers) <= 2, (name, visible)
+        assert {"play", "scrub", "More"} <= set(visible)
+        assert len(visible) <= 4 + 2 * len(numbers) + ("series" in visible), (name, visible)
+        assert page.locator(".dx").bounding_box()["height"] < 780, name
+        page.context.close()
+
+
+def test_a_ravine_is_true_to_scale(show):
+    for name in ("ravine", "nesterov", "adagrad", "bias-correction", "race-canyon"):
+        page = show(Explorer(name))
+        units = page.evaluate(f"[{FIGURE}.frame.X(1) - {FIGURE}.frame.X(0), {FIGURE}.frame.Y(0) - {FIGURE}.frame.Y(1)]")
+        assert units[0] == pytest.approx(units[1], rel=0.02), name
+
+
+def test_names_stand_at_the_ends_and_a_press_makes_a_run_stand_out(show):
+    page = show(Explorer("race-lowlands"))
+    names = page.evaluate(f"{FIGURE}.names.map(({{ words, x, y, w, h }}) => [words, x, y, w, h])")
+    assert {name for name, *_ in names} == {"SGD", "Momentum", "NAG", "Adagrad", "Adadelta", "RMSprop", "Adam"}
+    for k, (_, x, y, w, h) in enumerate(names):
+        for _, p, q, v, u in names[:k]:
+            assert x + w <= p or p + v <= x or y + h <= q or q + u <= y
+    vivid = f"{FIGURE}.styles.map((s) => s.vivid)"
+    assert page.evaluate(vivid) == [True, False, False, False, False, False, True]
+    _, x, y, w, h = next(each for each in names if each[0] == "NAG")
+    box = page.locator(".dx-canvas").bounding_box()
+    page.mouse.click(box["x"] + x + w / 2, box["y"] + y + h / 2)
+    settle(page)
+    assert page.evaluate(vivid) == [True, False, True, False, False, False, False]
+    assert state(page)["start"] == Explorer("race-lowlands").state["start"]
+    more(page)
+    button = page.get_by_role("button", name="Adam", exact=True)
+    button.click()
+    settle(page)
+    assert button.get_attribute("aria-pressed") == "true"
+    assert page.evaluate(vivid)[6]
+
+
+# Complete deuteranopia and protanopia after Machado, Oliveira & Fernandes (2009), on linear sRGB.
+EYES = {
+    "full": np.eye(3),
+    "deuteranope": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "protanope": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+}
+
+
+def linear(colour):
+    """Linear sRGB of #rrggbb."""
+    c = np.array([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    """CIELAB of linear sRGB."""
+    xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]] @ np.clip(rgb, 0, 1)
+    x = xyz / [0.9505, 1.0, 1.089]
+    f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("theme", palette.PAPER)
+@pytest.mark.parametrize("colours", [[*palette.ALGORITHMS.values()], palette.SERIES], ids=["algorithms", "series"])
+def test_each_palette_is_told_apart_by_every_eye_and_stands_out(theme, colours):
+    column = [dict(zip(palette.PAPER, pair, strict=True))[theme] for pair in colours]
+    for eye, matrix in EYES.items():
+        seen = [lab(matrix @ linear(colour)) for colour in column]
+        for (a, p), (b, q) in itertools.combinations(zip(column, seen, strict=True), 2):
+            assert np.linalg.norm(p - q) > 20, (eye, a, b)  # 2.3 is just noticeable
+    paper = linear(palette.PAPER[theme])
+    tinted = np.array([int(hexed[k : k + 2], 16) for hexed in (palette.PAPER[theme], style.GROUND) for k in (1, 3, 5)])
+    share = contours.DRAWING["tint"]
+    lowland = "#" + "".join(f"{round(v):02x}" for v in (1 - share) * tinted[:3] + share * tinted[3:])
+    for ground in (paper, linear(lowland)):
+        for colour in column:
+            y = sorted([[0.2126, 0.7152, 0.0722] @ ground, [0.2126, 0.7152, 0.0722] @ linear(colour)])
+            assert (y[1] + 0.05) / (y[0] + 0.05) >= 3, colour
+
+
+def test_the_palette_is_the_pages_and_swatches_show_dashes(show):
+    algorithms = {"momentum": {}, "heavy_ball": {}}
+    dark = ":root { --color-background-primary: #15181a; }"
+    for before, theme in (("", "light"), (f"<style>{dark}</style>", "dark")):
+        page = show(Explorer(surface="bowl", algorithms=algorithms), before=before)
+        first, second = page.evaluate(f"{FIGURE}.styles.map((s) => s.colour)")
+        assert first == palette.look("momentum")[theme]
+        assert second != first, "one colour for one run"
+        more(page)
+        dashes = page.locator(".dx-run .dx-swatch line").evaluate_all(
+            "(all) => all.map((e) => e.getAttribute('stroke-dasharray'))"
+        )
+        assert dashes[0] == "none"
+        assert dashes[1] != "none"
 
 
 def test_the_keyboard_is_enough(show):
@@ -356,14 +601,17 @@ def test_the_keyboard_is_enough(show):
     page.keyboard.press("Shift+ArrowDown")
     settle(page)
     now = state(page)["start"]
-    np.testing.assert_allclose(now, [start[0] + 0.22, start[1] - 0.32], atol=1e-3)
-    assert "(−9.78, 0.68)" in page.locator(".dx-handle").get_attribute("aria-label")
+    np.testing.assert_allclose(now, [start[0] + 0.22, start[1] - 0.94], atol=1e-3)
+    assert "(−9.78, 0.06)" in page.locator(".dx-handle").get_attribute("aria-label")
+    page.locator(".dx-more > summary").focus()
+    page.keyboard.press("Enter")
+    page.locator(".dx-handle").focus()
     reached = set()
-    page.locator(".dx select").first.focus()
-    for _ in range(60):
+    for _ in range(70):
         reached.add(page.evaluate("document.activeElement.dataset.key"))
         page.keyboard.press("Tab")
-    assert {"surface", "handle", "play", "scrub", "runs.0.hyper.lr", "add", "link", "python", "svg", "reset"} <= reached
+    shown = {"handle", "play", "scrub", "runs.1.hyper.gamma", "runs.0.hyper.lr"}
+    assert shown | {"surface", "vivid.0", "add", "link", "python", "svg", "reset"} <= reached
 
 
 def test_the_summary_tells_what_the_picture_shows(show):
@@ -395,6 +643,7 @@ def test_the_surface_turns_in_three_dimensions(show):
     assert now["turn"] == pytest.approx(35 + 40)
     assert now["tilt"] == pytest.approx(50 + 8)
     assert page.evaluate(ink) != before
+    more(page)
     page.locator('[data-key="view"]').select_option("plane")
     settle(page)
     assert page.locator(".dx-handle").is_visible()
@@ -414,6 +663,7 @@ def test_hovering_reads_a_point(show):
 def test_the_close_ups_numbers_are_optlibs(show, rule):
     lr = 0.05
     page = show(Explorer(surface="bowl", algorithms={rule: {"lr": lr}}, start=[3.0, 2.0], steps=20, at=4, cartoon=True))
+    more(page)
     shown = page.locator(".dx-value").evaluate_all("(cells) => cells.map((c) => +c.dataset.value)")
     optimizer = Optimizer(rules.TABLE[rule], lr=lr)
     path = descend(optimizer, surfaces.bowl.grad, [3.0, 2.0], steps=20)
@@ -511,6 +761,7 @@ def test_it_works_on_a_phone_by_touch(show):
     page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 4)
     settle(page)
     assert state(page)["start"] != [-10.0, 1.0]
+    more(page)
     small = page.locator(".dx button:visible, .dx select:visible").evaluate_all(
         "(all) => all.map((b) => [b.getBoundingClientRect(), b.outerHTML])"
         ".filter(([r]) => r.height < 40 || r.width < 40).map(([, html]) => html)"
@@ -599,6 +850,7 @@ def test_every_number_that_can_be_dragged_has_a_row():
 def test_a_gains_delta_is_small_and_adadeltas_step_is_capital(show):
     for rule, mine, other in (("local_gains", "δ", "Δ"), ("adadelta", "Δ", "δ")):
         page = show(Explorer(surface="bowl", algorithms=[rule], cartoon=True, at=2))
+        more(page)
         text = page.locator(".dx-formula").all_inner_texts() + page.locator(".dx-closeup th, th").all_inner_texts()
         assert any(mine in line for line in text)
         assert not any(other in line for line in text if "E[" not in line)
@@ -669,7 +921,7 @@ def test_the_module_follows_anywidgets_specification(show, folder):
     page.evaluate("model.set('state', { ...model.get('state'), start: [2.0, 2.0] })")
     settle(page)
     assert page.evaluate("Array.from(model_el.downhill.walks[0].path.slice(0, 4))") == [2.0, 2.0, 1.0, 1.0]
-    page.evaluate("model_el.downhill.set('steps', 9)")
+    page.evaluate("void model_el.downhill.set({ steps: 9 })")
     page.wait_for_function("window.saved.length > 0")
     assert page.evaluate("saved.at(-1).steps") == 9
     page.evaluate("window.end()")

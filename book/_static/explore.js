@@ -1,8 +1,15 @@
-// Puts the explorer where the page holds a mount point. Its module is only loaded when one of them comes into view; a
-// classic script, because a page opened from disk may load no modules.
+// Puts the explorer where the page holds a mount point, and ties the page's text to it. The module is only loaded when a
+// figure comes into view or a text asks for it; a classic script, because a page opened from disk may load no modules.
+//
+// In the text, <button class="figure-set" data-figure="name" data-values="{...}"> sets a figure, pressed again it undoes
+// that; <output class="figure-now" data-figure="name" data-reading="arrival"> says what a figure says. For other scripts,
+// window.downhillFigure(name) is a promise of the figure: set(values), read(name), holds(values); on its element, and
+// bubbling from there, "downhill-change" is sent after each drawing.
 (() => {
   const here = document.currentScript.src;
   const asset = (name) => new URL(name, here).href;
+  const KEPT = "downhill-figures"; // what the reader made of the figures, on the way to another language
+  const points = []; // { point, index, name, link, figure: a promise once it was asked for }
   let loading = null;
 
   function load() {
@@ -30,48 +37,144 @@
     return { el, picture: image?.closest("picture, a") ?? image };
   }
 
-  async function begin(point, index, link) {
+  async function begin({ point, index, link, name }) {
     const given = JSON.parse(point.dataset.downhillExplorer);
     const explorer = await load();
     const { el, picture } = seat(point);
     const page = location.href.split("#")[0];
-    await explorer.mount(el, given, { link, address: (state) => `${page}#explorer=${index}.${state}` });
+    const address = (state) => `${page}#explorer=${index}.${state}`;
+    el.dataset.figure = name;
+    await explorer.mount(el, given, { link, address });
     if (picture) picture.style.display = "none";
     point.dataset.mounted = "";
     el.dispatchEvent(new CustomEvent("downhill-mounted", { bubbles: true, detail: given }));
     return el;
   }
 
+  function mounted(entry) {
+    entry.figure ??= begin(entry);
+    return entry.figure;
+  }
+
+  // -- the text
+
+  const chinese = (element) => element.closest("[lang]")?.lang.toLowerCase().startsWith("zh");
+  const ofText = (kind, name) => document.querySelectorAll(`${kind}[data-figure="${CSS.escape(name)}"]`);
+
+  async function figureOf(name) {
+    const entry = points.find((each) => each.name === name);
+    if (!entry) throw new Error(`no figure ${name} on this page`);
+    return (await mounted(entry)).downhill;
+  }
+
+  function mark(button, figure) {
+    const on = figure.holds(JSON.parse(button.dataset.values));
+    if (!on) button.undo = null;
+    button.setAttribute("aria-pressed", String(on));
+    button.classList.toggle("figure-undoes", Boolean(on && button.undo));
+    button.title = on && button.undo ? (chinese(button) ? "再按一次撤销" : "Press again to undo") : "";
+  }
+
+  async function press(button) {
+    const figure = await figureOf(button.dataset.figure);
+    const values = JSON.parse(button.dataset.values);
+    if (button.undo) {
+      const undo = button.undo;
+      button.undo = null;
+      undo();
+    } else if (!figure.holds(values)) button.undo = figure.set(values);
+    for (const each of ofText("button.figure-set", button.dataset.figure)) mark(each, figure);
+  }
+
+  // A live line is busy while a figure moves, so that only where it comes to rest is spoken.
+  function answer(output, figure) {
+    const { text } = figure.read(output.dataset.reading, chinese(output) ? "zh" : "en");
+    if (output.textContent === text) return;
+    output.setAttribute("aria-busy", "true");
+    output.textContent = text;
+    clearTimeout(output.resting);
+    output.resting = setTimeout(() => output.removeAttribute("aria-busy"), 600);
+  }
+
+  document.addEventListener("downhill-change", ({ target }) => {
+    const { figure: name } = target.dataset;
+    if (!name || !target.downhill) return;
+    for (const button of ofText("button.figure-set", name)) mark(button, target.downhill);
+    for (const output of ofText("output.figure-now", name)) answer(output, target.downhill);
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button.figure-set");
+    if (button) press(button).catch(() => {}); // without the module, the text stays a text
+  });
+
+  // -- another language: what was dragged goes along
+
+  const pageKey = () => location.pathname.replace(/\/(en|zh|both)(?=\/)/, "");
+
+  function keep() {
+    const states = {};
+    for (const { point, index } of points) {
+      const figure = point.nextElementSibling?.downhill;
+      if (figure?.moved()) states[index] = figure.packed();
+    }
+    try {
+      sessionStorage.setItem(KEPT, JSON.stringify({ page: pageKey(), states }));
+    } catch {
+      // storage may be forbidden
+    }
+  }
+
+  function kept() {
+    try {
+      const { page, states } = JSON.parse(sessionStorage.getItem(KEPT));
+      sessionStorage.removeItem(KEPT);
+      return page === pageKey() ? states : {};
+    } catch {
+      return {};
+    }
+  }
+
+  document.addEventListener("click", (event) => event.target.closest(".view-switch a") && keep(), { capture: true });
+
+  // -- beginning
+
   function start() {
-    const points = [...document.querySelectorAll("[data-downhill-explorer]")];
     const linked = /^#explorer=(\d+)\.(.*)$/.exec(location.hash);
+    const before = kept();
     const seen = new IntersectionObserver(
       (entries) => {
         for (const { isIntersecting, target } of entries) {
           if (!isIntersecting) continue;
           seen.unobserve(target);
-          begin(target.point, target.number, target.link).catch(() => {}); // then the picture stays
+          mounted(target.entry).catch(() => {}); // then the picture stays
         }
       },
       { rootMargin: "200px" },
     );
-    points.forEach((point, index) => {
-      const link = linked && +linked[1] === index ? linked[2] : undefined;
-      if (link !== undefined) {
-        begin(point, index, link)
+    for (const [index, point] of document.querySelectorAll("[data-downhill-explorer]").entries()) {
+      const entry = { point, index, name: point.dataset.figure ?? "", link: before[index] };
+      points.push(entry);
+      if (linked && Number(linked[1]) === index) {
+        entry.link = linked[2];
+        mounted(entry)
           .then((el) => el.scrollIntoView({ block: "center" }))
           .catch(() => {});
-        return;
+        continue;
       }
       // The mount point itself takes no room: what is watched is the picture beside it.
       const watched = home(point).querySelector("img") ?? home(point);
-      Object.assign(watched, { point, number: index });
+      watched.entry = entry;
+      const observe = () => seen.observe(watched);
       // A figure that a page begins with waits until the page itself is there.
       if (watched.matches(".first-seen") && document.readyState !== "complete")
-        addEventListener("load", () => setTimeout(() => seen.observe(watched), 200));
-      else seen.observe(watched);
-    });
+        addEventListener("load", () => setTimeout(observe, 200));
+      else observe();
+    }
+    for (const button of document.querySelectorAll("button.figure-set")) button.disabled = false;
   }
+
+  window.downhillFigure = figureOf;
 
   // A link pasted into the page that it leads to
   addEventListener("hashchange", () => {

@@ -293,11 +293,12 @@ class Explorer:
         return data, metadata
 
 
-def mount_point(bundle: State) -> str:
-    """The element for a bundle, as HTML."""
+def mount_point(bundle: State, name: str = "") -> str:
+    """The element for a bundle, as HTML; a page's text asks the figure by its name."""
     import html
 
-    return f'<div data-downhill-explorer="{html.escape(json.dumps(bundle, ensure_ascii=False))}"></div>'
+    named = f' data-figure="{html.escape(name)}"' if name else ""
+    return f'<div{named} data-downhill-explorer="{html.escape(json.dumps(bundle, ensure_ascii=False))}"></div>'
 
 
 def _pairs(algorithms: Any) -> Iterable[tuple[Any, Mapping[str, Any]]]:
@@ -345,16 +346,15 @@ def _number(known: rules.Hyper) -> State:
 def _tables() -> State:
     """Words and colours, as the module reads them."""
     from ..view import contours, style  # colours have one home; Matplotlib is needed to read it
+    from . import palette
 
-    looks = {
-        name: {"colour": look.colour, "dash": None if isinstance(look.line, str) else list(look.line[1])}
-        for name, look in style.LOOKS.items() if name in rules.TABLE
-    }  # fmt: skip
+    looks = {rule.__name__: palette.look(rule.__name__) for rule in RULES}
+    shades = [dict(zip(palette.PAPER, pair, strict=True)) for pair in palette.SERIES]
     return {
         "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in labels.LABELS.items()},
         "algorithms": labels.ALGORITHMS, "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
         "symbols": _LETTERS, "hyper": {name: _number(known) for name, known in HYPER.items()}, "looks": looks,
-        "series": style.SERIES, "ground": style.GROUND,
+        "series": shades, "paper": palette.PAPER, "ground": style.GROUND, "alike": presets.ALIKE,
         "drawing": contours.DRAWING, "defaults": DEFAULTS, "rates": _RATES, "library": dict.fromkeys(TABLE, 1),
     }  # fmt: skip
 
@@ -379,13 +379,13 @@ def _body() -> str:
 @cache
 def module() -> str:
     """The whole ECMAScript module: ``export default { render }`` for anywidget, ``mount`` for pages."""
-    return f"{_body()}\nexport {{ mount }};\nexport default {{ render }};\n"
+    return f"{_body()}\nexport {{ answers, mount }};\nexport default {{ render }};\n"
 
 
 @cache
 def script() -> str:
     """The same as a classic script that sets ``window.downhillExplorer``: pages on disk may load no module."""
-    return f"window.downhillExplorer = (() => {{\n{_body()}\nreturn {{ mount, render }};\n}})();\n"
+    return f"window.downhillExplorer = (() => {{\n{_body()}\nreturn {{ answers, mount, render }};\n}})();\n"
 
 
 @cache

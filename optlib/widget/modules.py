@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).parent / "js"
+_NOTE = re.compile(r"^ *(?://|/\*\*|\*/|\* |\*$).*\n", re.MULTILINE)  # what readers of the modules have, pages need not
 _IMPORT = re.compile(r'^import \{(?P<names>[^}]*)\} from "\./(?P<file>[\w-]+)\.js";\n', re.MULTILINE)
+_INDENT = re.compile(r"^ +", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re.MULTILINE)
 _DECLARED = re.compile(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
 _EXPORTED = re.compile(r"^export (?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
 
 
 def joined(files: Mapping[str, str]) -> str:
-    """The text of all modules by name in one scope, with neither imports nor exports.
+    """The text of all modules by name in one scope, with neither imports nor exports, comments nor indentation.
 
     Raises
     ------
@@ -47,7 +49,8 @@ def joined(files: Mapping[str, str]) -> str:
                 raise ValueError(
                     f"{name}.js imports {', '.join(sorted(missing))}, which {wanted['file']}.js does not export"
                 )
-        out.append(f"// --- {name}\n{_EXPORT.sub('', _IMPORT.sub('', text)).strip()}\n")
+        bare = _NOTE.sub("", _EXPORT.sub("", _IMPORT.sub("", text)))
+        out.append(f"// --- {name}\n{_INDENT.sub('', bare).strip()}\n")
     return "\n".join(out)
 
 

@@ -1,6 +1,11 @@
 """The explorer's scenes, one for each place in the book: one table, written as the state that the figure begins with.
 
-A state is plain JSON. What a scene does not name has the value of :data:`DEFAULTS`.
+A state is plain JSON. What a scene does not name has the value of :data:`DEFAULTS`. Of its entries, ``show`` names the
+one or two controls that stand in the open, all others wait behind *More*: a number of the state by its path
+("noise", "constants.b", "runs.1.hyper.gamma"), a hyper-parameter of all algorithms by its bare name ("gamma"), or a
+part of the figure ("curve", "closeup", "map", "view", "surface", "levels"). ``vivid`` lists the algorithms that stand
+out. ``goal`` says when a walk has arrived: from when on each coordinate is ``within`` some distance of a minimum's, or
+the loss exceeds the lowest by a ``gap`` at most.
 """
 
 from collections.abc import Callable
@@ -145,8 +150,12 @@ DEFAULTS: State = {
     "scene": "plane", "surface": "ravine", "constants": {}, "start": None, "steps": 100, "domain": None,
     "runs": [{"rule": "sgd", "hyper": {}}], "noise": 0.0, "seed": 1, "batch": 0, "stream": None, "project": False,
     "levels": "auto", "view": "plane", "turn": 35.0, "tilt": 50.0, "map": "off", "mapOf": 0, "axes": None,
-    "series": "loss", "at": None, "cartoon": False, "follow": 0, "limit": False, "sliders": [],
+    "series": "loss", "at": None, "cartoon": False, "follow": 0, "limit": False,
+    "show": [], "vivid": None, "goal": {"within": 0.01},
 }  # fmt: skip
+
+#: A part of the ravine that is as wide as it is high on a page, so that the picture can be true to scale.
+_WIDE = [[-11.0, 11.0], [-4.7, 4.7]]
 
 #: The numbers of a scene and the constants of its schedules, beside `rules.HYPER`: how sliders run through them.
 NUMBERS: dict[str, Hyper] = {
@@ -160,7 +169,11 @@ NUMBERS: dict[str, Hyper] = {
     **dict.fromkeys(("delay", "batch"), Hyper(scale="linear", shown=(0.0, 20.0), whole=True, step=1.0)),
     "turn": Hyper(low=-180.0, scale="linear", shown=(-180.0, 180.0), step=1.0),
     "tilt": Hyper(low=10.0, scale="linear", shown=(10.0, 90.0), step=1.0),
+    "ridge": Hyper("δ", shown=(1e-16, 1e-2)),  # how far beside a saddle's ridge a walk starts
 }  # fmt: skip
+
+#: Hyper-parameters that play one part: the number is kept when a reader takes the other rule.
+ALIKE = {"gamma": "beta", "beta": "gamma"}
 
 
 def run(rule: str, *, delay: int = 0, **hyper: Any) -> State:
@@ -205,6 +218,7 @@ PRESETS: dict[str, State] = {
     "learning-rates": {
         "surface": "three_points", "steps": 30, "limit": True,
         "runs": [run("sgd", lr=lr) for lr in (0.02, 0.25, 0.48, 0.55)],
+        "show": ["runs.3.hyper.lr"], "vivid": [3, 0],
     },
     "how-far": {
         "surface": "three_points", "steps": 30, "limit": True, "runs": [run("sgd", lr=0.47)],
@@ -216,7 +230,8 @@ PRESETS: dict[str, State] = {
     },
     "batch": {
         "surface": "regression", "start": [-1.0, -1.0], "steps": 120, "batch": 1,
-        "runs": [run("sgd", lr=0.15)], "sliders": ["batch", "seed"],
+        "runs": [run("sgd", lr=0.15)],
+        "show": ["batch", "seed"],
     },
     "orders": {
         "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 400, "series": "x", "batch": 1,
@@ -224,19 +239,23 @@ PRESETS: dict[str, State] = {
     },
     "order-batches": {
         "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 100, "series": "x", "batch": 1,
-        "runs": [run("sgd", lr=0.28)], "sliders": ["batch"],
+        "runs": [run("sgd", lr=0.28)],
+        "show": ["batch"],
     },
     "saddle": {
         "surface": "saddle", "start": [1.5, 1e-4], "steps": 120, "series": "gradient",
-        "runs": [run("sgd", lr=0.1), run("momentum", lr=0.1), run("adam", lr=0.1)], "sliders": ["start.1", "noise"],
+        "runs": [run("sgd", lr=0.1), run("momentum", lr=0.1), run("adam", lr=0.1)],
+        "show": ["start.1", "noise"],
     },
     "plateau": {
         "surface": "plain", "start": [3.2, 2.0], "steps": 200, "series": "gradient", "levels": "linear",
         "runs": [run("sgd", lr=1.0), run("momentum", lr=1.0, gamma=0.9), run("adagrad", lr=0.3), run("adam", lr=0.05)],
+        "show": ["runs.0.hyper.lr", "curve"],
     },
     "ravine": {
-        "surface": "ravine", "start": [-10.0, 1.0], "steps": 100, "cartoon": False,
-        "runs": [run("sgd", lr=0.018), run("momentum", lr=0.004, gamma=0.9)], "sliders": ["constants.b"],
+        "surface": "ravine", "domain": _WIDE, "start": [-10.0, 1.0], "steps": 100,
+        "runs": [run("sgd", lr=0.018), run("momentum", lr=0.004, gamma=0.9)],
+        "show": ["runs.1.hyper.gamma", "runs.0.hyper.lr"],
     },
     "stability": {
         "scene": "map", "surface": "ravine", "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 100,
@@ -246,57 +265,73 @@ PRESETS: dict[str, State] = {
     "barrier": {
         "scene": "line", "surface": "waves", "start": [-7.0], "steps": 150, "series": "x",
         "runs": [run("sgd", lr=0.08), run("momentum", lr=0.08, gamma=0.9)],
+        "show": ["runs.1.hyper.gamma"],
     },
     "nesterov": {
-        "surface": "ravine", "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 60, "cartoon": True, "at": 2,
+        "surface": "ravine", "domain": _WIDE, "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 60,
+        "cartoon": True, "at": 2,
         "runs": [run("nag", lr=0.05, gamma=0.8), run("momentum", lr=0.05, gamma=0.8)],
+        "show": ["gamma"],
     },
     "adagrad": {
-        "surface": "ravine", "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 150, "series": "rate",
+        "surface": "ravine", "domain": _WIDE, "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 150,
+        "series": "rate",
         "runs": [run("adagrad", lr=1.0), run("rmsprop", lr=0.1)],
+        "show": ["runs.0.hyper.lr", "curve"],
     },
     "ema": {
         "scene": "time", "surface": "stream", "start": [0.0], "steps": 160, "series": "memory", "stream": _signal(),
         "runs": [run("momentum_ema", lr=0.0, beta=b) for b in (0.5, 0.9, 0.98)],
+        "show": ["runs.1.hyper.beta"],
     },
     "bias-correction": {
-        "surface": "ravine", "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 60, "series": "step",
+        "surface": "ravine", "domain": _WIDE, "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 60,
+        "series": "step",
         "runs": [run("adam", lr=0.3), run("adam_uncorrected", lr=0.3)],
+        "show": ["beta2", "curve"],
     },
     "reddi": {
         "scene": "time", "surface": "stream", "start": [0.0], "steps": 900, "series": "x", "project": True,
         "domain": [[-1.0, 1.0]], "stream": [[6.0], [-1.0], [-1.0], [-1.0], [-1.0]],
         "runs": [run("adam", lr=0.05, beta1=0.0, beta2=0.3), run("amsgrad", lr=0.05, beta1=0.0, beta2=0.3)],
+        "show": ["beta2"],
     },
     "race-lowlands": {
         "surface": "three_lowlands", "steps": 200,
         "runs": _race(sgd=0.1, momentum=0.05, nag=0.05, rmsprop=0.04),
+        "vivid": [0, 6],
     },
     "race-saddle": {
         "surface": "saddle", "start": [1.0, 1e-4], "steps": 150,
         "runs": _race(sgd=0.1, momentum=0.03, nag=0.03, adagrad=0.5, rmsprop=0.05),
+        "vivid": [0, 6],
     },
     "race-canyon": {
-        "surface": "ravine", "start": [-10.0, 1.0], "steps": 150,
+        "surface": "ravine", "domain": _WIDE, "start": [-10.0, 1.0], "steps": 150,
         "runs": _race(sgd=0.015, momentum=0.003, nag=0.003, adagrad=1.0, rmsprop=0.1),
+        "vivid": [0, 6],
     },
     "beale-race": {
         "surface": "beale", "start": [1.0, 1.5], "steps": 200,
         "runs": _race(sgd=0.01, momentum=0.005, nag=0.005, adagrad=0.5, rmsprop=0.03),
+        "vivid": [0, 6],
     },
     "saddle-race": {
         "surface": "saddle", "constants": {"c": 0.05}, "start": [1.5, 0.01], "steps": 120, "view": "relief",
         "runs": _race(sgd=0.05, momentum=0.02, nag=0.02, adagrad=0.4, rmsprop=0.05),
+        "vivid": [0, 6],
     },
     "triangular": {
         "surface": "himmelblau", "steps": 120, "series": "lr",
         "runs": [run("sgd", lr=schedule("triangular", low=0.001, high=0.025, half=15)), run("sgd", lr=0.01)],
-        "noise": 8.0, "sliders": ["noise", "seed"],
+        "noise": 8.0,
+        "show": ["noise", "curve"],
     },
     "warm-restarts": {
         "surface": "three_lowlands", "start": [0.3, 1.9], "steps": 150, "series": "lr",
         "runs": [run("sgd", lr=schedule("warm_restarts", high=0.6, first=20, factor=2, low=0.0)), run("sgd", lr=0.1)],
-        "noise": 0.5, "sliders": ["noise", "seed"],
+        "noise": 0.5,
+        "show": ["noise", "curve"],
     },
     "one-cycle": {
         "surface": "rosenbrock", "steps": 200, "series": "lr",
@@ -304,13 +339,16 @@ PRESETS: dict[str, State] = {
             run("momentum", lr=schedule("one_cycle", high=0.002, steps=200, rise=0.3, start_ratio=25.0, end_ratio=1e4)),
             run("momentum", lr=0.0003),
         ],
+        "show": ["runs.1.hyper.lr", "curve"],
     },
     "four-valleys": {
         "surface": "himmelblau", "start": [0.388, -0.604], "steps": 150,
         "runs": [run("sgd", lr=0.005), run("momentum", lr=0.005), run("nag", lr=0.013), run("adam", lr=0.35)],
+        "vivid": [0, 3],
     },
     "stale": {
-        "surface": "bowl", "constants": {"b": 3.0}, "start": [-3.4, 2.6], "steps": 80, "sliders": ["runs.1.delay"],
+        "surface": "bowl", "constants": {"b": 3.0}, "start": [-3.4, 2.6], "steps": 80,
         "runs": [run("sgd", lr=0.15), run("sgd", lr=0.15, delay=2)],
+        "show": ["runs.1.delay"],
     },
 }  # fmt: skip

@@ -70,7 +70,7 @@ export function arrow(brush, x0, y0, x1, y1, style, head = 8) {
   brush.line([x0, y0, bx, by], style);
   brush.line(
     [x1, y1, bx - 0.45 * size * uy, by + 0.45 * size * ux, bx + 0.45 * size * uy, by - 0.45 * size * ux, x1, y1],
-    { fill: style.stroke },
+    { fill: style.stroke, alpha: style.alpha },
   );
 }
 

@@ -57,15 +57,22 @@ export class Brush {
     if (style.stroke) c.stroke();
     c.globalAlpha = 1;
   }
-  text(x, y, words, { fill, size = 12, align = "center", baseline = "middle", alpha = 1 }) {
+  text(x, y, words, { fill, size = 12, align = "center", halo, bold }) {
     const { c } = this;
-    c.globalAlpha = alpha;
-    c.fillStyle = fill;
-    c.font = `${size}px system-ui, sans-serif`;
+    c.font = `${bold ? "600 " : ""}${size}px system-ui, sans-serif`;
     c.textAlign = align;
-    c.textBaseline = baseline;
+    c.textBaseline = "middle";
+    if (halo) {
+      this.style({ stroke: halo, width: 3.5 });
+      c.strokeText(words, x, y);
+    }
+    c.fillStyle = fill;
     c.fillText(words, x, y);
-    c.globalAlpha = 1;
+  }
+  /** How wide words are, in pixels. */
+  wide(words, size) {
+    this.c.font = `600 ${size}px system-ui, sans-serif`;
+    return this.c.measureText(words).width;
   }
   image(canvas, x, y, w, h, smooth = true) {
     this.c.imageSmoothingEnabled = smooth;
@@ -118,12 +125,16 @@ export class Svg {
         );
     }
   }
-  text(x, y, words, { fill, size = 12, align = "center", baseline = "middle" }) {
+  text(x, y, words, { fill, size = 12, align = "center", halo, bold }) {
     const anchor = { center: "middle", left: "start", right: "end" }[align];
     const escaped = words.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
-    const at = `x="${x}" y="${baseline === "middle" ? y + size * 0.35 : y}"`;
-    const font = `fill="${fill}" font-size="${size}" font-family="system-ui, sans-serif" text-anchor="${anchor}"`;
-    this.parts.push(`<text ${at} ${font}>${escaped}</text>`);
+    const font = `font-size="${size}" font-family="system-ui, sans-serif"${bold ? ' font-weight="600"' : ""}`;
+    const around = halo ? ` stroke="${halo}" stroke-width="3.5" stroke-linejoin="round" paint-order="stroke"` : "";
+    const at = `x="${x}" y="${y + size * 0.35}" text-anchor="${anchor}"`;
+    this.parts.push(`<text ${at} fill="${fill}" ${font}${around}>${escaped}</text>`);
+  }
+  wide(words, size) {
+    return [...words].reduce((sum, c) => sum + (c > "\u2e80" ? 1 : 0.6) * size, 0);
   }
   image(canvas, x, y, w, h) {
     this.parts.push(
@@ -154,6 +165,13 @@ export function wipe(canvas, width, height) {
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
   return context;
+}
+
+/** A CSS colour as #rrggbb. */
+export function hexOf(colour) {
+  const context = document.createElement("canvas").getContext("2d");
+  context.fillStyle = colour;
+  return context.fillStyle;
 }
 
 export const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));

@@ -21,16 +21,15 @@ export function closeUp(figure) {
     "aria-label": say("cartoon"),
   });
   const follow = menu(
-    figure,
     "follow",
     say("algorithm"),
     state.runs.map((_, i) => [String(i), figure.nameOf(i)]),
     String(state.follow),
-    (v) => figure.set("follow", +v),
+    (v) => figure.put(["follow"], +v),
   );
   figure.lens = h(
     "details",
-    { "data-key": "cartoon", open: state.cartoon || null },
+    { "data-key": "closeup", open: state.cartoon || null },
     h("summary", {}, say("cartoon")),
     h(
       "div",
@@ -113,7 +112,7 @@ export function drawLens(figure) {
   const step = oneStep(figure),
     size = figure.lensCanvas.clientWidth || 280,
     brush = new Brush(wipe(figure.lensCanvas, size, size)),
-    ink = figure.ink();
+    { ink } = figure;
   if (!step) {
     figure.lensText.replaceChildren(
       h("p", {}, figure.say("cartoon.end", { name: figure.nameOf(figure.state.follow), t: 0 })),
@@ -161,8 +160,11 @@ export function drawLens(figure) {
       whole = Math.hypot(cx - ax, cy - ay) || 1;
     const aside = Math.abs(across) < 8 * whole ? 8 : 0,
       [ox, oy] = [(-aside * (cy - ay)) / whole, (aside * (cx - ax)) / whole];
-    arrow(brush, ax + ox, ay + oy, bx + ox, by + oy, { stroke: DATA.series[0], width: 2 });
-    arrow(brush, bx + 1.6 * ox, by + 1.6 * oy, cx + 1.6 * ox, cy + 1.6 * oy, { stroke: DATA.series[1], width: 2 });
+    arrow(brush, ax + ox, ay + oy, bx + ox, by + oy, { stroke: DATA.series[0][figure.theme], width: 2 });
+    arrow(brush, bx + 1.6 * ox, by + 1.6 * oy, cx + 1.6 * ox, cy + 1.6 * oy, {
+      stroke: DATA.series[3][figure.theme],
+      width: 2,
+    });
   }
   arrow(brush, ...P(from), ...P(to), { stroke: colour, width: 3 }, 11);
   brush.dots(P(from), 4.5, { stroke: colour, width: 1.8 });

@@ -3,14 +3,29 @@
 import { DATA } from "./data.js";
 import { constantsOf, rateAt, settle } from "./walk.js";
 
-/** Colours and dashes of the runs: an algorithm's own, or numbered ones where several share an algorithm. */
-export function looks(state) {
-  const count = {};
-  for (const { rule } of state.runs) count[rule] = (count[rule] ?? 0) + 1;
-  return state.runs.map(
-    ({ rule }, i) =>
-      (count[rule] === 1 && DATA.looks[rule]) || { colour: DATA.series[i % DATA.series.length], dash: null },
-  );
+/** The runs that stand out: those that the scene names, then those that its controls name, then the first ones. */
+export function vividOf(state) {
+  const named = state.show.map((key) => /^runs\.(\d+)\./.exec(key)).filter(Boolean);
+  const wished = [...(state.vivid ?? []), ...named.map((found) => Number(found[1])), ...state.runs.keys()];
+  return [...new Set(wished)].filter((i) => i >= 0 && i < state.runs.length).slice(0, state.vivid?.length || 2);
+}
+
+/** Colours, dashes and weights of the runs: an algorithm's own colour as long as no other run of the figure has it. */
+export function looks(state, theme) {
+  const taken = new Set(),
+    vivid = vividOf(state),
+    free = DATA.series.filter((each) => each[theme]);
+  const alone = (rule) => state.runs.filter((run) => run.rule === rule).length === 1;
+  return state.runs.map(({ rule }, i) => {
+    const own = DATA.looks[rule];
+    let colour = alone(rule) ? own?.[theme] : undefined;
+    if (!colour || taken.has(colour)) {
+      const left = free.filter((each) => !taken.has(each[theme]));
+      colour = (left.length ? left[0] : free[i % free.length])[theme];
+    }
+    taken.add(colour);
+    return { colour, dash: (alone(rule) && own?.dash) || null, vivid: vivid.includes(i) };
+  });
 }
 
 /** The values that the curve beside the picture shows: for each run a list of arrays over the steps. */

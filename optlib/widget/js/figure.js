@@ -1,51 +1,50 @@
-// The figure: state, time, drawing.
+// The figure: its state, its time, and what is drawn of them.
 
-import { Brush, fit, Svg, wipe } from "./brush.js";
+import { assigned, holds, undone, valueAt } from "./assign.js";
+import { Brush, fit, hexOf, rgb, Svg, wipe } from "./brush.js";
 import { drawLens } from "./closeup.js";
-import { layOut } from "./controls.js";
-import { looks } from "./curves.js";
+import { looks, vividOf } from "./curves.js";
 import { DATA, library } from "./data.js";
 import { h } from "./element.js";
 import { placeHandle } from "./handle.js";
+import { layOut } from "./layout.js";
 import { askMap, stopMap } from "./mapping.js";
-import { drawSeries, paint } from "./picture.js";
+import { paint } from "./picture.js";
 import { python } from "./python.js";
+import { reading } from "./readings.js";
+import { drawSeries } from "./series.js";
 import { checked, difference, packed, unpacked } from "./state.js";
 import { drawNumbers, tell } from "./told.js";
+import { sentence, why } from "./trouble.js";
 import { constantsOf, isSchedule, joined, walk } from "./walk.js";
-import { fill, show, symbol } from "./words.js";
+import { show, symbol } from "./words.js";
 
 let count = 0; // of figures on the page, for ids
 
-export const LIBRARY = library();
+const SIDE = 158; // pixels, of the small panel
 
-/** The figure itself: its state, its time, and what is drawn of them. */
+/** The library with the reader's own rules and surfaces. */
+export const libraryWith = (extra) => joined(library(), extra ? extra() : null);
+
+/** All walks of a state. */
+export const walksOf = (lib, state) => state.runs.map((run) => walk(lib, state, run));
+
 export class Figure {
   constructor(el, given, options = {}) {
-    this.el = el;
-    this.id = `dx${++count}`;
-    this.lang = options.lang === "zh" ? "zh" : "en";
-    this.options = options;
-    this.lib = joined(LIBRARY, options.extra ? options.extra() : null);
-    this.messages = [];
-    this.hidden = {};
-    this.timings = [];
-    this.alive = true;
-    this.cache = {};
-    this.compare = null;
+    Object.assign(this, { el, options, id: `dx${++count}`, lang: options.lang === "zh" ? "zh" : "en" });
+    Object.assign(this, { messages: [], timings: [], alive: true, cache: {}, compare: null, names: [], sides: {} });
+    this.lib = libraryWith(options.extra);
     try {
       this.initial = checked(this.lib, given);
     } catch (error) {
       this.initial = checked(this.lib, {});
-      this.messages.push(fill(this.say("bad.state"), { why: error.message }));
+      this.messages.push(["bad.state", error]);
     }
     this.state = structuredClone(this.initial);
-    if (options.link) {
-      try {
-        this.state = checked(this.lib, unpacked(options.link), this.initial);
-      } catch (error) {
-        this.messages.push(fill(this.say("bad.link"), { why: error.message }));
-      }
+    try {
+      if (options.link) this.state = checked(this.lib, unpacked(options.link), this.initial);
+    } catch (error) {
+      this.messages.push(["bad.link", error]);
     }
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     layOut(this);
@@ -53,36 +52,75 @@ export class Figure {
     this.refresh();
   }
 
-  say(key, values) {
-    const words = DATA.labels[key]?.[this.lang] ?? key;
-    return values ? fill(words, values) : words;
+  // -- for the page's text and questions
+
+  /**
+   * Sets keys of the figure such as { lr: 0.55 } or { "adam.lr": "0.1", steps: 30 }, and draws. Returns a function that
+   * puts back what was changed. Throws, and changes nothing, where a key or a value is not allowed.
+   */
+  set(values) {
+    const { state, before } = assigned(this.lib, this.state, values);
+    this.pause();
+    this.state = state;
+    this.changed(true);
+    return () => {
+      this.state = undone(this.lib, this.state, before);
+      this.changed(true);
+    };
   }
 
+  /** A reading { value, text } of now, such as "arrival" or "adam.loss". Throws where there is none of that name. */
+  read(name, lang = this.lang) {
+    return reading(this.lib, this.state, this.currentWalks(), name, lang);
+  }
+
+  /** Whether the figure has these values already. */
+  holds(values) {
+    return holds(this.lib, this.state, values);
+  }
+
+  // -- words
+
+  say(key, values) {
+    return values ? sentence(this.lang, key, values) : (DATA.labels[key]?.[this.lang] ?? key);
+  }
+
+  ruleName(rule) {
+    return DATA.algorithms[rule] ?? rule;
+  }
+
+  /** The name of a run, with the number that tells it from others of its algorithm. */
   nameOf(i) {
     const { runs } = this.state,
-      { rule } = runs[i];
-    const base = DATA.algorithms[rule] ?? rule;
-    const same = runs.filter((r) => r.rule === rule);
+      run = runs[i],
+      base = this.ruleName(run.rule),
+      same = runs.filter((r) => r.rule === run.rule);
     if (same.length === 1) return base;
-    const telling = Object.keys(runs[i].hyper).find(
-      (name) => new Set(same.map((r) => JSON.stringify(r.hyper[name]))).size > 1,
-    );
-    if (!telling)
-      return runs[i].delay || same.some((r) => r.delay)
-        ? `${base}, ${this.say("late", { n: runs[i].delay })}`
-        : `${base} ${same.indexOf(runs[i]) + 1}`;
-    const value = runs[i].hyper[telling];
-    const told = isSchedule(value) ? this.say(`schedule.${value.schedule}`) : show(value);
-    return `${base} ${symbol(telling, runs[i].hyper)}=${told}`;
+    const differs = (name) => new Set(same.map((r) => JSON.stringify(r.hyper[name]))).size > 1,
+      telling = Object.keys(run.hyper).find(differs);
+    if (telling) {
+      const value = run.hyper[telling];
+      const told = isSchedule(value) ? this.say(`schedule.${value.schedule}`) : show(value);
+      return `${base} ${symbol(telling, run.hyper)}=${told}`;
+    }
+    if (same.some((r) => r.delay)) return `${base}, ${this.say("late", { n: run.delay })}`;
+    return `${base} ${same.indexOf(run) + 1}`;
   }
 
-  /** Changes the state by path, such as "runs.0.hyper.lr", and draws. */
-  set(path, value) {
-    const keys = path.split("."),
-      last = keys.pop();
-    let at = this.state;
-    for (const key of keys) at = at[key];
-    at[last] = value;
+  /** What tells a run from the others where all share one algorithm; else its name. */
+  shortName(i) {
+    const { runs } = this.state,
+      name = this.nameOf(i),
+      base = this.ruleName(runs[i].rule);
+    const shared = runs.length > 1 && runs.every((run) => run.rule === runs[i].rule);
+    return shared ? name.slice(base.length).replace(/^[ ,]+/, "") : name;
+  }
+
+  // -- changes
+
+  /** Changes the state at a path such as ["runs", 0, "hyper", "lr"], and draws. */
+  put(path, value) {
+    valueAt(this.state, path.slice(0, -1))[path.at(-1)] = value;
     this.changed();
   }
 
@@ -98,56 +136,71 @@ export class Figure {
       this.state = checked(this.lib, given);
       this.messages = [];
     } catch (error) {
-      this.messages = [fill(this.say("bad.state"), { why: error.message })];
+      this.messages = [["bad.state", error]];
     }
     this.rebuild();
     this.refresh();
   }
 
-  rebuild() {
-    const focus = this.root.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    const open = [...this.root.querySelectorAll("details[open]")].map((d) => d.dataset.key);
-    layOut(this);
-    for (const d of this.root.querySelectorAll("details")) if (open.includes(d.dataset.key)) d.open = true;
-    if (focus) this.root.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
-    this.measure();
+  reset() {
+    this.pause();
+    this.state = structuredClone(this.initial);
+    this.messages = [];
+    this.compare = null;
+    this.changed(true);
   }
 
-  /** 2/L from the curvature where the surface is lowest, for scenes that ask for it. */
-  limit() {
-    const { state } = this,
-      surface = this.lib.surfaces[state.surface];
-    if (!state.limit || !surface || surface.dim !== 2) return NaN;
-    const c = constantsOf(this.lib, state),
-      at = surface.minima[0] ?? state.start,
-      e = 1e-5;
-    const col = [0, 1].map((k) => {
-      const up = surface.gradient(at[0] + e * (k === 0), at[1] + e * (k === 1), c),
-        down = surface.gradient(at[0] - e * (k === 0), at[1] - e * (k === 1), c);
-      return [(up[0] - down[0]) / (2 * e), (up[1] - down[1]) / (2 * e)];
-    });
-    const [a, b, d] = [col[0][0], (col[0][1] + col[1][0]) / 2, col[1][1]];
-    return 2 / ((a + d) / 2 + Math.hypot((a - d) / 2, b));
+  remove(i) {
+    this.state.runs.splice(i, 1);
+    this.state.vivid = null;
+    this.compare = null;
+    this.changed(true);
   }
+
+  /** A run stands out, beside the one that did first; pressed again it steps back. */
+  highlight(i) {
+    const now = vividOf(this.state),
+      others = now.filter((k) => k !== i);
+    this.state.vivid = now.includes(i) && others.length ? others : [i, ...others].slice(0, 2);
+    this.changed();
+  }
+
+  speak(lang) {
+    if (lang === this.lang) return;
+    this.lang = lang;
+    this.rebuild();
+    this.refresh();
+  }
+
+  rebuild() {
+    const focus = this.root.contains(document.activeElement) ? document.activeElement.dataset.key : null,
+      open = [...this.root.querySelectorAll("details[open]")].map((d) => d.dataset.key);
+    layOut(this);
+    for (const d of this.root.querySelectorAll("details")) if (open.includes(d.dataset.key)) d.open = true;
+    this.measure();
+    if (focus) this.root.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+  }
+
+  // -- time
 
   play() {
     const { state } = this;
     if (state.at === null || state.at >= state.steps) state.at = 0;
     this.playing = true;
     const stills = this.still.matches,
+      whole = stills ? 6000 : Math.min(Math.max(state.steps * 40, 2500), 8000),
       begun = performance.now(),
       from = state.at;
     const tick = (now) => {
-      if (!this.playing || !this.alive) return;
-      const whole = stills ? 6000 : Math.min(Math.max(state.steps * 40, 2500), 8000);
-      let t = from + Math.max((now - begun) / whole, 0) * state.steps; // a frame's time may lie before the click
-      if (stills) t = from + Math.floor(Math.max((now - begun) / whole, 0) * 10) * (state.steps / 10);
+      if (!this.playing || !this.alive || this.state !== state) return;
+      const share = Math.max((now - begun) / whole, 0); // a frame's time may lie before the click
+      const t = from + (stills ? Math.floor(share * 10) / 10 : share) * state.steps;
       state.at = Math.min(Math.floor(t), state.steps);
-      this.refresh();
       if (state.at >= state.steps) {
         this.pause();
         return;
       }
+      this.refresh();
       requestAnimationFrame(tick);
     };
     this.refresh();
@@ -161,12 +214,27 @@ export class Figure {
 
   jump(by) {
     this.pause();
-    const now = this.state.at ?? this.state.steps;
-    this.set("at", Math.min(Math.max(now + by, 0), this.state.steps));
+    this.put(["at"], Math.min(Math.max(this.upTo() + by, 0), this.state.steps));
+  }
+
+  upTo() {
+    return this.state.at ?? this.state.steps;
+  }
+
+  // -- sharing
+
+  /** Whether the reader has changed anything. */
+  moved() {
+    return Object.keys(difference(this.state, this.initial)).length > 0;
+  }
+
+  /** What the reader has changed, as text for an address. */
+  packed() {
+    return packed(difference(this.state, this.initial));
   }
 
   address() {
-    return this.options.address(packed(difference(this.state, this.initial)));
+    return this.options.address(this.packed());
   }
 
   pythonText() {
@@ -179,11 +247,8 @@ export class Figure {
       await navigator.clipboard.writeText(text);
       this.shareOut.textContent = this.say("copied");
     } catch {
-      const area = h("textarea", {
-        readonly: true,
-        rows: Math.min(text.split("\n").length, 8),
-        "aria-label": this.say("share"),
-      });
+      const rows = Math.min(text.split("\n").length, 8),
+        area = h("textarea", { readonly: true, rows, "aria-label": this.say("share") });
       area.value = text;
       this.shareOut.append(this.say("copy.failed"), area);
       area.select();
@@ -199,56 +264,89 @@ export class Figure {
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
+  /** The picture as a file, in the colours of paper. */
   svg() {
-    const brush = new Svg(this.width, this.height);
+    const { theme, paper, styles } = this,
+      brush = new Svg(this.width, this.height);
+    Object.assign(this, { theme: "light", paper: DATA.paper.light, styles: looks(this.state, "light") });
     paint(this, brush, "#5c5c5c");
+    Object.assign(this, { theme, paper, styles });
     return brush.toString();
   }
+
+  // -- drawing
 
   watch() {
     this.sizes = new ResizeObserver(() => {
       if (this.measure()) this.refresh();
     });
     this.sizes.observe(this.el);
-    const repaint = () => this.refresh();
+    const repaint = () => {
+      this.readTheme();
+      this.refresh();
+    };
     this.dark = matchMedia("(prefers-color-scheme: dark)");
     this.dark.addEventListener("change", repaint);
-    this.theme = new MutationObserver(repaint);
+    this.themes = new MutationObserver(repaint);
+    const attributeFilter = ["data-theme", "class", "data-jp-theme-light", "data-vscode-theme-kind"];
     for (const element of [document.documentElement, document.body])
-      this.theme.observe(element, {
-        attributes: true,
-        attributeFilter: ["data-theme", "class", "data-jp-theme-light", "data-vscode-theme-kind"],
-      });
+      this.themes.observe(element, { attributes: true, attributeFilter });
     this.unwatch = () => {
       this.dark.removeEventListener("change", repaint);
-      this.theme.disconnect();
+      this.themes.disconnect();
       this.sizes.disconnect();
     };
+    this.readTheme();
     this.measure();
   }
 
-  /** Sizes of the canvases; true if they changed. */
+  /** Whether the page is light or dark, its paper and the colour of its notes. */
+  readTheme() {
+    if (!this.root) return Object.assign(this, { theme: "light", paper: DATA.paper.light, ink: "#5c5c5c" });
+    const style = getComputedStyle(this.root),
+      read = (name) => hexOf(style.getPropertyValue(name).trim() || "#888888");
+    this.paper = read("--dx-paper");
+    this.ink = read("--dx-muted");
+    const [r, g, b] = rgb(this.paper);
+    this.theme = 0.3 * r + 0.6 * g + 0.1 * b < 128 ? "dark" : "light";
+    return this;
+  }
+
+  /**
+   * Sizes of the canvases; true if they changed. A plane is true to scale unless that made it too flat or too high;
+   * where it is narrow for the page, the controls stand beside it.
+   */
   measure() {
-    const whole = this.el.clientWidth;
+    const whole = this.root.clientWidth;
     if (!whole) return false;
-    this.root.classList.toggle("dx-narrow", whole < 600);
-    const width = Math.max(this.plot.clientWidth, 200),
-      box = this.box();
-    const shape =
-      this.state.scene === "plane" && this.state.view === "plane"
-        ? (box[1][1] - box[1][0]) / (box[0][1] - box[0][0])
-        : 0.62;
-    const height = Math.round(width * Math.min(Math.max(shape, 0.74), 0.9)) + 10;
-    const changed = width !== this.width || height !== this.height;
-    this.width = width;
-    this.height = height;
+    const narrow = whole < 600,
+      shape = this.shape(),
+      [left, right, top, bottom] = narrow ? [36, 10, 16, 34] : [44, 14, 18, 36],
+      most = narrow ? 360 : 400; // of the side of a square with the frame's area
+    const w = Math.min(whole - left - right, most / Math.sqrt(shape)),
+      beside = !narrow && w + left + right < whole - 235;
+    this.root.classList.toggle("dx-narrow", narrow);
+    this.root.classList.toggle("dx-beside", beside);
+    const width = Math.round(beside ? w + left + right : whole),
+      x = beside ? left : left + (whole - left - right - w) / 2,
+      height = Math.round(w * shape + top + bottom);
+    const changed = width !== this.width || height !== this.height || this.fresh !== this.canvas;
+    Object.assign(this, { width, height, fresh: this.canvas, area: { x, y: top, w, h: height - top - bottom } });
     fit(this.canvas, width, height);
-    if (this.side.isConnected) fit(this.side, this.side.parentElement.clientWidth, 158);
+    if (this.side.parentElement?.clientWidth) fit(this.side, this.side.parentElement.clientWidth, SIDE);
     const lens = Math.min(300, whole - 16);
     fit(this.lensCanvas, lens, lens);
-    const fresh = this.fresh !== this.canvas;
-    this.fresh = this.canvas;
-    return changed || fresh;
+    return changed;
+  }
+
+  /** Height over width of the frame. */
+  shape() {
+    const { state } = this,
+      box = this.box();
+    if (state.scene === "map") return 0.75;
+    if (state.scene !== "plane") return 0.5;
+    if (state.view === "relief") return 0.62;
+    return Math.min(Math.max((box[1][1] - box[1][0]) / (box[0][1] - box[0][0]), 0.42), 1);
   }
 
   box() {
@@ -265,46 +363,57 @@ export class Figure {
     });
   }
 
-  /** Everything that follows from the state. What takes long and does not change is kept. */
-  draw() {
-    if (!this.canvas.width || !this.width) return; // laid out later: its size then asks for a drawing
-    const begun = performance.now(),
-      { state, lib } = this;
-    this.styles = looks(state);
-    const key = JSON.stringify([
-      state.surface,
-      state.constants,
-      state.start,
-      state.steps,
-      state.runs,
-      state.noise,
-      state.seed,
-      state.batch,
-      state.project,
-    ]);
+  /** The walks of the state as it is now; walked anew only if something that they depend on has changed. */
+  currentWalks() {
+    const { surface, constants, start, steps, runs, noise, seed, batch, project } = this.state,
+      key = JSON.stringify([surface, constants, start, steps, runs, noise, seed, batch, project]);
     if (key !== this.walked) {
-      this.walks = state.runs.map((run) => walk(lib, state, run));
+      this.walks = walksOf(this.lib, this.state);
       this.walked = key;
       this.cache.series = null;
     }
-    paint(this, new Brush(wipe(this.canvas, this.width, this.height)), this.ink());
-    if (this.side.isConnected) drawSeries(this);
+    return this.walks;
+  }
+
+  /** Everything that follows from the state. What takes long and does not change is kept. */
+  draw() {
+    if (!this.canvas.width || !this.width) return; // laid out later: its size then asks for a drawing
+    const begun = performance.now();
+    this.styles = looks(this.state, this.theme);
+    this.currentWalks();
+    paint(this, new Brush(wipe(this.canvas, this.width, this.height)), this.ink);
+    if (this.side.isConnected && this.side.clientWidth) drawSeries(this);
     placeHandle(this);
     for (const update of this.updates) update();
     tell(this);
-    if (this.lens.open && !this.lens.hidden) drawLens(this);
-    if (this.numbers.parentElement.open) drawNumbers(this);
+    if (this.lens.open && !this.lens.hidden && this.lensCanvas.clientWidth) drawLens(this);
+    if (this.more.open) drawNumbers(this);
     askMap(this);
+    this.el.dispatchEvent(new CustomEvent("downhill-change", { bubbles: true }));
     this.timings.push(performance.now() - begun);
     if (this.timings.length > 500) this.timings.shift();
   }
 
-  ink() {
-    return getComputedStyle(this.root).getPropertyValue("--dx-muted").trim() || "#666666";
+  /** 2/L from the curvature where the surface is lowest, for scenes that ask for it. */
+  limit() {
+    const { state } = this,
+      surface = this.lib.surfaces[state.surface];
+    if (!state.limit || !surface || surface.dim !== 2) return NaN;
+    const constants = constantsOf(this.lib, state),
+      at = surface.minima[0] ?? state.start,
+      e = 1e-5;
+    const slope = (k, by) => surface.gradient(at[0] + by * (k === 0), at[1] + by * (k === 1), constants);
+    const rows = [0, 1].map((k) => {
+      const [up, down] = [slope(k, e), slope(k, -e)];
+      return [(up[0] - down[0]) / (2 * e), (up[1] - down[1]) / (2 * e)];
+    });
+    const [a, b, d] = [rows[0][0], (rows[0][1] + rows[1][0]) / 2, rows[1][1]];
+    return 2 / ((a + d) / 2 + Math.hypot((a - d) / 2, b));
   }
 
-  upTo() {
-    return this.state.at ?? this.state.steps;
+  /** The sentences about what could not be shown. */
+  problems() {
+    return this.messages.map(([key, error]) => this.say(key, { why: why(this.lang, error) }));
   }
 
   close() {

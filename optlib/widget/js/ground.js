@@ -99,7 +99,7 @@ export function contours({ n, z, box, heights: hs }) {
 }
 
 /** The picture's map as a small canvas. */
-export function mapped(map, mode, steps) {
+export function mapped(map, mode, steps, theme) {
   const canvas = document.createElement("canvas");
   canvas.width = map.nx;
   canvas.height = map.ny;
@@ -108,7 +108,7 @@ export function mapped(map, mode, steps) {
     px = image.data;
   const { faint, full, quick } = DATA.drawing,
     ground = rgb(DATA.ground),
-    hues = DATA.series.map(rgb);
+    hues = DATA.series.map((each) => rgb(each[theme]));
   for (let j = 0; j < map.ny; j++) {
     for (let i = 0; i < map.nx; i++) {
       const v = map.values[j * map.nx + i],

@@ -1,7 +1,8 @@
 // The handle and the pointer.
 
 import { h } from "./element.js";
-import { lossAt } from "./told.js";
+import { nameUnder } from "./names.js";
+import { lossAt, readout } from "./told.js";
 import { constantsOf } from "./walk.js";
 import { point, symbol } from "./words.js";
 
@@ -97,10 +98,13 @@ export function pointers(figure) {
       figure.canvas.setPointerCapture(event.pointerId);
       return;
     }
-    if (event.pointerType === "mouse" && event.button === 0 && !figure.handle.hidden) begin(event);
+    const named = nameUnder(figure.names, ...local(event));
+    if (named >= 0) figure.highlight(named);
+    else if (event.pointerType === "mouse" && event.button === 0 && !figure.handle.hidden) begin(event);
   });
   figure.canvas.addEventListener("click", (event) => {
-    if (event.pointerType === "touch" && !figure.handle.hidden) follow(event);
+    const free = nameUnder(figure.names, ...local(event)) < 0;
+    if (event.pointerType === "touch" && free && !figure.handle.hidden) follow(event);
   });
   figure.canvas.addEventListener("pointermove", (event) => {
     if (turning) {
@@ -108,7 +112,10 @@ export function pointers(figure) {
       figure.state.turn = ((((turn + (event.clientX - x) * 0.5 + 180) % 360) + 360) % 360) - 180;
       figure.state.tilt = Math.min(Math.max(tilt + (event.clientY - y) * 0.4, 10), 90);
       figure.changed();
-    } else hover(figure, ...local(event));
+      return;
+    }
+    figure.canvas.style.cursor = nameUnder(figure.names, ...local(event)) >= 0 ? "pointer" : "";
+    hover(figure, ...local(event));
   });
   for (const kind of ["pointerup", "pointercancel"])
     figure.canvas.addEventListener(kind, () => {
@@ -140,7 +147,7 @@ export function pointers(figure) {
   const seek = (event) => {
     const r = figure.side.getBoundingClientRect(),
       t = Math.round(figure.sideFrame.unX(event.clientX - r.left));
-    figure.set("at", Math.min(Math.max(t, 0), figure.state.steps));
+    figure.put(["at"], Math.min(Math.max(t, 0), figure.state.steps));
   };
   figure.side.addEventListener("pointerdown", (event) => {
     figure.pause();

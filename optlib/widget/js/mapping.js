@@ -2,7 +2,7 @@
 
 import { mapped } from "./ground.js";
 import { makeWorker } from "./map.js";
-import { constantsOf } from "./walk.js";
+import { minimaOf } from "./readings.js";
 
 export function askMap(figure) {
   const { state, lib } = figure,
@@ -46,15 +46,13 @@ export function startMap(figure, run, stable) {
     [nx, ny] = stable ? [90, 90] : (figure.options.map ?? [256, 256]),
     values = new Float32Array(nx * ny).fill(stable ? 1 : -1),
     map = { nx, ny, values };
-  const constants = constantsOf(figure.lib, state),
-    surface = figure.lib.surfaces[state.surface];
-  const minima = surface.minima.filter((m) => Math.hypot(...surface.gradient(...m, constants)) < 1e-4);
+  const minima = minimaOf(figure.lib, state);
   const begun = performance.now();
   figure.mapProblem = null;
   figure.mapBusy = true;
   if (!stable && !minima.length) {
     figure.mapBusy = false;
-    figure.mapProblem = figure.lang === "zh" ? "没有极小点" : "no minimum";
+    figure.mapProblem = figure.say("why.minimum");
     figure.mapCanvas = null;
     figure.refresh();
     return;
@@ -74,7 +72,7 @@ export function startMap(figure, run, stable) {
       const now = performance.now();
       if (!data.done && now - painted < 250) return;
       painted = now;
-      figure.mapCanvas = mapped(map, state.map, state.steps);
+      figure.mapCanvas = mapped(map, state.map, state.steps, figure.theme);
       figure.mapVersion = (figure.mapVersion ?? 0) + 1;
       if (data.done) {
         figure.mapBusy = false;

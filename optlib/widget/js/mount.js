@@ -1,6 +1,10 @@
 // Where the figure is put: anywidget's entry and the page's.
 
-import { Figure } from "./figure.js";
+import { assigned } from "./assign.js";
+import { Figure, libraryWith, walksOf } from "./figure.js";
+import { reading } from "./readings.js";
+import { checked } from "./state.js";
+import { why } from "./trouble.js";
 
 /** The page's own language, where the figure stands. */
 export function languageOf(el) {
@@ -51,11 +55,7 @@ export async function render({ model, el }) {
     if (!quiet && JSON.stringify(model.get("state")) !== JSON.stringify(figure.state))
       figure.replace(model.get("state"));
   };
-  const spoken = () => {
-    figure.lang = wished();
-    figure.rebuild();
-    figure.refresh();
-  };
+  const spoken = () => figure.speak(wished());
   model.on("change:state", changed);
   model.on("change:lang", spoken);
   return () => {
@@ -66,7 +66,7 @@ export async function render({ model, el }) {
   };
 }
 
-/** The same figure in a page without a kernel: `given` is { state, lang, extra }, options may hold link and address. */
+/** The same figure in a page without a kernel: `given` is { state, lang, extra }, options hold link and address. */
 export function mount(el, given, options = {}) {
   const traits = { state: given.state, lang: given.lang ?? "auto", extra: given.extra ?? "" };
   const model = {
@@ -80,4 +80,23 @@ export function mount(el, given, options = {}) {
     downhill: options,
   };
   return render({ model, el });
+}
+
+/**
+ * What figures say without a page: for each { state, extra, lang, ask } the answers { value, text } to the list `ask`
+ * of { set, read }, or { trouble } with why there is none. The build compares the texts of chapters with them.
+ */
+export function answers(questions) {
+  return questions.map(({ state, extra, lang, ask: asked }) => {
+    const lib = libraryWith(extra ? new Function(extra) : null),
+      initial = checked(lib, state);
+    return asked.map(({ set, read }) => {
+      try {
+        const now = assigned(lib, initial, set ?? {}).state;
+        return read ? reading(lib, now, walksOf(lib, now), read, lang) : { value: null, text: "" };
+      } catch (error) {
+        return { trouble: why("en", error) };
+      }
+    });
+  });
 }

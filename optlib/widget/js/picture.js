@@ -1,51 +1,62 @@
-// The picture: scenes, walks, curves.
+// The picture: a plane, a line, a map or a relief, and the walks in it.
 
 import { arrow, axes, edge, frame } from "./axes.js";
 import { Brush, fit, wipe } from "./brush.js";
-import { seriesOf } from "./curves.js";
 import { DATA } from "./data.js";
 import { contours, grid, tinted } from "./ground.js";
+import { arranged, writeNames } from "./names.js";
 import { relief } from "./relief.js";
+import { paintTime } from "./series.js";
 import { constantsOf } from "./walk.js";
-import { show, symbol } from "./words.js";
+import { symbol } from "./words.js";
+
+const PALE = 0.4; // the opacity of what does not stand out
 
 /** The whole main picture, on a canvas or into a file. */
 export function paint(figure, brush, ink) {
   const { state } = figure,
-    [w, hh] = [figure.width, figure.height],
-    small = w < 420;
-  const f = frame(
-    small ? 34 : 42,
-    16,
-    w - (small ? 42 : 54),
-    hh - 48,
-    figure.box().length > 1 ? figure.box() : [figure.box()[0], [0, 1]],
-  );
+    { x, y, w, h } = figure.area,
+    box = figure.box(),
+    f = frame(x, y, w, h, box.length > 1 ? box : [box[0], [0, 1]]);
   figure.frame = f;
+  figure.names = [];
   if (state.scene === "time") return paintTime(figure, brush, ink);
   if (state.scene === "line") return paintLine(figure, brush, f, ink);
   if (state.scene === "map") return paintMap(figure, brush, f, ink);
-  if (state.view === "relief") {
-    const surface = figure.lib.surfaces[state.surface],
-      constants = constantsOf(figure.lib, state);
-    return relief(
-      brush,
-      groundOf(figure).ground,
-      { value: (x, y) => surface.value(x, y, constants) },
-      w,
-      hh,
-      state,
-      figure.walks,
-      figure.styles,
-      ink,
-      state.at,
-    );
-  }
+  if (state.view === "relief") return paintRelief(figure, brush);
   paintGround(figure, brush, f, ink);
   brush.clip(f.x, f.y, f.w, f.h);
-  for (const [i, walked] of figure.walks.entries()) paintWalk(figure, brush, f, walked, figure.styles[i]);
+  for (const i of paleFirst(figure)) paintWalk(figure, brush, f, figure.walks[i], figure.styles[i]);
   brush.open();
-  for (const [i, walked] of figure.walks.entries()) paintExit(figure, brush, f, walked, figure.styles[i]);
+  const ends = figure.walks.map((walked, i) => paintExit(figure, brush, f, walked, figure.styles[i]));
+  nameEnds(figure, brush, ends, f, ink);
+}
+
+/** The order of drawing: what stands out comes last. */
+export const paleFirst = ({ styles }) => [...styles.keys()].sort((a, b) => styles[a].vivid - styles[b].vivid);
+
+/** Names at the ends of paths or curves; `ends` has null where nothing ends in the picture. */
+export function nameEnds(figure, brush, ends, f, ink) {
+  const named = ends.map((at, i) => ({ i, at, words: figure.shortName(i), vivid: figure.styles[i].vivid }));
+  const wide = (words, size) => brush.wide(words, size);
+  figure.names = arranged(
+    named.filter(({ at }) => at),
+    f,
+    wide,
+    figure.sides,
+  );
+  figure.sides = Object.fromEntries(figure.names.map(({ i, side }) => [i, side]));
+  writeNames(brush, figure.names, figure.styles, figure.paper, ink);
+}
+
+function paintRelief(figure, brush) {
+  const { state, width, height } = figure,
+    surface = figure.lib.surfaces[state.surface],
+    constants = constantsOf(figure.lib, state);
+  const scene = { value: (x, y) => surface.value(x, y, constants) };
+  const { walks, styles } = figure,
+    ends = relief(brush, groundOf(figure).ground, scene, width, height, state, walks, styles, state.at);
+  nameEnds(figure, brush, ends, { x: 0, y: 0, w: width, h: height }, figure.ink);
 }
 
 /** Tint, map, contour lines, minima and axes; on the canvas they are drawn once and copied. */
@@ -83,7 +94,7 @@ export function paintGround(figure, brush, f, ink) {
   brush.image(cache.still, 0, 0, figure.width, figure.height);
 }
 
-export function paintWalk(figure, brush, f, { path, n }, look) {
+export function paintWalk(figure, brush, f, { path, n }, { colour, dash, vivid }) {
   const end = Math.min(figure.upTo(), n),
     xy = new Float64Array(2 * (n + 1));
   const far = 1e5; // canvases lose what lies much farther
@@ -91,171 +102,34 @@ export function paintWalk(figure, brush, f, { path, n }, look) {
     xy[2 * t] = Math.min(Math.max(f.X(path[2 * t]), -far), far);
     xy[2 * t + 1] = Math.min(Math.max(f.Y(path[2 * t + 1]), -far), far);
   }
-  if (end < n) brush.line(xy, { stroke: look.colour, width: 1.2, alpha: 0.25 });
+  const alpha = vivid ? 1 : PALE;
+  if (end < n) brush.line(xy, { stroke: colour, width: 1.2, alpha: 0.25 * alpha });
   const walked = xy.subarray(0, 2 * (end + 1));
-  brush.line(walked, { stroke: look.colour, width: 2, dash: look.dash });
-  if (n <= 60) brush.dots(walked, 2.1, { fill: look.colour });
-  brush.dots(xy.subarray(2 * end, 2 * end + 2), 4, { fill: look.colour });
+  brush.line(walked, { stroke: colour, width: vivid ? 2.2 : 1.4, dash, alpha });
+  if (n <= 60) brush.dots(walked, vivid ? 2.3 : 1.8, { fill: colour, alpha });
+  brush.dots(xy.subarray(2 * end, 2 * end + 2), vivid ? 4.5 : 3.5, { fill: colour, alpha });
 }
 
-/** Where a walk leaves the frame for good, an arrow. */
-export function paintExit(figure, brush, f, { path, n }, look) {
+/** The end of a walk in the picture; where it leaves the frame for good, an arrow there. */
+export function paintExit(figure, brush, f, { path, n }, { colour, vivid }) {
+  const at = (t) => [f.X(path[2 * t]), f.Y(path[2 * t + 1])];
   const inside = (t) =>
     path[2 * t] >= f.box[0][0] &&
     path[2 * t] <= f.box[0][1] &&
     path[2 * t + 1] >= f.box[1][0] &&
     path[2 * t + 1] <= f.box[1][1];
   const end = Math.min(figure.upTo(), n);
-  if (inside(end)) return;
+  if (inside(end)) return at(end);
   let t = end;
   while (t >= 0 && !inside(t)) t--;
-  if (t < 0) return;
-  const a = [f.X(path[2 * t]), f.Y(path[2 * t + 1])],
-    b = edge(f, ...a, f.X(path[2 * t + 2]), f.Y(path[2 * t + 3]));
+  if (t < 0) return null;
+  const a = at(t),
+    b = edge(f, ...a, ...at(t + 1));
   const length = Math.hypot(b[0] - a[0], b[1] - a[1]) || 1,
     k = Math.min(14, length) / length;
-  arrow(brush, b[0] - k * (b[0] - a[0]), b[1] - k * (b[1] - a[1]), ...b, { stroke: look.colour, width: 2 }, 10);
-}
-
-export function paintLine(figure, brush, f, ink) {
-  const { state, lib } = figure,
-    surface = lib.surfaces[state.surface],
-    constants = constantsOf(lib, state),
-    [low, high] = f.box[0],
-    m = 401;
-  const xs = Array.from({ length: m }, (_, i) => low + (i / (m - 1)) * (high - low)),
-    zs = xs.map((x) => surface.value(x, constants)).map((z) => (Number.isFinite(z) ? z : NaN));
-  const good = zs.filter(Number.isFinite),
-    top = Math.max(...good),
-    bottom = Math.min(...good),
-    pad = (top - bottom) * 0.08;
-  const g = frame(f.x, f.y, f.w, f.h, [f.box[0], [bottom - pad, top + pad]]),
-    curve = [];
-  figure.frame = g;
-  for (const [i, x] of xs.entries()) curve.push(g.X(x), g.Y(zs[i]));
-  brush.line([g.x, g.y + g.h, ...curve.map((v) => (Number.isFinite(v) ? v : g.y + g.h)), g.x + g.w, g.y + g.h], {
-    fill: DATA.ground,
-    alpha: 0.12,
-  });
-  brush.line(curve, { stroke: DATA.ground, width: 1.6 });
-  for (const [x] of surface.minima)
-    brush.line(
-      [
-        g.X(x) - 5,
-        g.Y(surface.value(x, constants)),
-        g.X(x) + 5,
-        g.Y(surface.value(x, constants)),
-        NaN,
-        NaN,
-        g.X(x),
-        g.Y(surface.value(x, constants)) - 5,
-        g.X(x),
-        g.Y(surface.value(x, constants)) + 5,
-      ],
-      { stroke: ink, width: 1.6 },
-    );
-  axes(brush, g, ink, ["x", "f"]);
-  brush.clip(g.x, 0, g.w, g.y + g.h);
-  figure.walks.forEach(({ path, n }, i) => {
-    const end = Math.min(figure.upTo(), n),
-      lift = 5 * (i + 1),
-      xy = new Float64Array(2 * (end + 1));
-    for (let t = 0; t <= end; t++) {
-      xy[2 * t] = g.X(path[t]);
-      xy[2 * t + 1] = g.Y(surface.value(path[t], constants)) - lift;
-    }
-    brush.line(xy, { stroke: figure.styles[i].colour, width: 1.4, alpha: 0.6 });
-    brush.dots(xy, 2.3, { fill: figure.styles[i].colour });
-    brush.dots(xy.subarray(2 * end), 5, { fill: figure.styles[i].colour });
-  });
-  brush.open();
-}
-
-export function paintMap(figure, brush, f, ink) {
-  const { state } = figure;
-  if (figure.mapCanvas) brush.image(figure.mapCanvas, f.x, f.y, f.w, f.h, true);
-  axes(
-    brush,
-    f,
-    ink,
-    state.axes.map(([name]) => symbol(name, state.runs[0].hyper)),
-  );
-  const { hyper } = state.runs[0],
-    [x, y] = state.axes.map(([name]) => hyper[name]);
-  brush.dots([f.X(x), f.Y(y)], 5, { fill: figure.styles[0].colour });
-}
-
-export function paintTime(figure, brush, ink) {
-  const { state } = figure,
-    [w, hh] = [figure.width, figure.height],
-    g = chartFrame(figure, w, hh - 4, true);
-  axes(brush, g, ink, ["t", figure.say(`series.${state.series}`)]);
-  brush.clip(g.x, g.y, g.w, g.h);
-  if (state.stream && state.series === "memory") {
-    const dots = new Float64Array(2 * state.steps);
-    for (let t = 0; t < state.steps; t++) {
-      dots[2 * t] = g.X(t + 1);
-      dots[2 * t + 1] = g.Y(state.stream[t % state.stream.length][0]);
-    }
-    brush.dots(dots, 1.8, { fill: ink, alpha: 0.45 });
-  }
-  paintCurves(figure, brush, g, 2);
-  brush.open();
-  figure.frame = g;
-}
-
-export function chartFrame(figure, w, hh, big = false) {
-  const { state, lib } = figure,
-    what = state.series;
-  if (!figure.cache.series || figure.cache.series.what !== what) {
-    const found = seriesOf(lib, state, figure.walks, what),
-      extra = what === "memory" && state.stream ? [[Float64Array.from(state.stream, (g) => g[0])]] : [];
-    figure.cache.series = { what, ...found, ...span([...found.curves, ...extra], what) };
-  }
-  const { log, range } = figure.cache.series;
-  return frame(44, 18, w - 54, hh - (big ? 46 : 50), [[0, state.steps], range], log);
-}
-
-export function paintCurves(figure, brush, g, width) {
-  const { curves } = figure.cache.series,
-    at = figure.upTo();
-  curves.forEach((set, i) => {
-    set.forEach((values, k) => {
-      const xy = new Float64Array(2 * values.length);
-      for (let t = 0; t < values.length; t++) {
-        const v = values[t];
-        xy[2 * t] = g.X(t);
-        xy[2 * t + 1] = g.logY ? (v > 0 ? Math.min(g.Y(v), 1e5) : NaN) : Math.min(Math.max(g.Y(v), -1e5), 1e5);
-      }
-      if (figure.state.at !== null) brush.line(xy, { stroke: figure.styles[i].colour, width: 1, alpha: 0.25 });
-      brush.line(xy.subarray(0, 2 * (at + 1)), {
-        stroke: figure.styles[i].colour,
-        width,
-        dash: k ? [1.2, 1.6] : figure.styles[i].dash,
-      });
-    });
-  });
-  if (figure.state.at !== null)
-    brush.line([g.X(at), g.y, g.X(at), g.y + g.h], { stroke: figure.ink(), width: 1, alpha: 0.6 });
-}
-
-export function drawSeries(figure) {
-  const [w, hh] = [figure.side.clientWidth || 240, 158],
-    g = chartFrame(figure, w, hh),
-    brush = new Brush(wipe(figure.side, w, hh));
-  figure.sideFrame = g;
-  const { series } = figure.state,
-    name =
-      figure.say(`series.${series}`) +
-      (series === "loss" && figure.cache.series.floor ? " − min" : "") +
-      (series === "rate" && figure.state.start.length > 1 ? "  x —  y ···" : "");
-  axes(brush, g, figure.ink(), ["t", name]);
-  brush.clip(g.x, g.y - 1, g.w, g.h + 2);
-  paintCurves(figure, brush, g, 1.6);
-  brush.open();
-  const ends = figure.cache.series.curves.map((set, i) => `${figure.nameOf(i)} ${show(set[0]?.at(-1) ?? NaN)}`);
-  figure.side.setAttribute("role", "img");
-  figure.side.setAttribute("aria-label", `${figure.say("panel", { what: name })}: ${ends.join("; ")}`);
+  const style = { stroke: colour, width: 2, alpha: vivid ? 1 : PALE };
+  arrow(brush, b[0] - k * (b[0] - a[0]), b[1] - k * (b[1] - a[1]), ...b, style, 10);
+  return b;
 }
 
 export function groundOf(figure) {
@@ -266,4 +140,62 @@ export function groundOf(figure) {
     figure.cache = { ...figure.cache, groundKey: key, ground: g, tint: tinted(g), lines: contours(g), still: null };
   }
   return figure.cache;
+}
+
+/** One coordinate: the curve, and the walks one above the other so that none hides another. */
+export function paintLine(figure, brush, f, ink) {
+  const { state, lib } = figure,
+    surface = lib.surfaces[state.surface],
+    constants = constantsOf(lib, state),
+    [low, high] = f.box[0],
+    m = 401;
+  const value = (x) => surface.value(x, constants),
+    xs = Array.from({ length: m }, (_, i) => low + (i / (m - 1)) * (high - low)),
+    zs = xs.map(value),
+    good = zs.filter(Number.isFinite),
+    [top, bottom] = [Math.max(...good), Math.min(...good)],
+    pad = (top - bottom) * 0.08;
+  const g = frame(f.x, f.y, f.w, f.h, [f.box[0], [bottom - pad, top + pad]]),
+    foot = g.y + g.h;
+  figure.frame = g;
+  const curve = xs.flatMap((x, i) => [g.X(x), Number.isFinite(zs[i]) ? g.Y(zs[i]) : NaN]);
+  const closed = [g.x, foot, ...curve.map((v) => (Number.isFinite(v) ? v : foot)), g.x + g.w, foot];
+  brush.line(closed, { fill: DATA.ground, alpha: 0.12 });
+  brush.line(curve, { stroke: DATA.ground, width: 1.6 });
+  for (const [x] of surface.minima) {
+    const [p, q] = [g.X(x), g.Y(value(x))];
+    brush.line([p - 5, q, p + 5, q, NaN, NaN, p, q - 5, p, q + 5], { stroke: ink, width: 1.6 });
+  }
+  axes(brush, g, ink, ["x", "f"]);
+  brush.clip(g.x, 0, g.w, foot);
+  const ends = figure.walks.map(({ path, n }, i) => {
+    const end = Math.min(figure.upTo(), n),
+      lift = 5 * (i + 1),
+      { colour } = figure.styles[i],
+      xy = new Float64Array(2 * (end + 1));
+    for (let t = 0; t <= end; t++) {
+      xy[2 * t] = g.X(path[t]);
+      xy[2 * t + 1] = g.Y(value(path[t])) - lift;
+    }
+    brush.line(xy, { stroke: colour, width: 1.4, alpha: 0.6 });
+    brush.dots(xy, 2.3, { fill: colour });
+    brush.dots(xy.subarray(2 * end), 5, { fill: colour });
+    return xy[2 * end] >= g.x && xy[2 * end] <= g.x + g.w ? [xy[2 * end], xy[2 * end + 1]] : null;
+  });
+  brush.open();
+  nameEnds(figure, brush, ends, g, ink);
+}
+
+export function paintMap(figure, brush, f, ink) {
+  const { state } = figure,
+    names = state.axes.map(([name]) => name);
+  if (figure.mapCanvas) brush.image(figure.mapCanvas, f.x, f.y, f.w, f.h, true);
+  axes(
+    brush,
+    f,
+    ink,
+    names.map((name) => symbol(name, state.runs[0].hyper)),
+  );
+  const [x, y] = names.map((name) => state.runs[0].hyper[name]);
+  brush.dots([f.X(x), f.Y(y)], 5, { fill: figure.styles[0].colour });
 }

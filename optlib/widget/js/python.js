@@ -1,10 +1,9 @@
 // The Python that makes the same walks.
 
 import { DATA } from "./data.js";
+import { isWhole } from "./scale.js";
 import { difference } from "./state.js";
 import { isSchedule } from "./walk.js";
-
-const WHOLE = ["steps", "every", "half", "first", "factor", "warm"];
 
 function number(x) {
   if (x === Infinity) return "float('inf')";
@@ -21,7 +20,7 @@ const given = (pairs) => pairs.map(([name, value]) => `${name}=${value}`).join("
 function hyperText(lib, value) {
   if (!isSchedule(value)) return number(value);
   const parts = lib.schedules[value.schedule].arguments;
-  const told = parts.map((name) => [name, WHOLE.includes(name) ? value[name] : number(value[name])]);
+  const told = parts.map((name) => [name, isWhole(name) ? value[name] : number(value[name])]);
   return `schedules.${value.schedule}(${given(told)})`;
 }
 

@@ -5,8 +5,8 @@ import { DATA } from "./data.js";
 import { share } from "./ground.js";
 import { allFinite } from "./walk.js";
 
-/** The surface and the walks from the side, far things first. */
-export function relief(brush, ground, scene, w, h, state, walks, styles, _ink, upTo) {
+/** The surface and the walks from the side, far things first; returns where each walk ends. */
+export function relief(brush, ground, scene, w, h, state, walks, styles, upTo) {
   const { n, z, box, heights: hs } = ground,
     m = 44,
     turn = (state.turn * Math.PI) / 180,
@@ -16,7 +16,7 @@ export function relief(brush, ground, scene, w, h, state, walks, styles, _ink, u
     high = hs[hs.length - 1],
     size = Math.min(w / 2.9, h / 2.25);
   const mid = hs[Math.floor(hs.length / 2)],
-    power = Math.log(0.5) / Math.log(Math.min(Math.max((mid - low) / (high - low), 1e-4), 0.5));
+    power = Math.log(0.5) / Math.log(Math.min(Math.max((mid - low) / (high - low), DATA.drawing.middle), 0.5));
   const lift = (v) =>
     Number.isFinite(v)
       ? Math.min(Math.max((v - low) / (high - low), 0), 1.2) ** Math.min(Math.max(power, 0.25), 1)
@@ -45,12 +45,12 @@ export function relief(brush, ground, scene, w, h, state, walks, styles, _ink, u
       items.push({
         depth: (corners[0][2] + corners[2][2]) / 2,
         xy: corners.flatMap((c) => [c[0], c[1]]),
-        fill: `rgba(${r},${g},${b},${0.1 + 0.5 * s ** 1.3})`,
+        fill: `rgba(${r},${g},${b},${0.1 + 0.5 * s ** DATA.drawing.fade})`,
       });
     }
   }
   const unit = (x, k) => (2 * (x - box[k][0])) / (box[k][1] - box[k][0]) - 1;
-  walks.forEach((walkOf, k) => {
+  const ends = walks.map((walkOf, k) => {
     const end = Math.min(upTo ?? walkOf.n, walkOf.n);
     let last = null;
     for (let t = 0; t <= end; t++) {
@@ -64,11 +64,13 @@ export function relief(brush, ground, scene, w, h, state, walks, styles, _ink, u
           depth: Math.min(here[2], last[2]) - 0.06,
           xy: [last[0], last[1], here[0], here[1]],
           stroke: styles[k].colour,
+          alpha: styles[k].vivid ? 1 : 0.4,
         });
       if (here && (t === 0 || t === end))
         items.push({ depth: here[2] - 0.1, dot: [here[0], here[1]], colour: styles[k].colour, ring: t === 0 });
       last = here;
     }
+    return last && [last[0], last[1]];
   });
   items.sort((p, q) => q.depth - p.depth);
   for (const item of items) {
@@ -79,6 +81,7 @@ export function relief(brush, ground, scene, w, h, state, walks, styles, _ink, u
         item.ring ? { stroke: item.colour, width: 1.6 } : { fill: item.colour },
       );
     else if (item.fill) brush.line(item.xy, { fill: item.fill, stroke: DATA.ground, width: 0.5, alpha: 0.85 });
-    else brush.line(item.xy, { stroke: item.stroke, width: 2 });
+    else brush.line(item.xy, { stroke: item.stroke, width: 2, alpha: item.alpha });
   }
+  return ends;
 }

@@ -1,113 +1,141 @@
-// States: checked, packed into a link, compared.
+// States: checked, packed into a link, compared. A state may come from a link that somebody edited by hand.
 
 import { DATA } from "./data.js";
+import { ask } from "./trouble.js";
 import { isSchedule } from "./walk.js";
+
+export const SERIES = ["loss", "x", "y", "gradient", "step", "rate", "lr", "memory"];
+
+const CHOICES = {
+  scene: ["plane", "line", "time", "map"],
+  view: ["plane", "relief"],
+  map: ["off", "where", "fast", "stable"],
+  levels: ["auto", "log", "linear"],
+  series: SERIES,
+};
+const LIMITS = {
+  noise: [0, 1e6],
+  seed: [0, 1e9],
+  batch: [0, 1000],
+  turn: [-360, 360],
+  tilt: [0, 90],
+  mapOf: [0, 24],
+  follow: [0, 24],
+};
+const COUNTS = ["batch", "mapOf", "follow"];
 
 export const finite = (x) => typeof x === "number" && Number.isFinite(x);
 
-export function ask(ok, why) {
-  if (!ok) throw new Error(why);
+const isList = (value, most) => Array.isArray(value) && value.length <= most;
+
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+function allow(ok, name, value) {
+  ask(ok, "why.value", { name, value: typeof value === "string" ? value : JSON.stringify(value) });
 }
 
-/** A whole state from a partial one, checked: a link may have been edited by hand. Throws an Error that says why. */
-export function checked(lib, given, base) {
-  ask(given && typeof given === "object" && !Array.isArray(given), "no state in it");
-  const known = Object.keys(DATA.defaults),
-    state = { ...structuredClone(DATA.defaults), ...structuredClone(base ?? {}), ...structuredClone(given) };
-  for (const name of Object.keys(given)) ask(known.includes(name), `unknown entry "${name}"`);
+/** A hyper-parameter's number, or its schedule. */
+function checkHyper(lib, run, rule, name, value) {
+  ask(Object.hasOwn(rule.defaults, name), "why.hyper", { rule: run.rule, name });
+  if (!isSchedule(value)) {
+    const [low, high, closed] = rule.ranges[name] ?? [-Infinity, null, false];
+    const inside = finite(value) && value >= low && (high === null || value < high || (closed && value === high));
+    return allow(inside, `${run.rule}: ${name}`, value);
+  }
+  const maker = lib.schedules[value.schedule];
+  ask(maker, "why.schedule", { name: value.schedule });
+  ask(!Object.values(rule.start).includes(name), "why.memory", { rule: run.rule, name });
+  for (const part of maker.arguments) allow(finite(value[part]), `${value.schedule}: ${part}`, value[part]);
+}
+
+function checkRun(lib, run) {
+  const rule = isObject(run) ? lib.rules[run.rule] : null;
+  ask(rule, "why.algorithm", { name: run?.rule });
+  allow(run.hyper === undefined || isObject(run.hyper), "hyper", run.hyper);
+  run.hyper = { ...rule.defaults, ...run.hyper };
+  run.delay = run.delay ?? 0;
+  allow(Number.isInteger(run.delay) && run.delay >= 0 && run.delay <= 200, "delay", run.delay);
+  for (const [name, value] of Object.entries(run.hyper)) checkHyper(lib, run, rule, name, value);
+}
+
+function checkSurface(lib, state) {
   const surface = lib.surfaces[state.surface];
-  ask(surface || state.surface === "stream", `unknown surface "${state.surface}"`);
-  if (base && given.surface !== undefined && given.surface !== base.surface && given.constants === undefined)
-    state.constants = {};
+  ask(surface || (state.surface === "stream" && state.stream), "why.surface", { name: state.surface });
+  allow(isObject(state.constants), "constants", state.constants);
   for (const [name, value] of Object.entries(state.constants))
-    ask(name in (surface?.constants ?? {}) && finite(value), `constant ${name}`);
+    allow(Object.hasOwn(surface?.constants ?? {}, name) && finite(value), name, value);
   state.constants = { ...surface?.constants, ...state.constants };
   state.start = state.start ?? surface?.start.slice() ?? [0];
-  ask(
-    Array.isArray(state.start) &&
-      state.start.every(finite) &&
-      state.start.length === (surface?.dim ?? state.start.length),
-    "start",
-  );
-  ask(
-    Number.isInteger(state.steps) && state.steps >= 1 && state.steps <= 5000,
-    `steps = ${state.steps}, allowed are 1 to 5000`,
-  );
-  ask(Array.isArray(state.runs) && state.runs.length <= 24, "runs");
-  for (const run of state.runs) {
-    const rule = lib.rules[run?.rule];
-    ask(rule, `unknown algorithm "${run?.rule}"`);
-    run.hyper = { ...rule.defaults, ...(run.hyper ?? {}) };
-    run.delay = run.delay ?? 0;
-    ask(Number.isInteger(run.delay) && run.delay >= 0 && run.delay <= 200, `delay = ${run.delay}`);
-    for (const [name, value] of Object.entries(run.hyper)) {
-      ask(name in rule.defaults, `${run.rule} has no ${name}`);
-      if (isSchedule(value)) {
-        const maker = lib.schedules[value.schedule];
-        ask(maker, `unknown schedule "${value.schedule}"`);
-        ask(
-          Object.values(rule.start).indexOf(name) < 0,
-          `${run.rule} starts its memory at ${name}, which takes no schedule`,
-        );
-        for (const part of maker.arguments) ask(finite(value[part]), `${value.schedule} needs ${part}`);
-      } else {
-        const [low, high, closed] = rule.ranges[name] ?? [-Infinity, null, false];
-        ask(
-          finite(value) && value >= low && (high === null || value < high || (closed && value === high)),
-          `${run.rule}: ${name} = ${value}`,
-        );
-      }
-    }
+  const dim = surface?.dim ?? state.start.length;
+  allow(isList(state.start, 2) && state.start.every(finite) && state.start.length === dim, "start", state.start);
+  const given = (g) => isList(g, 2) && g.every(finite) && g.length === dim;
+  allow(state.stream === null || (isList(state.stream, 5000) && state.stream.every(given)), "stream", "…");
+  const pair = (ends) => isList(ends, 2) && ends.every(finite) && ends[0] < ends[1];
+  allow(state.domain === null || (isList(state.domain, 2) && state.domain.every(pair)), "domain", state.domain);
+}
+
+function checkScene(state) {
+  for (const [name, values] of Object.entries(CHOICES)) allow(values.includes(state[name]), name, state[name]);
+  for (const [name, [low, high]] of Object.entries(LIMITS)) {
+    const value = state[name];
+    allow(finite(value) && value >= low && value <= high, name, value);
+    if (COUNTS.includes(name)) allow(Number.isInteger(value), name, value);
   }
-  const choices = {
-    scene: ["plane", "line", "time", "map"],
-    view: ["plane", "relief"],
-    map: ["off", "where", "fast", "stable"],
-    levels: ["auto", "log", "linear"],
-    series: SERIES,
-  };
-  for (const [name, values] of Object.entries(choices)) ask(values.includes(state[name]), `${name} = "${state[name]}"`);
-  for (const name of ["noise", "seed", "batch", "turn", "tilt"])
-    ask(finite(state[name]) && state[name] >= (name === "turn" ? -360 : 0), `${name} = ${state[name]}`);
-  ask(state.batch <= 1000 && Number.isInteger(state.batch), "batch");
-  ask(state.at === null || (Number.isInteger(state.at) && state.at >= 0), "at");
-  ask(state.domain === null || (Array.isArray(state.domain) && state.domain.flat().every(finite)), "domain");
-  ask(
-    !state.stream || state.stream.every((g) => Array.isArray(g) && g.every(finite) && g.length === state.start.length),
-    "stream",
-  );
+  const { steps, at, show, vivid, goal, axes } = state;
+  ask(Number.isInteger(steps) && steps >= 1 && steps <= 5000, "why.steps", { value: steps });
+  allow(at === null || (Number.isInteger(at) && at >= 0), "at", at);
+  allow(isList(show, 12) && show.every((key) => typeof key === "string"), "show", show);
+  allow(vivid === null || (isList(vivid, 24) && vivid.every(Number.isInteger)), "vivid", vivid);
+  allow(isObject(goal) && (goal.within > 0 || goal.gap > 0), "goal", goal);
+  const named = (axis) => isList(axis, 3) && typeof axis[0] === "string" && finite(axis[1]) && axis[1] < axis[2];
+  allow(axes === null ? state.scene !== "map" : isList(axes, 2) && axes.every(named), "axes", axes);
+}
+
+/** What one entry makes of another: a scene fits its surface, and nothing points beyond the last run. */
+function settled(state) {
   const dim = state.start.length;
   if (state.scene === "plane" && dim !== 2) state.scene = "line";
   if (state.scene === "line" && dim !== 1) state.scene = "plane";
-  if (state.surface === "stream") {
-    ask(state.stream, "stream");
-    state.scene = "time";
-  }
+  if (state.surface === "stream") state.scene = "time";
   if (dim !== 2) {
     state.view = "plane";
     if (state.map !== "off") state.map = "off";
   }
   state.at = state.at === null ? null : Math.min(state.at, state.steps);
-  state.mapOf = Math.min(state.mapOf, Math.max(state.runs.length - 1, 0));
-  state.follow = Math.min(state.follow, Math.max(state.runs.length - 1, 0));
+  const last = Math.max(state.runs.length - 1, 0);
+  state.mapOf = Math.min(state.mapOf, last);
+  state.follow = Math.min(state.follow, last);
   return state;
 }
 
-export const SERIES = ["loss", "x", "y", "gradient", "step", "rate", "lr", "memory"];
+/** A whole state from a partial one, checked; throws what is wrong with it. */
+export function checked(lib, given, base) {
+  ask(isObject(given), "why.none");
+  const { sliders, ...rest } = given; // `show` was called so in notebooks that were saved before
+  if (sliders !== undefined) rest.show = sliders;
+  for (const name of Object.keys(rest)) ask(Object.hasOwn(DATA.defaults, name), "why.entry", { name });
+  const state = { ...structuredClone(DATA.defaults), ...structuredClone(base ?? {}), ...structuredClone(rest) };
+  if (base && rest.surface !== undefined && rest.surface !== base.surface) {
+    if (rest.constants === undefined) state.constants = {};
+    if (rest.start === undefined) state.start = null;
+  }
+  checkSurface(lib, state);
+  allow(isList(state.runs, 24), "runs", "…");
+  for (const run of state.runs) checkRun(lib, run);
+  checkScene(state);
+  return settled(state);
+}
 
 /** What differs from another state: what a link must carry. */
 export function difference(state, base) {
-  return Object.fromEntries(
-    Object.entries(state).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(base[name])),
-  );
+  const other = ([name, value]) => JSON.stringify(value) !== JSON.stringify(base[name]);
+  return Object.fromEntries(Object.entries(state).filter(other));
 }
 
 export function packed(value) {
   const bytes = new TextEncoder().encode(JSON.stringify(value));
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
+  const text = btoa(String.fromCharCode(...bytes));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 export function unpacked(text) {

@@ -2,7 +2,8 @@
 
 import { DATA } from "./data.js";
 import { h } from "./element.js";
-import { constantsOf, rateAt } from "./walk.js";
+import { lossOf } from "./readings.js";
+import { rateAt } from "./walk.js";
 import { point, show } from "./words.js";
 
 export function readout(figure, i, t) {
@@ -38,52 +39,40 @@ export function drawNumbers(figure) {
   figure.numbers.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...rows)));
 }
 
+/** How a walk went wrong, in words, or null. */
+function troubleOf(figure, w, i) {
+  const name = figure.nameOf(i),
+    box = figure.box();
+  if (w.end === "diverges") return figure.say("diverges", { name, t: w.n + 1 });
+  if (w.end === "nan") return w.n ? figure.say("nan", { name, t: w.n }) : figure.say("nan.start", { name });
+  if (figure.state.scene !== "plane" && figure.state.scene !== "line") return null;
+  const outside = (t) => box.some(([low, high], k) => w.path[t * w.d + k] < low || w.path[t * w.d + k] > high);
+  if (!outside(w.n)) return null;
+  let t = w.n;
+  while (t > 0 && outside(t - 1)) t--;
+  return figure.say("leaves", { name, t });
+}
+
+function whereabouts(figure, w, i) {
+  const t = Math.min(figure.upTo(), w.n),
+    at = point(w.path.subarray(t * w.d, t * w.d + w.d)),
+    loss = lossAt(figure, i, t),
+    told = { name: figure.nameOf(i), at, t };
+  return Number.isNaN(loss)
+    ? figure.say("summary.free", told)
+    : figure.say("summary.run", { ...told, loss: show(loss) });
+}
+
 /** What happened to each walk, in words: seen if something went wrong, heard always. */
 export function tell(figure) {
-  const { state } = figure,
-    trouble = [...figure.messages],
-    all = [];
-  const box = figure.box(),
-    framed = state.scene === "plane" || state.scene === "line";
-  figure.walks.forEach((w, i) => {
-    const name = figure.nameOf(i),
-      t = Math.min(figure.upTo(), w.n),
-      at = point(w.path.subarray(t * w.d, t * w.d + w.d));
-    const loss = lossAt(figure, i, t);
-    all.push(
-      Number.isNaN(loss)
-        ? figure.say("summary.free", { name, at, t })
-        : figure.say("summary.run", { name, at, t, loss: show(loss) }),
-    );
-    if (w.end === "diverges") trouble.push(figure.say("diverges", { name, t: w.n + 1 }));
-    else if (w.end === "nan")
-      trouble.push(w.n ? figure.say("nan", { name, t: w.n }) : figure.say("nan.start", { name }));
-    else if (framed) {
-      const outside = (s) => {
-        for (let k = 0; k < w.d; k++) {
-          const v = w.path[s * w.d + k];
-          if (v < box[k][0] || v > box[k][1]) return true;
-        }
-        return false;
-      };
-      if (outside(w.n)) {
-        let s = w.n;
-        while (s > 0 && outside(s - 1)) s--;
-        trouble.push(figure.say("leaves", { name, t: s }));
-      }
-    }
-  });
-  const told = trouble.join("\n");
-  if (figure.told !== told || !figure.notes.isConnected || figure.notes.childElementCount !== trouble.length) {
-    figure.notes.replaceChildren(...trouble.map((words) => h("p", {}, words)));
-    figure.told = told;
-  }
-  const name = DATA.labels[state.surface] ? figure.say(state.surface) : state.surface;
-  const summary = [
-    figure.say("summary.surface", { surface: name, steps: state.steps, start: point(state.start) }),
-    ...all,
-    ...trouble,
-  ].join(" ");
+  const { state, walks } = figure,
+    troubles = walks.map((w, i) => troubleOf(figure, w, i)).filter(Boolean),
+    seen = [...figure.problems(), ...troubles];
+  if (figure.notes.textContent !== seen.join(""))
+    figure.notes.replaceChildren(...seen.map((words) => h("p", {}, words)));
+  const surface = DATA.labels[state.surface] ? figure.say(state.surface) : state.surface,
+    scene = figure.say("summary.surface", { surface, steps: state.steps, start: point(state.start) }),
+    summary = [scene, ...walks.map((w, i) => whereabouts(figure, w, i)), ...seen].join(" ");
   figure.canvas.setAttribute("role", "img");
   figure.canvas.setAttribute("aria-label", summary);
   clearTimeout(figure.speaking);
@@ -93,30 +82,32 @@ export function tell(figure) {
     }, 700);
   const limit = figure.limit();
   figure.limitNote.textContent = limit > 0 ? figure.say("limit", { value: show(limit, 4) }) : "";
-  const charted = state.map !== "off" && state.runs.length;
-  figure.mapNote.textContent = !charted
-    ? ""
-    : figure.mapProblem
-      ? figure.say("map.failed", { why: figure.mapProblem })
-      : figure.mapBusy
-        ? `${figure.say("drawing")} …`
-        : figure.say(`map.note.${state.map}`, {
-            name: figure.nameOf(state.scene === "map" ? 0 : state.mapOf),
-            steps: state.steps,
-          });
-  figure.scrub.max = state.steps;
-  figure.scrub.value = figure.upTo();
-  figure.scrub.setAttribute("aria-valuetext", `${figure.say("time")} ${figure.upTo()}`);
-  figure.clock.textContent = `t = ${figure.upTo()}`;
-  const label = figure.say(figure.playing ? "pause" : "play");
-  if (figure.playButton.getAttribute("aria-label") !== label) {
-    figure.playButton.setAttribute("aria-label", label);
-    figure.playButton.textContent = figure.playing ? "❚❚" : "▶";
-  }
+  figure.mapNote.textContent = mapWords(figure);
+  tellTime(figure);
+}
+
+function mapWords(figure) {
+  const { state } = figure;
+  if (state.map === "off" || !state.runs.length) return "";
+  if (figure.mapProblem) return figure.say("map.failed", { why: figure.mapProblem });
+  if (figure.mapBusy) return `${figure.say("drawing")} …`;
+  const name = figure.nameOf(state.scene === "map" ? 0 : state.mapOf);
+  return figure.say(`map.note.${state.map}`, { name, steps: state.steps });
+}
+
+function tellTime(figure) {
+  const now = figure.upTo(),
+    label = figure.say(figure.playing ? "pause" : "play");
+  figure.scrub.max = figure.state.steps;
+  figure.scrub.value = now;
+  figure.scrub.setAttribute("aria-valuetext", `${figure.say("time")} ${now}`);
+  figure.clock.textContent = `t = ${now}`;
+  if (figure.playButton.getAttribute("aria-label") === label) return;
+  figure.playButton.setAttribute("aria-label", label);
+  figure.playButton.textContent = figure.playing ? "❚❚" : "▶";
 }
 
 export function lossAt(figure, i, t) {
-  const surface = figure.lib.surfaces[figure.state.surface],
-    { path, d } = figure.walks[i];
-  return surface ? surface.value(...path.subarray(t * d, t * d + d), constantsOf(figure.lib, figure.state)) : NaN;
+  const { path, d } = figure.walks[i];
+  return lossOf(figure.lib, figure.state, path.subarray(t * d, t * d + d));
 }

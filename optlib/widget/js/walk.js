@@ -1,11 +1,10 @@
 // One walk: an algorithm from compile, a surface, its gradients.
 
-/** A library with the reader's own rules and surfaces, if there are some. */
+/** A library, with the reader's own rules and surfaces if there are some; its tables hold their own rows only. */
 export function joined(base, more) {
-  if (!more) return base;
-  const all = { ...base };
+  const all = {};
   for (const part of ["rules", "surfaces", "schedules", "functions", "examples"])
-    all[part] = { ...base[part], ...more[part] };
+    all[part] = Object.assign(Object.create(null), base[part], more?.[part]);
   return all;
 }
 

@@ -1,0 +1,95 @@
+// Curves over the steps: as a scene of their own, and beside the picture.
+
+import { axes, frame } from "./axes.js";
+import { Brush, wipe } from "./brush.js";
+import { seriesOf, span } from "./curves.js";
+import { nameEnds, paleFirst } from "./picture.js";
+import { show } from "./words.js";
+
+const HEIGHT = 158; // of the small panel
+
+/** The frame of the curves, whose values are computed once for each walk. */
+function chartFrame(figure, { x, y, w, h }) {
+  const { state, lib } = figure,
+    what = state.series;
+  if (figure.cache.series?.what !== what) {
+    const found = seriesOf(lib, state, figure.walks, what),
+      extra = what === "memory" && state.stream ? [[Float64Array.from(state.stream, (g) => g[0])]] : [];
+    figure.cache.series = { what, ...found, ...span([...found.curves, ...extra], what) };
+  }
+  const { log, range } = figure.cache.series;
+  return frame(x, y, w, h, [[0, state.steps], range], log);
+}
+
+/** Draws the curves; returns where each one ends, or null. */
+function paintCurves(figure, brush, g, width) {
+  const { curves } = figure.cache.series,
+    { at } = figure.state,
+    upTo = figure.upTo(),
+    ends = curves.map(() => null);
+  const height = (v) => {
+    if (g.logY) return v > 0 ? Math.min(g.Y(v), 1e5) : NaN;
+    return Math.min(Math.max(g.Y(v), -1e5), 1e5);
+  };
+  for (const i of paleFirst(figure)) {
+    const { colour, dash, vivid } = figure.styles[i],
+      alpha = vivid ? 1 : 0.4;
+    for (const [k, values] of curves[i].entries()) {
+      const xy = new Float64Array(2 * values.length);
+      for (let t = 0; t < values.length; t++) {
+        xy[2 * t] = g.X(t);
+        xy[2 * t + 1] = height(values[t]);
+      }
+      if (at !== null) brush.line(xy, { stroke: colour, width: 1, alpha: 0.25 * alpha });
+      const drawn = xy.subarray(0, 2 * (upTo + 1));
+      brush.line(drawn, { stroke: colour, width, dash: k ? [1.2, 1.6] : dash, alpha });
+      if (k === 0) ends[i] = lastIn(drawn, g);
+    }
+  }
+  if (at !== null) brush.line([g.X(upTo), g.y, g.X(upTo), g.y + g.h], { stroke: figure.ink, width: 1, alpha: 0.6 });
+  return ends;
+}
+
+function lastIn(xy, g) {
+  for (let k = xy.length - 2; k >= 0; k -= 2) if (xy[k + 1] >= g.y && xy[k + 1] <= g.y + g.h) return [xy[k], xy[k + 1]];
+  return null;
+}
+
+/** Curves as the whole scene. */
+export function paintTime(figure, brush, ink) {
+  const { state } = figure,
+    g = chartFrame(figure, figure.area);
+  axes(brush, g, ink, ["t", figure.say(`series.${state.series}`)]);
+  brush.clip(g.x, g.y, g.w, g.h);
+  if (state.stream && state.series === "memory") {
+    const dots = new Float64Array(2 * state.steps);
+    for (let t = 0; t < state.steps; t++) {
+      dots[2 * t] = g.X(t + 1);
+      dots[2 * t + 1] = g.Y(state.stream[t % state.stream.length][0]);
+    }
+    brush.dots(dots, 1.8, { fill: ink, alpha: 0.45 });
+  }
+  const ends = paintCurves(figure, brush, g, 2);
+  brush.open();
+  nameEnds(figure, brush, ends, g, ink);
+  figure.frame = g;
+}
+
+/** The small panel beside the picture or below it. */
+export function drawSeries(figure) {
+  const { side, state } = figure,
+    w = side.clientWidth || 240;
+  const g = chartFrame(figure, { x: 44, y: 18, w: w - 54, h: HEIGHT - 50 }),
+    brush = new Brush(wipe(side, w, HEIGHT));
+  figure.sideFrame = g;
+  const lowest = state.series === "loss" && figure.cache.series.floor ? " − min" : "",
+    both = state.series === "rate" && state.start.length > 1 ? "  x —  y ···" : "",
+    name = figure.say(`series.${state.series}`) + lowest + both;
+  axes(brush, g, figure.ink, ["t", name]);
+  brush.clip(g.x, g.y - 1, g.w, g.h + 2);
+  paintCurves(figure, brush, g, 1.6);
+  brush.open();
+  const ends = figure.cache.series.curves.map((set, i) => `${figure.nameOf(i)} ${show(set[0]?.at(-1) ?? NaN)}`);
+  side.setAttribute("role", "img");
+  side.setAttribute("aria-label", `${figure.say("panel", { what: name })}: ${ends.join("; ")}`);
+}
