@@ -48,6 +48,30 @@ def test_momentum_arrives_where_gradient_descent_has_hardly_left():
     assert 9 / 11 < size["ball"] ** (1 / steps) < 0.84
 
 
+def test_at_the_best_pair_a_double_root_delays_both_ends():
+    """The flattest and the steepest weight walk (1 + a t) r^t: they need 46 and 58 steps instead of 35."""
+    curvature, r, t = np.array([1.0, 100.0]), 9 / 11, np.arange(101)[:, None]
+    optimizer = Optimizer(rules.momentum, lr=4 / 121, gamma=r**2)
+    path = descend(optimizer, Quadratic(curvature).grad, [10.0, 10.0], 100)
+    np.testing.assert_allclose(path, 10 * (1 + np.array([2, 20]) / 11 * t) * (r * np.array([1, -1])) ** t, atol=1e-12)
+    assert list((np.abs(path) > 0.01).sum(axis=0)) == [46, 58]
+    assert math.ceil(math.log(1000) / math.log(1 / r)) == 35
+
+
+def test_the_tuned_ball_walks_on_the_lower_bound():
+    """On Nesterov's strongly convex chain k gradients know k coordinates; the heavy ball gets each of them exactly."""
+    low, q, n = 0.01, 9 / 11, 300
+
+    def pull(x):
+        padded = np.concatenate([[1.0], x, [0.0]])
+        return (1 - low) * (2 * x - padded[:-2] - padded[2:]) / 4 + low * x
+
+    goal = q ** np.arange(1, n + 1)
+    path = descend(Optimizer(rules.momentum, lr=4 / 1.1**2, gamma=q**2), pull, np.zeros(n), 40)
+    for k in (1, 10, 40):
+        np.testing.assert_allclose(path[k], np.where(np.arange(n) < k, goal, 0), atol=1e-13)
+
+
 def test_where_heavy_ball_cycles():
     """A5: of the starts in [-5, 5] those in six intervals, one of which is that of Lessard, Recht & Packard (2016)."""
 

@@ -38,27 +38,6 @@ def test_the_kinked_function_is_convex_with_curvatures_from_1_to_25_and_without_
     assert rise.max() < 25 + 1e-9
 
 
-def companion(lr, gamma, curvature, rule):
-    """Spectral radius of one update, from the matrix itself."""
-    a, b = 1 - lr * curvature, gamma
-    if rule is rules.nag:
-        return np.abs(np.linalg.eigvals([[(1 + b) * a, -b * a], [1, 0]])).max()
-    return np.abs(np.linalg.eigvals([[b + a, -b], [1, 0]])).max()
-
-
-@pytest.mark.parametrize("rule", [rules.momentum, rules.nag])
-def test_the_radius_is_the_matrix_s(rule):
-    for lr, gamma, curvature in [(0.5, 0.9, 1.0), (3.0, 0.8, 1.0), (1.2, 0.3, 0.01), (3.9, 0.9, 1.0), (1.4, 0.9, 1.0)]:
-        expected = companion(lr, gamma, curvature, rule)
-        assert momentum.radius(lr, gamma, curvature, rule) == pytest.approx(expected, abs=1e-7)
-
-
-@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9, 0.99])
-def test_stability_ends_where_the_chapter_says(gamma):
-    for rule, limit in ((rules.momentum, 2 * (1 + gamma)), (rules.nag, 2 * (1 + gamma) / (1 + 2 * gamma))):
-        assert momentum.radius(limit - 1e-3, gamma, 1.0, rule) < 1 < momentum.radius(limit + 1e-3, gamma, 1.0, rule)
-
-
 @pytest.mark.parametrize("kappa", [10, 1000])
 @pytest.mark.parametrize("rule", [rules.momentum, rules.nag])
 def test_no_pair_of_a_grid_beats_the_best_pair(kappa, rule):
@@ -70,9 +49,7 @@ def test_no_pair_of_a_grid_beats_the_best_pair(kappa, rule):
         assert best == pytest.approx((np.sqrt(kappa) - 1) / (np.sqrt(kappa) + 1))
 
 
-def test_what_has_no_rate_is_refused():
-    with pytest.raises(ValueError, match=r"rules\.momentum and rules\.nag"):
-        momentum.radius(0.1, 0.9, 1.0, rules.adam)
+def test_a_condition_number_below_1_is_refused():
     with pytest.raises(ValueError, match="1 or more"):
         momentum.worst_radius(0.1, 0.9, 0.5)
 
@@ -89,7 +66,7 @@ def test_the_oscillation_solves_its_equation(friction):
 def test_damped_draws_every_third_point_and_the_motion():
     ax = momentum.damped({0.3: np.arange(10.0), 2.0: np.zeros(10)}, h=0.1).figure.axes[0]
     drawn = named(ax)
-    np.testing.assert_array_equal(drawn[r"$\mu=0.3,\ \gamma=0.97$"], [0, 3, 6, 9])
+    np.testing.assert_array_equal(drawn[r"$c=0.3,\ \gamma=0.97$"], [0, 3, 6, 9])
 
 
 def test_four_points_number_the_steps():
@@ -100,36 +77,45 @@ def test_four_points_number_the_steps():
     assert marked == [path[0, 0], path[4, 0]]
 
 
-def test_walks_stand_one_above_the_other():
-    paths = {name: np.array([[10.0, 1.0], [5.0, 0.5]]) for name in ("sgd", "momentum")}
-    picture = momentum.stacked(surfaces.ravine, paths)
-    assert [list(named(ax)) for ax in picture.figure.axes] == [["sgd"], ["momentum"]]
-
-
 def test_averages_come_in_pairs_of_a_colour():
     ax = momentum.averages([1.0, 2.0], {name: [1.0, 2.0] for name in "abcd"}).figure.axes[0]
     hues = [line.get_color() for line in ax.lines if line.get_label() in "abcd"]
     assert hues[0] == hues[1] != hues[2] == hues[3]
 
 
-@pytest.mark.parametrize("rule", [rules.momentum, rules.nag])
-def test_a_run_falls_as_the_map_predicts(rule):
-    ax = momentum.rate_and_momentum(0.9, 0.8, 100, rule).figure.axes[1]
-    distance, predicted = named(ax)[rule.__name__], named(ax)[r"$\rho^t$"]
-    slopes = [np.log(values[150] / values[100]) for values in (distance, predicted)]
-    assert slopes[0] == pytest.approx(slopes[1], rel=0.1)
-
-
-def test_beyond_the_border_it_still_draws():
-    assert isinstance(momentum.rate_and_momentum(4.2, 0.2, 10).png, bytes)
-
-
-def test_the_map_has_a_panel_for_each_rule():
-    axes = momentum.stability(30).figure.axes
+def test_the_maps_have_a_panel_and_a_cross_for_each_rule():
+    lr, gamma = np.meshgrid([0.5, 1.0, 5.0], [0.0, 0.5])
+    turns = {name: np.where(lr < 4, 12.0, np.inf) for name in ("momentum", "nag")}
+    best = {"momentum": (3.3, 0.67), "nag": (1.3, 0.8)}
+    axes = momentum.maps(lr, gamma, turns, best).figure.axes
     assert [ax.get_title() for ax in axes] == ["momentum", "nag"]
-    for ax, rule in zip(axes, (rules.momentum, rules.nag), strict=True):
+    for ax, limit in zip(axes, (2 * 1.5, 2 * 1.5 / 2), strict=True):
         (cross,) = [line for line in ax.lines if line.get_marker() == "+"]
-        assert (cross.get_xdata()[0], cross.get_ydata()[0]) == momentum.best_pair(30, rule)
+        (border,) = [line for line in ax.lines if line.get_marker() == "None" and len(line.get_xdata()) == 101]
+        assert (cross.get_xdata()[0], cross.get_ydata()[0]) == best[ax.get_title()]
+        assert border.get_xdata()[50] == pytest.approx(limit)
+
+
+def test_modes_lie_on_the_curves_with_their_share_as_area():
+    ax = momentum.modes([0.1, 10.0], [0.2, 0.8], {"sgd": (0.1, 0.0), "momentum": (0.1, 0.25)}).figure.axes[0]
+    plain, ball = ax.collections
+    np.testing.assert_allclose(plain.get_offsets(), [[0.01, 0.99], [1.0, 0.0]], atol=1e-12)
+    np.testing.assert_allclose(ball.get_offsets()[1], [1.0, 0.5])
+    small, large = np.asarray(plain.get_sizes()) - 10
+    assert large == pytest.approx(4 * small)
+
+
+def test_bands_stack_to_what_is_left():
+    parts = np.array([[0.3, 0.2], [0.1, 0.5]])
+    ax = momentum.bands({"sgd": ([0.1, 0.2], parts)}, ["a", "b"]).figure.axes[0]
+    lower, upper = ax.collections
+    assert lower.get_paths()[0].get_extents().y1 == pytest.approx(0.3)
+    assert upper.get_paths()[0].get_extents().y1 == pytest.approx(0.6)
+
+
+def test_what_is_exactly_0_is_blank():
+    image = momentum.reached([[0.0, 0.0], [1.0, 0.0], [1.0, 1e-9]]).figure.axes[0].images[0].get_array()
+    np.testing.assert_allclose(image[..., 3], [[0, 0], [1, 0], [1, 0.12]])
 
 
 def test_outcomes_shade_by_the_nearest_minimum():

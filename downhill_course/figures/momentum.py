@@ -1,8 +1,8 @@
 """Figures of the chapter on momentum and Nesterov's method, and the two functions of one coordinate they are drawn on.
 
 >>> from downhill_course.figures import momentum
->>> momentum.stability(kappa=100)
-<rate and momentum at condition number 100: momentum, nag>
+>>> momentum.damped({2.0: [1.0, 0.99, 0.97]}, h=0.1)
+<damped oscillations: 2>
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +15,12 @@ from numpy import where
 from numpy.typing import ArrayLike, NDArray
 
 from optlib import rules
-from optlib.optimizer import Optimizer, descend
-from optlib.surfaces import Quadratic, Surface
+from optlib.surfaces import Surface
 from optlib.view.contours import contour
 from optlib.view.curves import curve, loss_curves
 from optlib.view.pictures import Picture, picture
 from optlib.view.style import GREY, GROUND, colour, house, label, legend, listed, look_of, panels, series
+from optlib.view.troughs import draw_factor, radius
 
 # --- two functions of one coordinate --------------------------------------------------------------
 
@@ -57,32 +57,6 @@ kinked = Surface(
 # --- rates on quadratics --------------------------------------------------------------------------
 
 
-def radius(lr: ArrayLike, gamma: ArrayLike, curvature: ArrayLike, rule: Callable = rules.momentum) -> Any:
-    r"""The factor by which a step of momentum shrinks the distance on a quadratic, once many steps are made.
-
-    .. math:: z^2 - (1 + c - \eta\lambda)\, z + c = 0, \qquad c = \gamma \text{ or, for nag, } \gamma(1 - \eta\lambda)
-
-    It is the larger absolute value of the two roots, the spectral radius of one update.
-
-    Parameters
-    ----------
-    lr, gamma, curvature : numbers or arrays that fit together
-    rule : ``rules.momentum`` or ``rules.nag``
-
-    Source: Polyak (1964); for nag Lessard, Recht and Packard (2016).
-
-    >>> round(float(radius(0.5, 0.25, 1.0)), 6)
-    0.5
-    """
-    if rule not in (rules.momentum, rules.nag):
-        raise ValueError(f"rule is {rule!r}: the rate is known for rules.momentum and rules.nag")
-    h = np.asarray(lr, dtype=float) * np.asarray(curvature, dtype=float)
-    c = np.asarray(gamma, dtype=float) * (1 - h if rule is rules.nag else 1.0)
-    b = 1 + c - h
-    under = b * b - 4 * c
-    return np.where(under < 0, np.sqrt(np.abs(c)), (np.abs(b) + np.sqrt(np.maximum(under, 0))) / 2)
-
-
 def worst_radius(lr: ArrayLike, gamma: ArrayLike, kappa: float, rule: Callable = rules.momentum) -> Any:
     """The largest :func:`radius` over curvatures from 1/kappa to 1.
 
@@ -112,71 +86,99 @@ def best_pair(kappa: float, rule: Callable = rules.momentum) -> tuple[float, flo
 _TURNS = (10, 15, 20, 30, 50, 100, 200, 500)  # updates for a factor of ten; the last two lines are not labelled
 
 
-def stability(kappa: float = 100) -> Picture:
-    """Where in the plane of rate and momentum the two methods converge, and how fast.
+def maps(lr: ArrayLike, gamma: ArrayLike, turns: Mapping[str, ArrayLike], best: Mapping[str, Any]) -> Picture:
+    """How many updates a pair of rate and momentum needs, as a map for each rule.
 
-    Lines join pairs that need equally many updates to shrink the distance ten times; the thick line ends the region
-    in which they shrink it at all, the cross is the best pair.
+    Lines join pairs that need equally many; where none is drawn the walk diverges or needs very many.
+
+    Parameters
+    ----------
+    lr, gamma : the grid, each of shape (m, n); the rate is a multiple of 1/L
+    turns : "momentum" or "nag" -> updates for a factor of ten, of shape (m, n); infinite where it diverges
+    best : the same names -> the pair that gets a cross
     """
-    figure, axes = panels((2, 1), size=(500, 560))
-    for ax, rule in zip(axes, (rules.momentum, rules.nag), strict=True):
-        _map(ax, kappa, rule)
+    figure, axes = panels((len(turns), 1), size=(500, 30 + 265 * len(turns)))
+    for ax, (name, values) in zip(np.atleast_1d(axes), turns.items(), strict=True):
+        steps = np.nan_to_num(np.asarray(values, dtype=float), posinf=1e9)
+        levels = [t for t in _TURNS if t > steps.min()]
+        shades = [to_rgba(GROUND, 0.62 * 0.72**i) for i in range(len(levels))]
         with house():
-            ax.set_title(rule.__name__, color=colour(rule), fontsize=11)
-    return picture(figure, f"rate and momentum at condition number {kappa:g}: momentum, nag")
+            ax.contourf(lr, gamma, steps, [0, *levels], colors=shades)
+            lines = ax.contour(lr, gamma, steps, levels, colors=[to_rgba(GREY, 0.8)], linewidths=0.8)
+            ax.clabel(lines, [t for t in levels if t <= 100], fmt="%g", fontsize=8.5, colors=[GREY], inline=True)
+            edge = np.linspace(0, 1, 101)
+            limit = 2 * (1 + edge) / (1 + 2 * edge) if name == "nag" else 2 * (1 + edge)
+            ax.plot(limit, edge, color=colour(name), linewidth=2.4, zorder=5)
+            ax.plot(*best[name], "+", color=GREY, markersize=13, markeredgewidth=2.4, zorder=6)
+            ax.set(xlim=(0, 4.2), ylim=(0, 1))
+            ax.set_title(name, color=colour(name), fontsize=11)
+        label(ax, r"$\eta L$", r"$\gamma$")
+    return picture(figure, f"rate and momentum: {listed(turns)}")
 
 
-def _map(ax: Axes, kappa: float, rule: Callable) -> None:
-    h, gamma = np.meshgrid(np.linspace(0.005, 4.2, 241), np.linspace(0, 0.999, 161))
-    r = worst_radius(h, gamma, kappa, rule)
-    with np.errstate(all="ignore"):
-        turns = np.where(r < 1, -np.log(10) / np.log(r), 1e9)
-    levels = [t for t in _TURNS if t > turns.min()]
-    shades = [to_rgba(GROUND, 0.62 * 0.72**i) for i in range(len(levels))]
-    edge = np.linspace(0, 1, 101)
-    with house():
-        ax.contourf(h, gamma, turns, [0, *levels], colors=shades)
-        lines = ax.contour(h, gamma, turns, levels, colors=[to_rgba(GREY, 0.8)], linewidths=0.8)
-        ax.clabel(lines, [t for t in levels if t <= 100], fmt="%g", fontsize=8.5, colors=[GREY], inline=True)
-        limit = 2 * (1 + edge) / (1 + 2 * edge) if rule is rules.nag else 2 * (1 + edge)
-        ax.plot(limit, edge, color=colour(rule), linewidth=2.4, zorder=5)
-        ax.plot(*best_pair(kappa, rule), "+", color=GREY, markersize=13, markeredgewidth=2.4, zorder=6)
-        ax.set(xlim=(0, 4.2), ylim=(0, 1))
-    label(ax, r"$\eta L$", r"$\gamma$")
+def bands(left: Mapping[str, tuple[ArrayLike, ArrayLike]], names: Sequence[str]) -> Picture:
+    """What is left of the loss after some steps, direction upon direction, one column for each rate.
 
-
-def rate_and_momentum(lr: float, gamma: float, kappa: float, rule: Callable = rules.momentum) -> Picture:
-    """A pair of rate (times L) and momentum on its map, and a run with it: the distance and the rate that is predicted.
-
-    The run is on a quadratic of 30 curvatures from 1/kappa to 1, from a point at distance 1 in each of them.
+    Parameters
+    ----------
+    left : label -> rates of shape (n,), and what each direction holds at each rate, of shape (n, d); 1 is the start
+    names : of the directions
     """
-    f = Quadratic(np.geomspace(1 / kappa, 1, 30))
-    path = descend(Optimizer(rule, lr=lr, gamma=gamma), f.grad, np.ones(30), steps=150, strict=False)
-    distance = np.linalg.norm(path, axis=-1)
-    predicted = distance[0] * worst_radius(lr, gamma, kappa, rule) ** np.arange(151)
-    figure, (above, below) = panels((2, 1), size=(500, 560))
-    _map(above, kappa, rule)
+    figure, axes = panels((len(left), 1), size=(500, 20 + 220 * len(left)))
+    shades = [series(i) for i in (3, 6, 7, 0, 1, 2, 4, 5)]
+    for ax, (name, (rates, parts)) in zip(np.atleast_1d(axes), left.items(), strict=True):
+        with house():
+            ax.stackplot(rates, np.transpose(parts), labels=names, colors=shades, alpha=0.75)
+            ax.set(ylim=(0, 1.1), xlim=(0, np.max(rates)))
+            ax.set_title(name, color=colour(name), fontsize=11)
+        label(ax, r"$\eta$", "$f/f_0$")
+    legend(figure)
+    return picture(figure, f"what is left of the loss, by direction: {listed(left)}")
+
+
+def reached(path: ArrayLike) -> Picture:
+    """Which coordinates a walk has reached after each step; what is still exactly 0 is left blank.
+
+    Parameters
+    ----------
+    path : of shape (steps + 1, d)
+    """
+    size = np.abs(np.asarray(path, dtype=float))
+    figure, ax = panels(size=(480, 380))
+    depth = np.log10(np.where(size > 0, size, np.nan))
+    shade = np.clip(1 + depth / 6, 0.12, 1)  # six powers of ten
+    image = np.zeros((*size.shape, 4))
+    image[..., :3] = to_rgba(GROUND)[:3]
+    image[..., 3] = np.nan_to_num(shade, nan=0.0)
     with house():
-        above.plot(lr, gamma, "o", color=colour(rule), markersize=10, zorder=7, clip_on=False)
-    loss_curves({rule.__name__: distance}, ax=below, key=False)
-    with house():
-        below.plot(predicted, color=GREY, linewidth=1.8, linestyle=(0, (4, 2)), label=r"$\rho^t$", zorder=5)
-        below.set_ylim(1e-8, 1e3)
-    legend(below)
-    label(below, "$t$", r"$\Vert\theta\Vert$")
-    return picture(figure, f"{rule.__name__} at one pair of rate and momentum")
+        extent = (0.5, size.shape[1] + 0.5, size.shape[0] - 0.5, -0.5)
+        ax.imshow(image, extent=extent, aspect="auto", interpolation="nearest")
+    label(ax, "$i$", "$k$")
+    return picture(figure, f"coordinates reached in {len(size) - 1} steps")
+
+
+def modes(curvature: ArrayLike, share: ArrayLike, runs: Mapping[str, tuple[float, float]]) -> Picture:
+    """Many directions as dots on the curves of the factors of some methods.
+
+    Parameters
+    ----------
+    curvature : of each direction, of shape (d,)
+    share : what each direction holds of the loss at the start, of shape (d,), with sum 1; a dot's area
+    runs : "sgd" or "momentum" -> rate and momentum
+    """
+    curvatures, shares = np.asarray(curvature, dtype=float), np.asarray(share, dtype=float)
+    figure, ax = panels(size=(520, 340))
+    for name, (lr, gamma) in runs.items():
+        draw_factor(ax, gamma, left=1e-4, label=name)
+        with house():
+            hue = {"facecolor": to_rgba(colour(name), 0.65), "edgecolor": colour(name), "linewidth": 0.7}
+            height = radius(lr * curvatures, gamma, 1.0)
+            ax.scatter(lr * curvatures, height, s=10 + 700 * shares, zorder=6, **hue)
+    legend(ax)
+    return picture(figure, f"factors of {len(curvatures)} directions: {listed(runs)}")
 
 
 # --- walks ----------------------------------------------------------------------------------------
-
-
-def stacked(surface: Surface, paths: Mapping[str, NDArray], domain: Any = None) -> Picture:
-    """The same ground once for each walk, one above the other."""
-    figure, axes = panels((len(paths), 1), size=(520, 40 + 185 * len(paths)))
-    for ax, (name, path) in zip(np.atleast_1d(axes), paths.items(), strict=True):
-        contour(surface, {name: path}, ax=ax, domain=domain, key=False)
-    legend(figure)
-    return picture(figure, f"walks in {surface.name}: {listed(paths)}")
 
 
 def oscillation(friction: float, s: ArrayLike) -> NDArray:
@@ -209,7 +211,7 @@ def damped(walks: Mapping[float, ArrayLike], h: float) -> Picture:
             s = h * np.arange(len(np.asarray(walk)))
             fine = np.linspace(0, s[-1], 300)
             look = look_of("", i)
-            name = rf"$\mu={friction:g},\ \gamma={1 - friction * h:.3g}$"
+            name = rf"$c={friction:g},\ \gamma={1 - friction * h:.3g}$"
             ax.plot(fine, oscillation(friction, fine), color=look.colour, linewidth=1.4, zorder=3)
             ax.plot(s[::3], np.asarray(walk)[::3], look.marker, color=look.colour, markersize=4.2, label=name, zorder=4)
     label(ax, "$th$", "$x$")

@@ -20,6 +20,7 @@ from .pictures import Picture, picture
 from .relief import surface
 from .style import colour, house, label, legend, look, panels, series
 from .timelines import timeline
+from .troughs import trough
 
 __all__ = [
     "Animation",
@@ -45,4 +46,5 @@ __all__ = [
     "series",
     "surface",
     "timeline",
+    "trough",
 ]

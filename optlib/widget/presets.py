@@ -257,10 +257,14 @@ PRESETS: dict[str, State] = {
         "runs": [run("sgd", lr=0.018), run("momentum", lr=0.004, gamma=0.9)],
         "show": ["runs.1.hyper.gamma", "runs.0.hyper.lr"],
     },
+    "filter": {
+        "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]], "steps": 400,
+        "series": "x", "runs": [run("sgd", lr=0.018), run("momentum", lr=0.018, gamma=0.8)],
+    },
     "stability": {
-        "scene": "map", "surface": "ravine", "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 100,
-        "runs": [run("momentum", lr=0.15, gamma=0.5)], "map": "stable",
-        "axes": [["lr", 0.0, 0.45], ["gamma", 0.0, 1.0]],
+        "scene": "map", "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]],
+        "steps": 100, "runs": [run("momentum", lr=0.018, gamma=0.8)], "map": "stable",
+        "axes": [["lr", 0.0, 0.045], ["gamma", 0.0, 1.0]],
     },
     "barrier": {
         "scene": "line", "surface": "waves", "start": [-7.0], "steps": 150, "series": "x",
