@@ -44,7 +44,7 @@ test-peers: .venv-peers/.installed  ## against PyTorch, optax, jax and nbgrader,
 	@DOWNHILL_PEERS=1 .venv-peers/$(notdir $(BIN))/python -m pytest -n 2 --dist loadfile -m peers --doctest-modules tests downhill_course/grade/nbgrader_wall.py
 
 test-lowest: .venv-lowest/.installed  ## the library with the lowest versions that pyproject.toml allows · 用允许的最低版本测试
-	@.venv-lowest/$(notdir $(BIN))/python -m pytest -n 2 --dist loadfile --doctest-modules optlib downhill_course/figures $(LOWEST)
+	@.venv-lowest/$(notdir $(BIN))/python -m pytest -n 2 --dist loadfile -W ignore::DeprecationWarning --doctest-modules optlib downhill_course/figures $(LOWEST)
 
 test-all: $(VENV)/.installed $(SITE)/.built  ## the slow facts too · 连同耗时的测试
 	@$(PY) -m pytest -m "slow or not slow" $(SUITE)
@@ -128,7 +128,7 @@ $(VENV)/.requirements: requirements-dev.txt | $(VENV)/.python
 	@.venv-peers/$(notdir $(BIN))/python -m pip install --disable-pip-version-check --quiet -r requirements-peers.txt
 	@touch $@
 
-LOWEST := tests/test_imports.py tests/test_rules.py tests/test_optimizer.py tests/test_surfaces.py tests/test_schedules.py \
+LOWEST := tests/test_rules.py tests/test_optimizer.py tests/test_surfaces.py tests/test_schedules.py \
           tests/test_view.py tests/test_compile.py tests/test_widget.py tests/test_parallel_algorithms.py
 .venv-lowest/.installed: pyproject.toml $(VENV)/.installed
 	@$(PY) -m venv .venv-lowest

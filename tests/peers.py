@@ -10,7 +10,7 @@ import pytest
 WANTED = os.environ.get("DOWNHILL_PEERS") == "1"
 
 
-def peer(name: str) -> ModuleType:
+def library(name: str) -> ModuleType:
     """The module, or a skipped test that says what installs it."""
     try:
         return importlib.import_module(name)

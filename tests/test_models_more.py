@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from peers import peer
+from peers import library
 
 from optlib import Optimizer, data, descend, initialise, layers, rules
 from optlib.data import SparseRows
@@ -241,7 +241,7 @@ GAMMA, BETA, DY = RNG.standard_normal(4), RNG.standard_normal(4), RNG.standard_n
 
 @pytest.mark.peers
 def test_batch_norm_agrees_with_torch():
-    torch = peer("torch")
+    torch = library("torch")
     x, gamma, beta = (torch.tensor(part, requires_grad=True) for part in (BATCH, GAMMA, BETA))
     y = torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, eps=1e-5)
     y.backward(torch.tensor(DY))
@@ -255,7 +255,7 @@ def test_batch_norm_agrees_with_torch():
 
 @pytest.mark.peers
 def test_running_statistics_agree_with_torch():
-    torch = peer("torch")
+    torch = library("torch")
     layer = torch.nn.BatchNorm1d(4, dtype=torch.float64)
     running = np.zeros(4), np.ones(4)
     for batch in (BATCH, 2 * BATCH, BATCH[:5]):
@@ -567,7 +567,7 @@ def test_networks_learn():
 
 @pytest.mark.peers
 def test_torch_agrees_with_a_network():
-    torch = peer("torch")
+    torch = library("torch")
     for activation, theirs in (("relu", torch.relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid)):
         for batch_norm in (False, True):
             model = network(activation, batch_norm)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from grading import USER, assignment, sandbox
-from peers import peer
+from peers import library
 
-peer("nbgrader")
+library("nbgrader")
 pytestmark = pytest.mark.peers
 ROOT = Path(__file__).parents[1]
 NAME = "03-momentum"

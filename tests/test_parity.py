@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from peers import peer
+from peers import library
 from table import BY_NAME, INSIDE, ROWS, Peer, Row
 
 from optlib import Optimizer, descend, models, oracles, rules
@@ -19,7 +19,7 @@ STEPS, D = 500, 20
 
 @pytest.fixture
 def torch():
-    module = peer("torch")
+    module = library("torch")
     before = module.get_default_dtype()
     module.set_default_dtype(module.float64)  # NAdam keeps a scalar of the default type
     yield module
@@ -28,8 +28,8 @@ def torch():
 
 @pytest.fixture
 def optax():
-    peer("jax").config.update("jax_enable_x64", True)
-    return peer("optax")
+    library("jax").config.update("jax_enable_x64", True)
+    return library("optax")
 
 
 # --- the four problems ------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def in_torch(torch, peer: Peer, start: np.ndarray, gradient: Callable) -> np.nda
 
 
 def in_optax(optax, peer: Peer, start: np.ndarray, gradient: Callable) -> np.ndarray:
-    jax = peer("jax")
+    jax = library("jax")
     optimizer, path = peer.make(optax), []
     params = jax.numpy.asarray(start)
     state = optimizer.init(params)

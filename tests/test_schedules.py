@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from peers import peer
+from peers import library
 
 from optlib import Optimizer, descend, rules, schedules
 from optlib.schedules import (
@@ -227,7 +227,7 @@ PEERS = [
 
 @pytest.fixture
 def torch():
-    return peer("torch")
+    return library("torch")
 
 
 @pytest.mark.peers

@@ -4,7 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from peers import peer
+from peers import library
 
 from optlib import Optimizer, data, descend, iterates, models, oracles, rules, run, schedules, surfaces, tricks
 from optlib.surfaces import Quadratic
@@ -55,8 +55,8 @@ def test_d12_swa_is_the_mean_of_the_start_and_of_the_ends_of_cycles(cycle):
 
 @pytest.mark.peers
 def test_d12_swa_as_torch_averages():
-    torch = peer("torch")
-    swa_utils = peer("torch.optim.swa_utils")
+    torch = library("torch")
+    swa_utils = library("torch.optim.swa_utils")
     module = torch.nn.Linear(3, 1, bias=False).double()
     module.weight.data[:] = torch.tensor(POINTS[0])
     averaged = swa_utils.AveragedModel(module)
