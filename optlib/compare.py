@@ -38,8 +38,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import oracles, rules
+from ._inputs import whole
 from .models import Model, checked_data
-from .optimizer import Optimizer, Oracle, run, specification, takes_step
+from .optimizer import Optimizer, Oracle, iterates, specification, takes_step
 from .schedules import Schedule
 from .surfaces import Surface
 
@@ -311,11 +312,11 @@ def _perform(problem: Problem, optimizer: Optimizer, seed: int, at: Sequence[int
     theta = np.asarray(problem.start(seed))
     curve: list[float | None] = [_metric(problem, theta)]
     failure = None
-    walk = run(optimizer, problem.oracle(seed), theta, loss=problem.loss)
+    walk = islice(iterates(optimizer, problem.oracle(seed), theta, loss=problem.loss), 1, None)
     try:
         done = 0
         for stop in at[1:]:
-            for point, _ in islice(walk, stop - done):
+            for point in islice(walk, stop - done):
                 theta = point
             done = stop
             curve.append(_metric(problem, theta))
@@ -462,17 +463,17 @@ class _Contenders:
         if not isinstance(optimizers, Mapping) or not optimizers:
             raise ValueError(f"optimizers={optimizers!r}: give a dict with at least one entry, name -> (rule, grid)")
         self.entries = {str(name): _entry(str(name), given) for name, given in optimizers.items()}
-        self.budget = _count("budget", budget)
-        self.seeds, self.tuning_seeds = _count("seeds", seeds), _count("tuning_seeds", tuning_seeds)
-        self.seed, self.workers = _count("seed", seed, 0), _count("workers", workers)
+        self.budget = whole(budget, "budget")
+        self.seeds, self.tuning_seeds = whole(seeds, "seeds"), whole(tuning_seeds, "tuning_seeds")
+        self.seed, self.workers = whole(seed, "seed", 0), whole(workers, "workers")
         smallest = min(self.entries.values(), key=lambda entry: entry.size)
-        self.tries = smallest.size if tries is None else _count("tries", tries)
+        self.tries = smallest.size if tries is None else whole(tries, "tries")
         if self.tries > smallest.size:
             raise ValueError(
                 f"tries={tries}, but the grid of optimizer {smallest.name!r} holds {smallest.size} settings, so it "
                 f"would be tuned less than others: give it more values, or tries={smallest.size} or fewer"
             )
-        self.at = np.unique(np.linspace(0, self.budget, _count("points", points) + 1).round().astype(int)).tolist()
+        self.at = np.unique(np.linspace(0, self.budget, whole(points, "points") + 1).round().astype(int)).tolist()
 
     @property
     def total(self) -> int:
@@ -559,12 +560,6 @@ def _named_problems(problems: Any) -> dict[str, Problem]:
             raise ValueError(f"two problems are called {problem.name!r}: give one another name=")
         named[problem.name] = problem
     return named
-
-
-def _count(name: str, value: Any, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name}={value!r}: it must be a whole number, {least} or more")
-    return int(value)
 
 
 def _number(value: float | None) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import initialise, layers
+from ._inputs import whole
 from .data import SparseRows
 
 
@@ -182,7 +183,7 @@ class SoftmaxRegression:
     """
 
     def __init__(self, classes: int, l2: float = 0.0):
-        self.classes = _counted("classes", classes, 2)
+        self.classes = whole(classes, "classes", 2)
         self.l2 = _penalty(l2)
 
     def unpack(self, theta: ArrayLike) -> NDArray:
@@ -220,12 +221,6 @@ class SoftmaxRegression:
         """Share of the examples whose likeliest class is the right one, of shape (...)."""
         z = self._logits(theta, X, y)
         return (z.argmax(axis=-1) == layers.checked_labels(y, z)).mean(axis=-1)
-
-
-def _counted(name: str, value: Any, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name}={value!r}: it must be a whole number, {least} or more")
-    return int(value)
 
 
 # --- networks -------------------------------------------------------------------------------------
@@ -290,7 +285,7 @@ class MLP:
         self, sizes: Sequence[int], activation: str = "relu", *, batch_norm: bool = False, dropout: float = 0.0,
         loss: Literal["softmax", "squared"] = "softmax", eps: float = 1e-5,
     ):  # fmt: skip
-        self.sizes = tuple(_counted("a size of the network", size) for size in sizes)
+        self.sizes = tuple(whole(size, "a size of the network") for size in sizes)
         if len(self.sizes) < 2:
             raise ValueError(f"sizes={sizes!r}: name the inputs, the hidden layers and the outputs, as in [64, 32, 10]")
         for name, value, allowed in (("activation", activation, layers.ACTIVATIONS), ("loss", loss, _LOSSES)):
@@ -539,7 +534,7 @@ class MLP:
         """
         theta = self._theta(theta)
         parameters, X = self.unpack(theta), self._inputs(theta, X)
-        size = len(X) if size is None else _counted("size", size, 2)
+        size = len(X) if size is None else whole(size, "size", 2)
         if size > len(X):
             raise ValueError(f"size={size}: X has only {len(X)} rows")
         batches = []
@@ -573,7 +568,7 @@ class TwoLayerLinear:
 
     def __init__(self, inputs: int, hidden: int, outputs: int = 1):
         sizes = {"inputs": inputs, "hidden": hidden, "outputs": outputs}
-        self.inputs, self.hidden, self.outputs = (_counted(name, value) for name, value in sizes.items())
+        self.inputs, self.hidden, self.outputs = (whole(value, name) for name, value in sizes.items())
         self.size = self.hidden * (self.inputs + self.outputs)
 
     def unpack(self, theta: ArrayLike) -> tuple[NDArray, NDArray]:
@@ -642,7 +637,7 @@ class MatrixCompletion:
 
     def __init__(self, rows: int, columns: int, rank: int, l2: float = 0.0):
         sizes = {"rows": rows, "columns": columns, "rank": rank}
-        self.rows, self.columns, self.rank = (_counted(name, value) for name, value in sizes.items())
+        self.rows, self.columns, self.rank = (whole(value, name) for name, value in sizes.items())
         self.l2, self.size = _penalty(l2), (self.rows + self.columns) * self.rank
 
     def unpack(self, theta: ArrayLike) -> tuple[NDArray, NDArray]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import rules
+from ._inputs import whole
 
 State = dict[str, NDArray]
 Oracle = Callable[..., ArrayLike]
@@ -332,8 +333,7 @@ def descend(
            [ 2. , -1. ],
            [ 1. , -0.5]])
     """
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
-        raise ValueError(f"steps is {steps!r}: it must be a whole number, 0 or more")
+    steps = whole(steps, "steps", 0)
     theta = as_point(theta)
     if strict:
         require_finite(theta, "start", 0)

@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._inputs import whole
 from .models import Model, checked_data
 from .optimizer import Oracle, takes_step
 
@@ -56,15 +57,19 @@ class Examples:
         return self.model.loss(theta, self.X, self.y)
 
 
-class FullBatch(Examples):
-    """The exact gradient: all examples at every step. Made by `full_batch`.
+class full_batch(Examples):
+    """The gradient over all examples: batch gradient descent.
+
+    Raises
+    ------
+    ValueError : an empty data set, rows and targets that do not match, or NaN in them; a model with dropout.
 
     >>> from optlib.models import LinearRegression
-    >>> FullBatch(LinearRegression(), [[1.0], [2.0]], [1.0, 2.0])(np.array([0.0]))
+    >>> full_batch(LinearRegression(), [[1.0], [2.0]], [1.0, 2.0])(np.array([0.0]))
     array([-2.5])
     """
 
-    def __init__(self, model: Model, X: Any, y: ArrayLike):
+    def __init__(self, model: Model, X: ArrayLike, y: ArrayLike):
         super().__init__(model, X, y)
         if getattr(model, "dropout", 0.0):
             raise ValueError(
@@ -76,18 +81,31 @@ class FullBatch(Examples):
         return self.model.grad(theta, self.X, self.y)
 
 
-class MiniBatch(Examples):
-    """The gradient over a few examples, another few at each step. Made by `minibatch` and `single`."""
+class minibatch(Examples):
+    """The gradient over `size` examples a step: mini-batch gradient descent.
 
-    def __init__(self, model: Model, X: ArrayLike, y: ArrayLike, size: int, order: Order, seed: int):
+    Parameters
+    ----------
+    size : examples in a batch, 1 to n
+    order : "epoch", a fresh permutation for every epoch (without replacement); "once", one permutation for all;
+        "iid", every batch drawn anew (with replacement); "fixed", the order of the data
+    seed : of the random order, and of the units that a model with dropout drops
+
+    >>> from optlib.models import LinearRegression
+    >>> X, y = np.arange(6.0).reshape(6, 1), np.zeros(6)
+    >>> oracle = minibatch(LinearRegression(), X, y, size=2, seed=0)
+    >>> sorted(np.concatenate([oracle.indices(t) for t in range(3)]).tolist())
+    [0, 1, 2, 3, 4, 5]
+    """
+
+    def __init__(self, model: Model, X: ArrayLike, y: ArrayLike, size: int, *, order: Order = "epoch", seed: int = 0):
         super().__init__(model, X, y)
         n = len(self.X)
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= n:
-            raise ValueError(f"size={size!r}: a mini-batch holds a whole number of examples, 1 to {n} here")
+        self.size = whole(size, "size", 1, n)
         if order not in _ORDERS:
             listed = "; ".join(f"{name!r}, {what}" for name, what in _ORDERS.items())
             raise ValueError(f"order={order!r} is unknown; allowed are {listed}")
-        self.size, self.order, self.seed = int(size), order, seed
+        self.order, self.seed = order, seed
         self._shuffled: tuple[int, NDArray] = (-1, np.arange(n))
 
     @property
@@ -101,16 +119,6 @@ class MiniBatch(Examples):
             return np.random.default_rng([self.seed, t]).integers(len(self.X), size=self.size)
         epoch, i = divmod(t, self.batches)
         return self._permutation(epoch)[i * self.size : (i + 1) * self.size]
-
-    def _rows(self, begin: int, steps: int) -> tuple[NDArray, NDArray]:
-        """The rows of some steps one after another, and where those of each step begin and those of the last end."""
-        t, n = np.arange(begin, begin + steps + 1), len(self.X)
-        if self.order == "iid":
-            return np.concatenate([self.indices(i) for i in t[:-1]]), (t - begin) * self.size
-        epochs = range(begin // self.batches, (begin + steps - 1) // self.batches + 1)
-        permutations = [self._permutation(epoch) for epoch in epochs]
-        edges = (t // self.batches - epochs[0]) * n + t % self.batches * self.size
-        return permutations[0] if len(epochs) == 1 else np.concatenate(permutations), edges
 
     def _permutation(self, epoch: int) -> NDArray:
         if self.order == "fixed":
@@ -127,40 +135,9 @@ class MiniBatch(Examples):
         return _step_gradient(self.model, theta, self.X[rows], self.y[rows], self.seed, t)
 
 
-def full_batch(model: Model, X: ArrayLike, y: ArrayLike) -> FullBatch:
-    """The gradient over all examples: batch gradient descent.
-
-    Raises
-    ------
-    ValueError : an empty data set, rows and targets that do not match, or NaN in them; a model with dropout.
-    """
-    return FullBatch(model, X, y)
-
-
-def minibatch(
-    model: Model, X: ArrayLike, y: ArrayLike, size: int, *, order: Order = "epoch", seed: int = 0
-) -> MiniBatch:
-    """The gradient over `size` examples a step: mini-batch gradient descent.
-
-    Parameters
-    ----------
-    size : examples in a batch, 1 to n
-    order : "epoch", a fresh permutation for every epoch (without replacement); "once", one permutation for all;
-        "iid", every batch drawn anew (with replacement); "fixed", the order of the data
-    seed : of the random order, and of the units that a model with dropout drops
-
-    >>> from optlib.models import LinearRegression
-    >>> X, y = np.arange(6.0).reshape(6, 1), np.zeros(6)
-    >>> oracle = minibatch(LinearRegression(), X, y, size=2, seed=0)
-    >>> sorted(np.concatenate([oracle.indices(t) for t in range(3)]).tolist())
-    [0, 1, 2, 3, 4, 5]
-    """
-    return MiniBatch(model, X, y, size, order, seed)
-
-
-def single(model: Model, X: ArrayLike, y: ArrayLike, *, order: Order = "epoch", seed: int = 0) -> MiniBatch:
+def single(model: Model, X: ArrayLike, y: ArrayLike, *, order: Order = "epoch", seed: int = 0) -> minibatch:
     """The gradient of one example a step: stochastic gradient descent in the narrow sense."""
-    return MiniBatch(model, X, y, 1, order, seed)
+    return minibatch(model, X, y, 1, order=order, seed=seed)
 
 
 def online(
@@ -195,13 +172,37 @@ class Measured(Model, Protocol):
         """The loss of each row of X, of shape (..., n)."""
 
 
-class HardExamples(MiniBatch):
-    """The gradient over the hardest examples of a mini-batch. Made by `hard_examples`."""
+class hard_examples(minibatch):
+    r"""Online hard example mining: of every mini-batch only the examples with the largest losses are learnt from.
+
+    .. math:: g = \frac1k \sum_{i \in \text{top}_k} \nabla\ell_i(\theta), \quad
+        k = \max(1, \lfloor \text{ratio}\cdot n\rfloor)
+
+    Parameters
+    ----------
+    model : one with `losses(theta, X, y)`, of shape (n,), besides `grad`
+    size : examples in a batch, 1 to N, of which `order` and `seed` decide as in `minibatch`
+    ratio : share of a batch to keep, in (0, 1]; at least one example is kept
+
+    Raises
+    ------
+    ValueError : a ratio or a size out of range, data that do not fit. TypeError : a model without `losses`.
+
+    >>> from optlib.models import LinearRegression
+    >>> oracle = hard_examples(LinearRegression(), np.eye(4), [0.0, 3.0, 1.0, 2.0], size=4, ratio=0.5)
+    >>> oracle.hardest(np.zeros(4), t=0).tolist(), oracle(np.zeros(4), t=0).tolist()
+    ([1, 3], [0.0, -1.5, 0.0, -1.0])
+
+    Source: Shrivastava, Gupta & Girshick (2016).
+    """
 
     model: Measured
 
-    def __init__(self, model: Measured, X: ArrayLike, y: ArrayLike, size: int, ratio: float, order: Order, seed: int):
-        super().__init__(model, X, y, size, order, seed)
+    def __init__(
+        self, model: Measured, X: ArrayLike, y: ArrayLike, size: int, ratio: float, *, order: Order = "epoch",
+        seed: int = 0,
+    ):  # fmt: skip
+        super().__init__(model, X, y, size, order=order, seed=seed)
         if not hasattr(model, "losses"):
             raise TypeError(f"{model!r} has no method losses(theta, X, y), which ranks the examples")
         if not _number(ratio) or not 0 < ratio <= 1:
@@ -225,38 +226,6 @@ class HardExamples(MiniBatch):
             rows = hardest[i]
             gradient[i] = _step_gradient(self.model, theta[i], self.X[rows], self.y[rows], self.seed, t)
         return gradient
-
-
-def hard_examples(
-    model: Measured, X: ArrayLike, y: ArrayLike, size: int, ratio: float, *, order: Order = "epoch", seed: int = 0
-) -> HardExamples:
-    r"""Online hard example mining: of every mini-batch only the examples with the largest losses are learnt from.
-
-    .. math:: g = \frac1k \sum_{i \in \text{top}_k} \nabla\ell_i(\theta), \quad
-        k = \max(1, \lfloor \text{ratio}\cdot n\rfloor)
-
-    Parameters
-    ----------
-    model : one with `losses(theta, X, y)`, of shape (n,), besides `grad`
-    size : examples in a batch, 1 to N, of which `order` and `seed` decide as in `minibatch`
-    ratio : share of a batch to keep, in (0, 1]; at least one example is kept
-
-    Returns
-    -------
-    HardExamples, an oracle of (theta, t).
-
-    Raises
-    ------
-    ValueError : a ratio or a size out of range, data that do not fit. TypeError : a model without `losses`.
-
-    >>> from optlib.models import LinearRegression
-    >>> oracle = hard_examples(LinearRegression(), np.eye(4), [0.0, 3.0, 1.0, 2.0], size=4, ratio=0.5)
-    >>> oracle.hardest(np.zeros(4), t=0).tolist(), oracle(np.zeros(4), t=0).tolist()
-    ([1, 3], [0.0, -1.5, 0.0, -1.0])
-
-    Source: Shrivastava, Gupta & Girshick (2016).
-    """
-    return HardExamples(model, X, y, size, ratio, order, seed)
 
 
 # --- oracles made of oracles ----------------------------------------------------------------------
@@ -288,10 +257,28 @@ class _Changed:
         return inside(theta)
 
 
-class Noisy(_Changed):
-    """A gradient with noise added that fades. Made by `noisy`."""
+class noisy(_Changed):
+    r"""Gradient noise that fades: what is added has mean 0 and the variance :math:`\eta/(1+t)^\gamma`.
 
-    def __init__(self, oracle: Oracle, seed: int, eta: float, gamma: float):
+    .. math:: g_t + \mathcal N(0, \sigma_t^2 I), \quad \sigma_t^2 = \frac{\eta}{(1+t)^\gamma}, \quad t = 0, 1, \dots
+
+    Parameters
+    ----------
+    oracle : theta -> gradient, or (theta, t) -> gradient
+    seed : of the noise: it follows from the seed and t, so a resumed run sees the same
+    eta : variance at the first step, 0 or more; the paper tried 0.01, 0.3 and 1
+    gamma : how fast it fades, 0 (not at all) or more
+
+    >>> from optlib import surfaces
+    >>> oracle = noisy(surfaces.bowl.grad, seed=1, eta=0.3)
+    >>> theta = np.array([1.0, 2.0])
+    >>> bool((oracle(theta, t=5) == oracle(theta, t=5)).all()), bool((oracle(theta, t=5) == oracle(theta, t=6)).any())
+    (True, False)
+
+    Source: Neelakantan et al. (2015), equation 1.
+    """
+
+    def __init__(self, oracle: Oracle, seed: int = 0, *, eta: float = 0.01, gamma: float = 0.55):
         super().__init__(oracle)
         self.timed = True
         self.seed, self.eta, self.gamma = seed, _at_least_zero("eta", eta), _at_least_zero("gamma", gamma)
@@ -313,51 +300,7 @@ class Noisy(_Changed):
         return g + self.noise(int(t), g.shape).astype(g.dtype if g.dtype.kind == "f" else float, copy=False)
 
 
-def noisy(oracle: Oracle, seed: int = 0, *, eta: float = 0.01, gamma: float = 0.55) -> Noisy:
-    r"""Gradient noise that fades: what is added has mean 0 and the variance :math:`\eta/(1+t)^\gamma`.
-
-    .. math:: g_t + \mathcal N(0, \sigma_t^2 I), \quad \sigma_t^2 = \frac{\eta}{(1+t)^\gamma}, \quad t = 0, 1, \dots
-
-    Parameters
-    ----------
-    oracle : theta -> gradient, or (theta, t) -> gradient
-    seed : of the noise: it follows from the seed and t, so a resumed run sees the same
-    eta : variance at the first step, 0 or more; the paper tried 0.01, 0.3 and 1
-    gamma : how fast it fades, 0 (not at all) or more
-
-    >>> from optlib import surfaces
-    >>> oracle = noisy(surfaces.bowl.grad, seed=1, eta=0.3)
-    >>> theta = np.array([1.0, 2.0])
-    >>> bool((oracle(theta, t=5) == oracle(theta, t=5)).all()), bool((oracle(theta, t=5) == oracle(theta, t=6)).any())
-    (True, False)
-
-    Source: Neelakantan et al. (2015), equation 1.
-    """
-    return Noisy(oracle, seed, eta, gamma)
-
-
-class Clipped(_Changed):
-    """A gradient that is shortened where it is too long. Made by `clipped`."""
-
-    def __init__(self, oracle: Oracle, norm: float | None, value: float | None):
-        super().__init__(oracle)
-        if (norm is None) == (value is None):
-            raise TypeError(f"norm={norm!r}, value={value!r}: clip either by norm or by value; for both, clip twice")
-        name, limit = ("norm", norm) if norm is not None else ("value", value)
-        if not _number(limit) or not 0 < limit < math.inf:
-            raise ValueError(f"{name}={limit!r} is out of range; allowed is (0, inf)")
-        self.norm, self.value = norm, value
-
-    def __call__(self, theta: NDArray, t: int | None = None) -> NDArray:
-        g = self._gradient(theta, t)
-        if self.value is not None:
-            return np.clip(g, -self.value, self.value)
-        length = _length(g)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(length >= self.norm, g * (self.norm / length), g)
-
-
-def clipped(oracle: Oracle, *, norm: float | None = None, value: float | None = None) -> Clipped:
+class clipped(_Changed):
     r"""A gradient that cannot explode: by norm, its direction stays; by value, each number is cut off by itself.
 
     .. math:: g \leftarrow \frac{c}{\lVert g\rVert}\,g \ \text{ if } \lVert g\rVert \ge c, \qquad
@@ -375,7 +318,23 @@ def clipped(oracle: Oracle, *, norm: float | None = None, value: float | None = 
 
     Source: Pascanu, Mikolov & Bengio (2013), algorithm 1. PyTorch divides by the norm plus 1e-6; this is exact.
     """
-    return Clipped(oracle, norm, value)
+
+    def __init__(self, oracle: Oracle, *, norm: float | None = None, value: float | None = None):
+        super().__init__(oracle)
+        if (norm is None) == (value is None):
+            raise TypeError(f"norm={norm!r}, value={value!r}: clip either by norm or by value; for both, clip twice")
+        name, limit = ("norm", norm) if norm is not None else ("value", value)
+        if not _number(limit) or not 0 < limit < math.inf:
+            raise ValueError(f"{name}={limit!r} is out of range; allowed is (0, inf)")
+        self.norm, self.value = norm, value
+
+    def __call__(self, theta: NDArray, t: int | None = None) -> NDArray:
+        g = self._gradient(theta, t)
+        if self.value is not None:
+            return np.clip(g, -self.value, self.value)
+        length = _length(g)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(length >= self.norm, g * (self.norm / length), g)
 
 
 def _length(g: NDArray) -> NDArray:
@@ -391,22 +350,7 @@ def _length(g: NDArray) -> NDArray:
     return length
 
 
-class Penalised(_Changed):
-    """A gradient with that of a penalty added. Made by `l2`."""
-
-    def __init__(self, oracle: Oracle, strength: float):
-        super().__init__(oracle)
-        self.strength = _at_least_zero("strength", strength)
-
-    def __call__(self, theta: NDArray, t: int | None = None) -> NDArray:
-        return self._gradient(theta, t) + self.strength * np.asarray(theta)
-
-    def loss(self, theta: ArrayLike) -> Any:
-        """The loss of the oracle inside, and the penalty, of shape (...)."""
-        return super().loss(theta) + 0.5 * self.strength * (np.asarray(theta) ** 2).sum(axis=-1)
-
-
-def l2(oracle: Oracle, strength: float) -> Penalised:
+class l2(_Changed):
     r"""A pull towards zero: the gradient of a loss with :math:`\frac\lambda2\lVert\theta\rVert^2` added.
 
     .. math:: g + \lambda\theta
@@ -421,7 +365,17 @@ def l2(oracle: Oracle, strength: float) -> Penalised:
     >>> l2(lambda theta: theta, strength=0.5)(np.array([2.0]))
     array([3.])
     """
-    return Penalised(oracle, strength)
+
+    def __init__(self, oracle: Oracle, strength: float):
+        super().__init__(oracle)
+        self.strength = _at_least_zero("strength", strength)
+
+    def __call__(self, theta: NDArray, t: int | None = None) -> NDArray:
+        return self._gradient(theta, t) + self.strength * np.asarray(theta)
+
+    def loss(self, theta: ArrayLike) -> Any:
+        """The loss of the oracle inside, and the penalty, of shape (...)."""
+        return super().loss(theta) + 0.5 * self.strength * (np.asarray(theta) ** 2).sum(axis=-1)
 
 
 def _number(value: Any) -> TypeGuard[float]:

@@ -46,7 +46,7 @@ def examples_of(value) -> list:
 
 
 #: They are shown in another's example; so are classes, in that of the function that their docstring says makes them.
-SHOWN_BY = {"full_batch": "FullBatch", "single": "minibatch", "Measured": "hard_examples"}
+SHOWN_BY = {"single": "minibatch", "Measured": "hard_examples", "Examples": "full_batch"}
 
 
 @pytest.mark.parametrize("name", rules.TABLE)

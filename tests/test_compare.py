@@ -279,7 +279,7 @@ def test_bad_problems():
         mine(noise=-1)
     with pytest.raises(TypeError, match="grad=3 is not callable"):
         function(bowl, 3, [1.0])
-    with pytest.raises(ValueError, match="mini-batch"):
+    with pytest.raises(ValueError, match="size=6: it must be a whole number, 1 to 5"):
         examples(models.LinearRegression(), *data.line(n=5), batch=6)
     with pytest.raises(KeyError, match="sgd on mine"):
         contest(mine(), {"sgd": Optimizer(rules.sgd, lr=0.1)}, budget=2).row("mine", "adam")

@@ -338,7 +338,7 @@ def test_no_step_is_the_start():
 
 @pytest.mark.parametrize("steps", [-1, 1.5, True, "3", None])
 def test_steps_must_be_a_count(steps):
-    with pytest.raises(ValueError, match=r"steps is .*: it must be a whole number, 0 or more"):
+    with pytest.raises(ValueError, match=r"steps=.*: it must be a whole number, 0 or more"):
         descend(SGD, bowl, [1.0], steps)
 
 

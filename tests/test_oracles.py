@@ -130,7 +130,7 @@ def test_bad_data_that_arrive_online_are_told():
 
 @pytest.mark.parametrize("size", [0, 13, -1, 2.5, True, "3", None])
 def test_bad_batch_sizes_are_told(size):
-    with pytest.raises(ValueError, match=r"size=.*: a mini-batch holds a whole number of examples, 1 to 12 here"):
+    with pytest.raises(ValueError, match=r"size=.*: it must be a whole number, 1 to 12"):
         minibatch(MODEL, *line(12), size=size)
 
 

@@ -301,7 +301,7 @@ def test_other_mistakes_with_hard_examples():
 
     with pytest.raises(TypeError, match=r"has no method losses\(theta, X, y\)"):
         hard_examples(Bare(), X, Y, 10, 0.5)
-    with pytest.raises(ValueError, match="size=0: a mini-batch holds"):
+    with pytest.raises(ValueError, match="size=0: it must be a whole number, 1 to"):
         hard_examples(MODEL, X, Y, 0, 0.5)
     with pytest.raises(ValueError, match="the data set is empty"):
         hard_examples(MODEL, X[:0], Y[:0], 1, 0.5)

@@ -591,7 +591,7 @@ def test_the_data_is_dealt_out_once():
     [
         ({"shards": 7}, ValueError, "shards=7, but theta has only 6 numbers"),
         ({"shards": 0}, ValueError, "shards=0"),
-        ({"steps": 0}, ValueError, "steps=0 must be a whole number, 1 or more"),
+        ({"steps": 0}, ValueError, "steps=0: it must be a whole number, 1 or more"),
         ({"theta": [1, 2]}, TypeError, "theta holds int64 values"),
         ({"theta": [[1.0, 2.0]]}, ValueError, r"theta has shape \(1, 2\)"),
         ({"theta": [np.nan] * 6}, ValueError, "theta holds NaN"),
@@ -615,7 +615,7 @@ def test_what_does_not_fit_is_said(change, error, message):
     ("make", "message"),
     [
         (lambda: Downpour(Optimizer(rules.adagrad), n_fetch=2), "give them their own, as in local="),
-        (lambda: Downpour(SGD, n_push=0), "n_push=0: it counts steps"),
+        (lambda: Downpour(SGD, n_push=0), "n_push=0: it must be a whole number"),
         (lambda: EASGD(SGD, alpha=1.5), "alpha=1.5"),
         (lambda: LocalSGD(SGD, period=1.5), "period=1.5"),
         (lambda: AdaptiveRevision(lr=-1.0), "lr=-1.0"),

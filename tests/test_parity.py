@@ -70,7 +70,7 @@ def streams() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def at(oracle: Callable, theta: np.ndarray, t: int) -> np.ndarray:
-    return oracle(theta, t=t) if isinstance(oracle, oracles.MiniBatch) else oracle(theta)
+    return oracle(theta, t=t) if isinstance(oracle, oracles.minibatch) else oracle(theta)
 
 
 # --- a walk in each library: where a gradient is wanted -> the gradient -----------------------------------

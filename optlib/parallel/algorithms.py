@@ -10,16 +10,12 @@ from numpy.typing import NDArray
 
 from .. import compile as compiler
 from .. import rules
+from .._inputs import whole
 from ..optimizer import Optimizer, State
 from .machines import Algorithm, Memory, mean
 from .messages import Payload
 
 Merged = tuple[NDArray, State, list[Payload]]
-
-
-def _period(name: str, value: Any, least: int = 1) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name}={value!r}: it counts steps, so it must be a whole number, {least} or more")
 
 
 def _optimizer(name: str, value: Any) -> None:
@@ -142,8 +138,8 @@ class Downpour(_Central):
     def __post_init__(self) -> None:
         _optimizer("optimizer", self.optimizer)
         for name in ("n_fetch", "n_push"):
-            _period(name, getattr(self, name))
-        _period("warm_start", self.warm_start, 0)
+            whole(getattr(self, name), name)
+        whole(self.warm_start, "warm_start", 0)
         if self.local is None:
             rate = self.optimizer.hyper.get("lr")
             if rate is None or (self.n_fetch > 1 and self.optimizer.rule is not rules.sgd):
@@ -315,7 +311,7 @@ class LocalSGD(_Central):
     def __post_init__(self) -> None:
         _optimizer("local", self.local)
         _optimizer("outer", self.outer)
-        _period("period", self.period)
+        whole(self.period, "period")
 
     @property
     def optimizer(self) -> Optimizer:  # type: ignore[override]
@@ -384,7 +380,7 @@ class EASGD(Algorithm):
         _rate("alpha", self.alpha)
         if self.alpha > 1:
             raise ValueError(f"alpha={self.alpha!r}: an exchange moves a share of the distance, 0 to 1")
-        _period("period", self.period)
+        whole(self.period, "period")
 
     def asks(self, t: int) -> bool:
         return t % self.period == 0

@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._inputs import whole
+
 Payload = dict[str, NDArray]
 
 
@@ -53,11 +55,10 @@ class Shards:
     """
 
     def __init__(self, size: int, count: int = 1):
-        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
-            raise ValueError(f"shards={count!r}: a parameter server has a whole number of shards, 1 or more")
+        count = whole(count, "shards")
         if count > size:
             raise ValueError(f"shards={count}, but theta has only {size} numbers: take at most one shard for each")
-        self.size, self.count = size, int(count)
+        self.size, self.count = size, count
         bounds = [size * i // self.count for i in range(self.count + 1)]
         self.slices = [slice(a, b) for a, b in itertools.pairwise(bounds)]
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._inputs import whole
 from ..optimizer import Oracle
 from .engine import Engine
 from .machines import Algorithm, Compute
@@ -345,12 +346,11 @@ def simulate(
     3.1
     """
     for name, value, least in (("steps", steps, 1), ("size", size, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name}={value!r} must be a whole number, {least} or more")
+        whole(value, name, least)
     if (oracles is None) != (theta is None) or (oracles is None) != (workers is not None):
         raise TypeError("give oracles and theta, or, for a run without numbers, workers and size")
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-        raise ValueError(f"workers={workers!r} must be a whole number, 1 or more")
+    if workers is not None:
+        whole(workers, "workers")
     cluster = Cluster() if cluster is None else cluster
     if not isinstance(cluster, Cluster):
         raise TypeError(f"cluster={cluster!r} must be a Cluster, as in Cluster(latency=0.01)")

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._inputs import whole
 from ..data import SparseRows
 
 Variant = Literal["lock-free", "atomic", "locked", "private"]
@@ -116,7 +117,8 @@ def hogwild(
     """
     X, target = _checked(X), _labels(y, X, loss)
     _positive(lr=lr, decay=decay)
-    _counts(epochs=epochs, threads=threads, hot=hot, merge=merge)
+    for name, value in dict(epochs=epochs, threads=threads, hot=hot, merge=merge).items():
+        whole(value, name)
     if decay > 1:
         raise ValueError(f"decay={decay!r}: the step must not grow; allowed is (0, 1]")
     if not (np.isfinite(l2) and l2 >= 0):
@@ -156,7 +158,8 @@ def lost(
     >>> lost(1, 1000), lost(2, 1000, variant="atomic")
     (0, 0)
     """
-    _counts(threads=threads, updates=updates, weights=weights)
+    for name, value in dict(threads=threads, updates=updates, weights=weights).items():
+        whole(value, name)
     if variant not in VARIANTS[:2]:
         raise ValueError(f"variant={variant!r}: additions are counted for {' and '.join(VARIANTS[:2])} only")
     shared = np.zeros(weights)
@@ -193,7 +196,8 @@ def complete(
     if pairs.ndim != 2 or pairs.shape[1] != 2 or values.shape != pairs.shape[:1] or not len(values):
         raise ValueError(f"X has shape {pairs.shape} and y {values.shape}: give n >= 1 pairs (n, 2) and as many values")
     rows, columns = shape
-    _counts(rows=rows, columns=columns, rank=rank, epochs=epochs, threads=threads)
+    for name, value in dict(rows=rows, columns=columns, rank=rank, epochs=epochs, threads=threads).items():
+        whole(value, name)
     _positive(lr=lr, decay=decay)
     if not (pairs >= 0).all() or not (pairs < [rows, columns]).all():
         raise ValueError(f"X names entries outside of a matrix of shape {shape}")
@@ -325,12 +329,6 @@ def _positive(**values: float) -> None:
     for name, value in values.items():
         if not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name}={value!r} is out of range; it must be a positive number")
-
-
-def _counts(**values: int) -> None:
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name}={value!r}: it must be a whole number, 1 or more")
 
 
 @cache

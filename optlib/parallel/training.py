@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._inputs import whole
 from ..models import Model, checked_data
 from ..optimizer import Oracle
-from ..oracles import MiniBatch, minibatch
+from ..oracles import minibatch
 from .cluster import borrowed, run_on_dask
 from .engine import Engine, run_inline
 from .machines import Algorithm
@@ -18,7 +19,7 @@ from .result import Result
 from .simulation import simulate
 
 
-def parts(model: Model, X: Any, y: ArrayLike, workers: int, *, size: int, seed: int = 0) -> list[MiniBatch]:
+def parts(model: Model, X: Any, y: ArrayLike, workers: int, *, size: int, seed: int = 0) -> list[minibatch]:
     """The data dealt out: one oracle for each worker, with a part of the examples that nobody else has.
 
     Parameters
@@ -33,8 +34,7 @@ def parts(model: Model, X: Any, y: ArrayLike, workers: int, *, size: int, seed: 
     [3, 3, 4]
     """
     X, y = checked_data(X, y)
-    if isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or not 1 <= workers <= len(y):
-        raise ValueError(f"workers={workers!r}: {len(y)} examples can be dealt out to 1 to {len(y)} workers")
+    whole(workers, "workers", 1, len(y))
     dealt = np.random.default_rng([seed, 2]).permutation(len(y))
     bounds = [len(y) * i // workers for i in range(workers + 1)]
     rows = [np.sort(dealt[a:b]) for a, b in itertools.pairwise(bounds)]
@@ -80,8 +80,7 @@ def train(
     if not oracles or not all(callable(oracle) for oracle in oracles):
         raise TypeError("oracles must hold at least one callable theta -> gradient, one for each worker")
     for name, value in (("steps", steps), ("every", every), ("tolerance", tolerance)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name}={value!r} must be a whole number, 1 or more")
+        whole(value, name)
     Shards(start.size, shards)
     if shards > 1 and not algorithm.by_coordinate:
         raise ValueError(

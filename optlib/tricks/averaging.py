@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._inputs import floats, like, number, whole
 from ..optimizer import Optimizer, Oracle, State, run
 from ..schedules import Schedule
-from ._checks import floats, like, number, whole
 
 
 class Average(Protocol):

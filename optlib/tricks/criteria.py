@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ._checks import number, whole
+from .._inputs import number, whole
 
 
 @dataclass(frozen=True)

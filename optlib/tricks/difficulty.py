@@ -6,9 +6,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._inputs import number, whole
 from ..models import Model
 from ..oracles import Examples
-from ._checks import number, whole
 
 Strategy = Literal["none", "naive", "mix", "combined"]
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._checks import like, number, vector, whole
+from .._inputs import like, number, vector, whole
 
 Loss = Callable[[NDArray], Any]
 Unpack = Callable[[NDArray], Any]

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._inputs import like, number, vector
 from ..models import Model, checked_data
-from ._checks import like, number, vector
 from .second_order import Gradient, hessian, hessian_vector
 
 

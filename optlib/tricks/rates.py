@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._inputs import number, whole
 from ..optimizer import Optimizer, Oracle, run
 from ..schedules import ramp
-from ._checks import number, whole
 
 
 class RangeTest(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._checks import like, number, vector, whole
+from .._inputs import like, number, vector, whole
 from .spectrum import Product, lanczos
 
 Gradient = Callable[[NDArray], ArrayLike]

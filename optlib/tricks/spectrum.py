@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._checks import like, number, vector, whole
+from .._inputs import like, number, vector, whole
 
 Product = Callable[[NDArray], ArrayLike]
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._inputs import number, whole
 from ..optimizer import State
-from ._checks import number, whole
 from .criteria import Criterion, single_loss
 
 

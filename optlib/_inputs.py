@@ -1,4 +1,4 @@
-"""Checks that the tricks share: what was given, what is allowed."""
+"""Checks of what is given, the same in every room: what it was, what is allowed."""
 
 from typing import Any
 
