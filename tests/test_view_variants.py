@@ -6,7 +6,6 @@ import pytest
 from downhill_course.figures import variants
 from optlib import data, models, surfaces
 from optlib.oracles import check_gradient
-from optlib.view import Picture
 
 MODEL = models.LinearRegression()
 X, Y = data.line(n=30, seed=3)
@@ -37,39 +36,6 @@ def test_a_model_with_three_parameters_is_refused():
         variants.loss_surface(MODEL, table, labels, domain=DOMAIN, start=(0.0, 0.0))
 
 
-def walks(*names: str) -> dict[str, np.ndarray]:
-    return {name: np.array([[-2.0, -1.0], [0.0, 1.0 + i]]) for i, name in enumerate(names)}
-
-
-def test_three_walks_stand_side_by_side_in_the_colours_of_their_losses():
-    picture = variants.side_by_side(LOSS, walks("a", "b", "c"), {n: [2.0, 1.0] for n in "abc"}, [0.0, 1.0])
-    *panels, losses = picture.figure.axes
-    assert repr(picture) == "<walks and losses: a, b, c>"
-    colours = [line.get_color() for line in losses.lines if line.get_label() in "abc"]
-    assert len(set(colours)) == 3
-    for axes, name, colour in zip(panels, "abc", colours, strict=True):
-        (line,) = [line for line in axes.lines if line.get_label() == name]
-        assert line.get_color() == colour
-
-
-@pytest.mark.parametrize("gaps", [["a", "b"], ["b", "a", "c"]])
-def test_walks_and_losses_must_be_of_the_same_three(gaps):
-    with pytest.raises(ValueError, match="same three labels"):
-        variants.side_by_side(LOSS, walks("a", "b", "c"), {n: [1.0] for n in gaps}, [0.0])
-
-
-def test_the_parameters_are_named_on_the_axes():
-    axes = variants.on_loss(LOSS, walks("sgd")).figure.axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == (r"$\theta_0$", r"$\theta_1$")
-
-
-def test_fluctuation_keeps_every_loss_in_the_picture():
-    picture = variants.fluctuation({"a": [8.0, 1.0, 0.5], "b": [8.0, 2.0, 0.7]}, [3.0, 0.1, 4.0])
-    low, high = picture.figure.axes[0].get_ylim()
-    assert low < 0.5
-    assert high > 8.0
-
-
 def test_measurements_lie_on_their_formulas_and_rounding_is_no_point():
     x = np.array([1.0, 2.0, 4.0])
     picture = variants.measured(x, {"a": [1.0, 0.5, 1e-30]}, {"p": 1 / x}, xlabel="$x$", ylabel="$y$", mark=3.0)
@@ -95,12 +61,6 @@ def test_one_sample_losses_average_to_the_function_and_meet_at_the_point():
     f, up, down = drawn["$f$"], drawn["$f + b(x-x_0)$"], drawn["$f - b(x-x_0)$"]
     np.testing.assert_allclose((up + down) / 2, f, atol=1e-12)
     np.testing.assert_allclose(np.gradient((up - down) / 2, 16 / 400), 1.5)
-
-
-def test_tracking_draws_the_target_at_every_update():
-    picture = variants.tracking([0.0, 0.0, 1.0, 1.0], {"a": [0.0, 0.1, 0.5, 0.9]})
-    assert isinstance(picture, Picture)
-    np.testing.assert_array_equal(lines(picture.figure.axes[0])[r"$\theta^\star$"], [0, 0, 1, 1])
 
 
 def test_progress_is_measured_on_the_law_and_ringed_at_one_half():

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from optlib.models import LinearRegression
 from optlib.surfaces import Range, Surface
-from optlib.view.contours import contour, draw_walk, ground, mark_minima
 from optlib.view.curves import loss_curves
 from optlib.view.pictures import Picture, picture
 from optlib.view.style import GREY, house, label, legend, listed, look_of, panels, series
@@ -43,60 +42,6 @@ def loss_surface(
 
     a, b = model.minimum(X, y).tolist()
     return Surface("loss", value, gradient, domain, start, ((a, b),), "the mean loss over the examples")
-
-
-def on_loss(surface: Surface, paths: Any) -> Picture:
-    """Walks of two parameters on the contours of their loss."""
-    drawn = contour(surface, paths)
-    label(drawn.figure.axes[0], r"$\theta_0$", r"$\theta_1$")
-    return drawn
-
-
-def side_by_side(
-    surface: Surface, paths: Mapping[str, NDArray], gaps: Mapping[str, ArrayLike], x: ArrayLike
-) -> Picture:
-    """Three walks in a panel each, and their losses above the minimum against the work done.
-
-    Parameters
-    ----------
-    paths : label -> walk of shape (steps + 1, 2), three of them
-    gaps : label -> losses of shape (n,) or (seeds, n), for the same labels
-    x : work done, in epochs, of shape (n,)
-    """
-    if len(paths) != 3 or list(paths) != list(gaps):
-        raise ValueError(f"paths {list(paths)} and gaps {list(gaps)} must be of the same three labels")
-    figure, axes = panels((2, 2), size=(480, 470))
-    box = np.asarray(surface.domain, dtype=float)
-    for i, (name, path) in enumerate(paths.items()):
-        ax = axes.flat[i]
-        with house():
-            ground(surface, ax, box)
-            mark_minima(surface, ax, box)
-            draw_walk(ax, path, name, i, box)
-        label(ax, r"$\theta_0$", "" if i == 1 else r"$\theta_1$")
-    loss_curves(gaps, x=x, ax=axes[1, 1], key=False)
-    label(axes[1, 1], "$tB/N$", r"$J-J^\star$")
-    legend(figure)
-    return picture(figure, f"walks and losses: {listed(paths)}")
-
-
-def fluctuation(losses: Mapping[str, ArrayLike], seen: ArrayLike) -> Picture:
-    """The loss over all examples against updates, and as dots the loss of the one example each update looked at.
-
-    Parameters
-    ----------
-    losses : label -> losses of shape (n,); the dots belong to the last
-    seen : one-example losses of shape (n,)
-    """
-    figure, ax = panels(size=(500, 330))
-    dots = np.asarray(seen, dtype=float)
-    with house():
-        ax.plot(np.arange(len(dots)), dots, ".", color=series(len(losses) - 1), alpha=0.4, markersize=4.5, zorder=2)
-    loss_curves(losses, ax=ax, key=False, ylabel="$J$")
-    floor = 0.3 * min(float(np.min(values)) for values in losses.values())
-    ax.set_ylim(floor, 3 * max(float(np.max(values)) for values in losses.values()))
-    legend(ax)
-    return picture(figure, f"fluctuation: {listed(losses)}")
 
 
 def measured(
@@ -176,26 +121,6 @@ def one_sample_losses(surface: Surface, b: float, at: float) -> Picture:
     return picture(figure, f"one-sample losses of {surface.name}")
 
 
-def tracking(target: ArrayLike, estimates: Mapping[str, ArrayLike]) -> Picture:
-    """Estimates of a moving target against updates.
-
-    Parameters
-    ----------
-    target : the number to be followed, of shape (n,)
-    estimates : label -> values of shape (n,)
-    """
-    figure, ax = panels(size=(500, 320))
-    with house():
-        for i, (name, values) in enumerate(estimates.items()):
-            style: dict[str, Any] = {"linewidth": 1.3 if i == 0 else 2.0, "linestyle": "-" if i == 0 else (0, (5, 2))}
-            ax.plot(np.asarray(values), color=series(i), label=name, zorder=3 + i, **style)
-        ax.plot(np.asarray(target), color=GREY, linewidth=2.0, label=r"$\theta^\star$", zorder=6)
-    label(ax, "$t$", r"$\theta$")
-    ax.grid(True, axis="y")
-    legend(ax)
-    return picture(figure, f"tracking: {listed(estimates)}")
-
-
 def progress(sizes: ArrayLike, shares: Mapping[str, ArrayLike], critical: Sequence[float]) -> Picture:
     """The share of the squared error that one update removes, against the batch size: measured and by the law.
 
@@ -246,6 +171,9 @@ def losses_by_batch(found: Mapping[str, Mapping[int, ArrayLike]]) -> Picture:
             ax.errorbar(sizes, middle, yerr=bars, label=name, linestyle=dashes, elinewidth=1.4, **style)
         ax.set(xscale="log", yscale="log")
         ax.set_xticks(sizes, [f"{int(size)}" for size in sizes])
+        low, high = ax.get_ylim()
+        ticks = [tick for k in range(-4, 4) for tick in (10.0**k, 2 * 10.0**k, 5 * 10.0**k) if low <= tick <= high]
+        ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.minorticks_off()
         ax.grid(True, axis="y")
     label(ax, "$B$", "$J$")
