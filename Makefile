@@ -41,7 +41,7 @@ test-fast: $(VENV)/.installed  ## the tests that need no browser and no notebook
 	@$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not site" --doctest-modules --doctest-ignore-import-errors tests optlib downhill_course
 
 test-peers: .venv-peers/.installed  ## against PyTorch, optax, jax and nbgrader, in .venv-peers · 与其他库比对
-	@DOWNHILL_PEERS=1 .venv-peers/$(notdir $(BIN))/python -m pytest -n 2 --dist loadfile -m peers --doctest-modules tests downhill_course/grade/nbgrader_wall.py
+	@DOWNHILL_PEERS=1 JUPYTER_PATH="$(CURDIR)/$(VENV)/share/jupyter" .venv-peers/$(notdir $(BIN))/python -m pytest -n 2 --dist loadfile -m peers --doctest-modules tests downhill_course/grade/nbgrader_wall.py
 
 test-lowest: .venv-lowest/.installed  ## the library with the lowest versions that pyproject.toml allows · 用允许的最低版本测试
 	@.venv-lowest/$(notdir $(BIN))/python -m pytest -n 2 --dist loadfile -W ignore::DeprecationWarning --doctest-modules optlib downhill_course/figures $(LOWEST)
