@@ -260,11 +260,12 @@ PRESETS: dict[str, State] = {
     "filter": {
         "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]], "steps": 400,
         "series": "x", "runs": [run("sgd", lr=0.018), run("momentum", lr=0.018, gamma=0.8)],
+        "show": ["runs.1.hyper.gamma"],
     },
     "stability": {
         "scene": "map", "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]],
         "steps": 100, "runs": [run("momentum", lr=0.018, gamma=0.8)], "map": "stable",
-        "axes": [["lr", 0.0, 0.045], ["gamma", 0.0, 1.0]],
+        "axes": [["lr", 0.0, 0.045], ["gamma", 0.0, 1.0]], "show": ["lr", "gamma"],
     },
     "barrier": {
         "scene": "line", "surface": "waves", "start": [-7.0], "steps": 150, "series": "x",
