@@ -5,30 +5,33 @@
 array([-0.03])
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from optlib.surfaces import Surface
 from optlib.tricks import Plane
-from optlib.view.contours import draw_walk, ground
+from optlib.view.contours import draw_walk
 from optlib.view.curves import curve, loss_curves
 from optlib.view.pictures import Picture, picture
-from optlib.view.style import GREY, house, label, legend, listed, look_of, panels, series
+from optlib.view.style import GREY, GROUND, house, label, legend, listed, look_of, panels, series
+
+_GOAL = "#c02430"  # the curve uv = 1
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
 
 # --- a profile with everything ------------------------------------------------------------------
 
 #: Where the slope of `profile` changes: place, change, and width of the change.
 _BENDS = (
     (-3.9, 0.97, 0.12), (-2.1, -0.97, 0.12),  # a plateau: the slope nearly vanishes
-    (-1.45, 1.1033, 0.05), (-1.15, -1.1033, 0.05),  # a level point that is no valley
+    (-1.45, 1.1033326675, 0.05), (-1.15, -1.1033326675, 0.05),  # a level point that is no valley
     (-0.3, 1.9, 0.1), (0.7, -2.6, 0.1), (2.4, 2.9, 0.1),  # a valley, a hill, a deeper valley
 )  # fmt: skip
-_MARKS = {"P": -3.0, "S": -1.3, "L": -0.2894, "G": 2.4348}
+_MARKS = {"P": -3.0, "S": -1.30026, "L": -0.2894, "G": 2.4348}
 
 
 def _height(x: Any) -> Any:
@@ -55,112 +58,113 @@ def on_profile(paths: Mapping[str, NDArray]) -> Picture:
     return picture(figure, f"profile: {listed(paths)}")
 
 
-# --- critical points ----------------------------------------------------------------------------
+# --- the map of two factors, and the loss -------------------------------------------------------
 
 
-def positive_share(n: int, samples: int, seed: int = 0) -> float:
-    """How often a random symmetric n x n matrix has positive eigenvalues only.
+def map_and_loss(
+    paths: Mapping[str, NDArray], loss: Callable[[NDArray], NDArray], eta: float = 0.1, box: float = 3.0
+) -> Picture:
+    """Walks of two factors u and v on the map of their loss, and below it their losses against the step.
 
-    The matrix is (A + A') / sqrt(2) with independent standard normal entries in A, the Gaussian orthogonal ensemble.
+    On the map a red curve marks uv = 1 and a cross the level place (0, 0). In the lower panel a dotted line is a round
+    bowl of curvature 1 at the same rate, (1 - eta)^(2t) / 2.
 
-    >>> round(positive_share(1, 1000), 1)
-    0.5
+    Parameters
+    ----------
+    paths : name -> points of shape (steps + 1, 2)
+    loss : what was walked on, for u and v stacked along the first axis, shape (2, ...)
+    eta : the rate of the round bowl
+    box : the map reaches from -box to box in both directions
+
+    >>> path = np.array([[1.0, -1.0], [0.8, -0.8]])
+    >>> map_and_loss({"one": path}, lambda k: (k[0] * k[1] - 1) ** 2 / 2)
+    <map and loss: one>
     """
-    if n < 1 or samples < 1:
-        raise ValueError(f"n={n}, samples={samples}: both must be 1 or more")
-    A = np.random.default_rng([seed, n]).standard_normal((samples, n, n))
-    return float((np.linalg.eigvalsh((A + A.swapaxes(1, 2)) / np.sqrt(2))[:, 0] > 0).mean())
-
-
-def shares(n: ArrayLike, points: Mapping[str, ArrayLike], lines: Mapping[str, ArrayLike]) -> Picture:
-    """Shares on a logarithmic height against a whole number: measured as points, predicted as lines."""
-    figure, ax = panels(size=(480, 320))
+    figure, (left, right) = panels((2, 1), size=(480, 700), height_ratios=[1.6, 1])
+    edges = np.array([[-box, box], [-box, box]])
+    u, v = np.meshgrid(np.linspace(-box, box, 241), np.linspace(-box, box, 241))
+    height = np.log10(loss(np.stack([u, v])) + 1e-3)
+    steps = max(len(path) for path in paths.values()) - 1
     with house():
-        for i, (name, values) in enumerate(points.items()):
+        levels = np.linspace(-3, float(np.quantile(height, 0.97)), 11)
+        tint = [to_rgba(GROUND, 0.36 * (1 - i / 10) ** 1.2) for i in range(10)]
+        left.contourf(u, v, height, levels, colors=tint, extend="max")
+        left.contour(u, v, height, levels[1:], colors=[to_rgba(GROUND, 0.35)], linewidths=0.7, linestyles="solid")
+        there = np.geomspace(1 / box, box, 80)
+        for sign in (1, -1):
+            left.plot(sign * there, sign / there, color=_GOAL, linewidth=1.6, zorder=3)
+        left.plot(0, 0, "x", color=GREY, markersize=9, markeredgewidth=2, zorder=3)
+        left.set(xlim=edges[0], ylim=edges[1], aspect="equal")
+        for i, (name, path) in enumerate(paths.items()):
+            draw_walk(left, path, name, i, edges)
             look = look_of(name, i)
-            ax.plot(n, values, look.marker, color=look.colour, label=name, markersize=7, linestyle="none", zorder=4)
-        for i, (name, values) in enumerate(lines.items()):
-            ax.plot(n, values, color=series(i + len(points) - 1), linestyle=["-", (0, (5, 2))][i % 2], label=name)
-        ax.set_yscale("log")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.grid(True, axis="y")
-    label(ax, "$N$", "$P$")
-    legend(ax)
-    return picture(figure, f"shares: {listed(points)}")
+            mark: dict[str, Any] = {"marker": look.marker, "markersize": 4, "markevery": (8 * i, max(steps // 12, 1))}
+            right.plot(np.maximum(loss(path.T), 1e-12), color=look.colour, linewidth=1.8, zorder=4, **mark)
+        right.plot(0.5 * (1 - eta) ** (2.0 * np.arange(steps + 1)), ":", color=GREY, linewidth=1.6)
+        right.set(yscale="log", ylim=(1e-8, 1e2), xlim=(0, steps))
+        right.grid(True, axis="y")
+    label(left, "$u$", "$v$")
+    label(right, "$t$", "$J$")
+    legend(figure)
+    return picture(figure, f"map and loss: {listed(paths)}")
 
 
-def final_losses(ends: Mapping[int, ArrayLike]) -> Picture:
-    """The losses at which runs from several starts end, as dots above the width of their network."""
-    figure, ax = panels(size=(480, 320))
+def flat_stretches(losses: Mapping[str, Mapping[float, Sequence[Sequence[float]]]], level: float) -> Picture:
+    """How long training stays on a flat stretch: losses from small starts, a panel for each network, one below another.
+
+    The first network's steps are counted on an even axis, those of the others on a logarithmic one.
+
+    Parameters
+    ----------
+    losses : network -> size of the start -> the losses of each run, which may differ in length
+    level : the height of the flat stretch, drawn dotted
+
+    >>> flat_stretches({"one": {0.1: [[2.3, 1.0]], 0.01: [[2.3, 2.3, 1.0]]}}, 2.3)
+    <flat stretches: one>
+    """
+    figure, axes = panels((len(losses), 1), size=(480, 270 * len(losses)))
+    for n, (ax, runs) in enumerate(zip(np.atleast_1d(axes), losses.values(), strict=True)):
+        with house():
+            for i, (size, curves) in enumerate(runs.items()):
+                name = f"$\\delta={size:g}$"
+                for curve_ in curves:
+                    ax.plot(
+                        1 + np.arange(len(curve_)), curve_, color=series(i), linestyle=_DASHES[i % 4], linewidth=1.3
+                    )
+                ax.plot([], [], color=series(i), linestyle=_DASHES[i % 4], label=name)
+            ax.axhline(level, linestyle=":", color=GREY, linewidth=1.4)
+            ax.set_xscale("log" if n else "linear")
+            ax.set_ylim(1.8, level + 0.1)
+            ax.grid(True, axis="y")
+        label(ax, "$t$", "$J$")
+        legend(ax, "lower left")
+    return picture(figure, f"flat stretches: {listed({name: 0 for name in losses})}")
+
+
+# --- level points -------------------------------------------------------------------------------
+
+
+def index_and_height(lines: Mapping[str, tuple[ArrayLike, ArrayLike]], dots: ArrayLike) -> Picture:
+    """Share of downhill directions at level points against their height.
+
+    Parameters
+    ----------
+    lines : name -> heights and shares, both of shape (n,)
+    dots : heights and shares that were counted, of shape (2, m)
+
+    >>> index_and_height({"N": ([-1, 0, 1], [0.1, 0.5, 0.9])}, [[0.0], [0.5]])
+    <index and height: N>
+    """
+    figure, ax = panels(size=(480, 340))
     with house():
-        for i, values in enumerate(ends.values()):
-            dots = np.sort(np.asarray(values, dtype=float))
-            x = i + 0.25 * np.linspace(-1, 1, len(dots))
-            ax.plot(x, dots, "o", color=series(0), markersize=6, alpha=0.75)
-        ax.set_yscale("log")
-        ax.set_xticks(range(len(ends)), [str(width) for width in ends])
+        for i, (name, (height, share)) in enumerate(lines.items()):
+            ax.plot(height, share, color=series(i), linestyle=_DASHES[i % 4], linewidth=2, label=name)
+        ax.plot(*np.asarray(dots, dtype=float), "o", color=GREY, markersize=6, zorder=4)
+        ax.set_ylim(0, 1)
         ax.grid(True, axis="y")
-    label(ax, "$n$", "$J$")
-    return picture(figure, f"final losses for widths {', '.join(map(str, ends))}")
-
-
-# --- a cliff ------------------------------------------------------------------------------------
-
-_STEPS, _FIRST, _TARGET = 50, 0.5, 0.7
-
-
-def _unrolled(w: Any, b: Any) -> tuple[Any, Any, Any]:
-    """A recurrent unit x <- sigmoid(w x + b) after 50 steps, and its derivatives by w and b."""
-    x = _FIRST + 0.0 * (w + b)
-    by_w = by_b = 0.0 * x
-    for _ in range(_STEPS):
-        new = 0.5 * (1.0 + np.tanh(0.5 * (w * x + b)))
-        steep = new * (1.0 - new)
-        by_w, by_b = steep * (x + w * by_w), steep * (1.0 + w * by_b)
-        x = new
-    return x, by_w, by_b
-
-
-def _recurrent(w: Any, b: Any) -> Any:
-    return (_unrolled(w, b)[0] - _TARGET) ** 2
-
-
-def _recurrent_gradient(w: Any, b: Any) -> tuple:
-    x, by_w, by_b = _unrolled(w, b)
-    return 2.0 * (x - _TARGET) * by_w, 2.0 * (x - _TARGET) * by_b
-
-
-#: The squared error of a recurrent unit with weight w and bias b after 50 steps: a plain that ends at a cliff.
-recurrent = Surface(
-    "recurrent", _recurrent, _recurrent_gradient, ((3.9, 5.6), (-2.75, -1.75)), (4.6, -2.29), (),
-    "after Pascanu, Mikolov & Bengio (2013), figure 6",
-)  # fmt: skip
-
-
-# --- two valleys of equal depth -----------------------------------------------------------------
-
-
-def _pull(x: Any, sharp: float, flat: float, apart: float) -> tuple[Any, Any, Any]:
-    near, far = -0.5 * sharp * x * x, -0.5 * flat * (x - apart) ** 2
-    top = np.maximum(near, far)
-    return top, np.exp(near - top), np.exp(far - top)
-
-
-def _valleys(x: Any, *, sharp: float, flat: float, apart: float) -> Any:
-    top, a, b = _pull(x, sharp, flat, apart)
-    return -top - np.log(a + b)
-
-
-def _valleys_gradient(x: Any, *, sharp: float, flat: float, apart: float) -> tuple:
-    _, a, b = _pull(x, sharp, flat, apart)
-    return ((a * sharp * x + b * flat * (x - apart)) / (a + b),)
-
-
-#: Two valleys of the same depth, a narrow one at 0 and a wide one at 4.
-valleys = Surface(
-    "valleys", _valleys, _valleys_gradient, ((-2.0, 7.0),), (0.01,), ((0.0,), (4.0,)),
-    "soft minimum of two parabolas", MappingProxyType({"sharp": 18.0, "flat": 1.0, "apart": 4.0}),
-)  # fmt: skip
+    label(ax, "$f$", r"$\frac{\mathrm{index}}{N}$")
+    legend(ax)
+    return picture(figure, f"index and height: {listed(lines)}")
 
 
 # --- slices of a loss ---------------------------------------------------------------------------
@@ -243,17 +247,3 @@ def layers(norms: Mapping[str, ArrayLike]) -> Picture:
     label(ax, "$l$", r"$\|g_l\|$")
     legend(ax)
     return picture(figure, f"gradients by layer: {listed(norms)}")
-
-
-def two_walks(surface: Surface, left: Mapping[str, NDArray], right: Mapping[str, NDArray]) -> Picture:
-    """Walks of a weight and a bias on the contours of one surface, in two panels, one above the other."""
-    figure, axes = panels((2, 1), size=(480, 620))
-    box = np.asarray(surface.domain, dtype=float)
-    for ax, paths in zip(axes, (left, right), strict=True):
-        with house():
-            ground(surface, ax, box)
-            for i, (name, path) in enumerate(paths.items()):
-                draw_walk(ax, path, name, i, box)
-        label(ax, "$w$", "$b$")
-        legend(ax)
-    return picture(figure, f"{surface.name}: {listed(left)}; {listed(right)}")

@@ -29,6 +29,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "regression": ("Regression on 20 examples", "20 个样本的回归"),
     "three_points": ("Regression on 3 examples", "3 个样本的回归"),
     "plain": ("A plain with a well", "平原上的一口井"),
+    "knobs": ("Two volume knobs", "两个音量旋钮"),
     "deliveries": ("A promised delivery time", "预计送达时间"),
     "stream": ("Given gradients", "给定的梯度"),
     # the picture
@@ -120,6 +121,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "power": ("power", "幂次"),
     "c": ("c", "c"),
     "a": ("power of t", "t 的幂次"),
+    "wish": ("preference a", "偏好 a"),
     "tau": ("τ", "τ"),
     "end": ("last", "最终"),
     "k": ("k", "k"),

@@ -9,6 +9,7 @@ the loss exceeds the lowest by a ``gap`` at most.
 """
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -132,9 +133,30 @@ plain = Surface(
     "1 - exp(-(x² + y²)/2): the gradient dies away with distance",
 )  # fmt: skip
 
+# --- two factors whose product should be 1 ---------------------------------------------------------
+
+
+def _knobs(x, y, *, wish):
+    e = x * y - 1
+    return (e * e + wish * ((x - 1) ** 2 + (y - 1) ** 2)) / 2
+
+
+def _knobs_gradient(x, y, *, wish):
+    e = x * y - 1
+    return e * y + wish * (x - 1), e * x + wish * (y - 1)
+
+
+_WRONG = -(1 + 0.6**0.5) / 2  # the valley that is too high, for a wish of 0.1
+
+knobs = Surface(
+    "knobs", _knobs, _knobs_gradient, ((-3.0, 3.0), (-3.0, 3.0)), (1.0, -2.0), ((1.0, 1.0), (_WRONG, _WRONG)),
+    "((xy - 1)² + wish ((x - 1)² + (y - 1)²))/2: the smallest deep network, and a wish that both factors be 1",
+    MappingProxyType({"wish": 0.1}),
+)  # fmt: skip
+
 #: All surfaces of the explorer by name, those of `optlib.surfaces` first.
 SURFACES: dict[str, Surface] = {
-    **TABLE, **{s.name: s for s in (regression, three_points, deliveries, plain)},
+    **TABLE, **{s.name: s for s in (regression, three_points, deliveries, plain, knobs)},
 }  # fmt: skip
 
 #: Losses that are means over examples: surface -> (gradient of one example, the examples).
@@ -251,6 +273,18 @@ PRESETS: dict[str, State] = {
         "surface": "plain", "start": [3.2, 2.0], "steps": 200, "series": "gradient", "levels": "linear",
         "runs": [run("sgd", lr=1.0), run("momentum", lr=1.0, gamma=0.9), run("adagrad", lr=0.3), run("adam", lr=0.05)],
         "show": ["runs.0.hyper.lr", "curve"],
+    },
+    "knobs-saddle": {
+        "surface": "knobs", "constants": {"wish": 0.0}, "start": [1.000001, -1.0], "steps": 300, "levels": "log",
+        "runs": [run("sgd", lr=0.1)], "sliders": ["noise"],
+    },
+    "knobs-valley": {
+        "surface": "knobs", "start": [1.0, -2.0], "steps": 300, "levels": "log",
+        "runs": [run("sgd", lr=0.1)], "sliders": ["constants.wish"],
+    },
+    "knobs-rate": {
+        "surface": "knobs", "constants": {"wish": 0.0}, "start": [2.5, 0.45], "steps": 300, "levels": "log",
+        "runs": [run("sgd", lr=0.3)],
     },
     "ravine": {
         "surface": "ravine", "domain": _WIDE, "start": [-10.0, 1.0], "steps": 100,
