@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def numpy_engine(quick: bool) -> list[Row]:
             hand, optimizer = by_hand(name, hyper, f, steps), Optimizer(rule, **hyper)
             # the first steps only: the normalising rules amplify the last bit later on
             np.testing.assert_allclose(hand()[:100], descend(optimizer, f.grad, f.start, 99), rtol=1e-9, atol=1e-9)
-            found, _ = race(lambda o=optimizer, f=f: descend(o, f.grad, f.start, steps), hand, 2 if quick else 9)
+            found, _ = race(partial(descend, optimizer, f.grad, f.start, steps), hand, 2 if quick else 9)
             ratios.append(float(np.median(found)))
     job = "2-D descent, nine rules on Beale, Rosenbrock, saddle"
     return [
