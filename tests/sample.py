@@ -11,6 +11,8 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image, ImageDraw
 
+from optlib.widget import Explorer
+
 HIDDEN_PHRASE = "山谷里积着昨夜的雾"  # stands in the middle of a Chinese paragraph
 WIDE_FORMULA = "$$" + " + ".join(f"a_{{{k}}} x^{{{k}}}" for k in range(24)) + "$$"
 ENGLISH_ONLY = "Fog fills the valley"
@@ -63,6 +65,14 @@ def figure(name: str, frames: int = 1, **changes):
         execution_count=1,
         metadata={"downhill": {"figure": about}},
     )
+
+
+def explorer(name: str, preset: str):
+    """A code cell with an explorer, as a notebook stores it."""
+    cell = figure(name)
+    cell.source = f'Explorer("{preset}")'
+    cell.outputs[0].data |= {"application/vnd.downhill.explorer+json": Explorer(preset).bundle}
+    return cell
 
 
 def sample_notebook(*extra_cells) -> nbformat.NotebookNode:
@@ -135,6 +145,14 @@ def sample_notebook(*extra_cells) -> nbformat.NotebookNode:
                 f"很宽的公式在框里滚动：\n\n{WIDE_FORMULA}",
             ),
             *prose("lines", "One line,\ntwo lines.", "一行，\ntwo lines\n又一行。\n第三行，\n第四行。"),
+            explorer("ravine", "ravine"),
+            *prose(
+                "driven",
+                "With [$\\gamma = 0.8$](set:fig-ravine?gamma=0.8&lr=0.019) it arrives. Now it "
+                "[swings; does not arrive within 100 updates](now:fig-ravine?verdict).",
+                "取 [$\\gamma = 0.8$](set:fig-ravine?gamma=0.8&lr=0.019) 时会到达。现在"
+                "[来回摆；更新 100 次仍未到达](now:fig-ravine?verdict)。",
+            ),
             heading("walk", "Walking · 行走"),
             *filler,
             *prose(

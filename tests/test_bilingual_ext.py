@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -96,7 +97,7 @@ def test_pairs_stand_side_by_side_only_in_the_double_view(site):
     assert not site["en"].select(".pair")
     assert not site["zh"].select(".pair")
     pairs = site["both"].select(".pair")
-    assert len(pairs) == 12
+    assert len(pairs) == 13
     assert all([child["lang"] for child in pair.find_all(recursive=False)] == ["en", "zh-CN"] for pair in pairs)
 
 
@@ -157,6 +158,19 @@ def test_a_listing_shows_its_code_and_no_call(site):
     assert "view.listing" not in site["en"].get_text()
 
 
+@pytest.mark.parametrize("view", VIEWS)
+def test_words_that_set_and_read_a_figure(site, view):
+    """Buttons and live lines in every view, in the passage's language, of the figure with that name."""
+    told = {"en": "swings; does not arrive within 100 updates", "zh": "来回摆；更新 100 次仍未到达"}
+    buttons, lines = site[view].select("button.figure-set"), site[view].select("output.figure-now")
+    assert [json.loads(b["data-values"]) for b in buttons] == [{"gamma": "0.8", "lr": "0.019"}] * len(buttons)
+    assert all(button.select_one(".katex") for button in buttons)
+    assert [line.get_text() for line in lines] == [told[language] for language in VIEWS[view].languages]
+    assert len(buttons) == len(lines)
+    figures = {point["data-figure"] for point in site[view].select("[data-downhill-explorer]")}
+    assert {each["data-figure"] for each in (*buttons, *lines)} == figures == {"fig-ravine"}
+
+
 def test_faults_of_a_notebook_are_errors_that_name_the_cell(tmp_path):
     bad_figure = figure("unseen", alt={"en": "Rings"})
     notebook = sample_notebook(
@@ -164,6 +178,11 @@ def test_faults_of_a_notebook_are_errors_that_name_the_cell(tmp_path):
         heading("lonely", "Only English"),
         bad_figure,
         *prose("cites", "So says {cite:t}`nobody1900`.", "{cite:t}`nobody1900` 这样说。"),
+        *prose(
+            "driven-wrongly",
+            "[a](set:fig-nowhere?lr=1) [b](set:fig-ravine?lx=1) [c](set:fig-ravine?lr=-1) [d](now:fig-ravine?arival)",
+            "[到](now:fig-ravine?arrival) [a](set:fig-ravine?steps=many)",
+        ),
         *prose("formula", "Here $\\frac{1}{$ ends.", "这里 $\\frac{1}{$ 结束。"),
     )
     write_book(tmp_path, notebook)
@@ -175,6 +194,12 @@ def test_faults_of_a_notebook_are_errors_that_name_the_cell(tmp_path):
         "(lonely-heading), near line 1: WARNING: the heading 'Only English' is not bilingual",
         "(unseen-code), near line 1: WARNING: the figure has no alt text for zh",
         "(cites-en), near line 1: WARNING: could not find bibtex key",
+        "[a](set:fig-nowhere?lr=1): no explorer on this page is called 'fig-nowhere'; there are fig-ravine",
+        '[b](set:fig-ravine?lx=1): this figure has no "lx"',
+        "(driven-wrongly-en), near line 1: WARNING: [c](set:fig-ravine?lr=-1): momentum: lr = -1 is not allowed",
+        '[d](now:fig-ravine?arival): this figure has no "arival"',
+        "[到](now:fig-ravine?arrival): the figure says '更新 100 次仍未到达' here, the text '到'",
+        "(driven-wrongly-zh), near line 1: WARNING: [a](set:fig-ravine?steps=many): steps = ",
         "(formula-en), near line 1: WARNING: a formula does not render: ParseError",
     ):
         assert message in said

@@ -723,6 +723,19 @@ def test_a_rule_that_cannot_be_compiled_is_named_with_why():
         Explorer(surface="bowl", algorithms=[listed])
 
 
+def test_a_rule_of_ones_own_needs_a_name_and_defaults_of_its_own():
+    def sgd(theta, g, *, lr=0.1):
+        return theta - 0.5 * lr * g, ()
+
+    def mine(theta, g, *, lr):
+        return theta - lr * g, ()
+
+    with pytest.raises(ValueError, match="an algorithm 'sgd' exists already: give yours another name"):
+        Explorer(surface="bowl", algorithms=[rules.sgd, sgd])
+    with pytest.raises(ValueError, match=r"mine has no default for lr: write lr=0\.01, say, in its first line"):
+        Explorer(surface="bowl", algorithms=[Optimizer(mine, lr=0.1)])
+
+
 def half(theta, g, *, lr=0.1):
     theta = theta - 0.5 * lr * g
     return theta, ()

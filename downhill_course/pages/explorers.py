@@ -119,7 +119,7 @@ def scheme_of(node: nodes.reference) -> str:
 
 def read_link(node: nodes.reference) -> tuple[str, dict]:
     """The figure of a link and what it is asked: ``{"set": {key: value}}`` or ``{"read": name}``."""
-    scheme, _, rest = unquote(node["refuri"]).partition(":")
+    scheme, _, rest = address(node).partition(":")
     name, _, query = rest.partition("?")
     if scheme == "now":
         return nodes.fully_normalize_name(name), {"read": query}
@@ -135,8 +135,13 @@ def language(node: nodes.Node, view: View) -> str:
     return view.languages[0]
 
 
+def address(node: nodes.reference) -> str:
+    """A link as it was written: MyST makes it fit for HTML."""
+    return html.unescape(unquote(node["refuri"]))
+
+
 def complain(node: nodes.reference, why: str) -> None:
-    logger.warning(f"[{node.astext()}]({unquote(node['refuri'])}): {why}", location=node, type="downhill")
+    logger.warning(f"[{node.astext()}]({address(node)}): {why}", location=node, type="downhill")
 
 
 def visit_set(self, node: FigureSet) -> None:

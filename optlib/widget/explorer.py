@@ -61,8 +61,9 @@ class Explorer:
 
     Raises
     ------
-    ValueError : an unknown preset, surface, algorithm or entry, a start that does not fit; TypeError and ValueError of
-    `Optimizer` : hyper-parameters it does not know; CannotCompile : a rule or surface without JavaScript, with why.
+    ValueError : an unknown preset, surface, algorithm or entry, a start that does not fit, a rule of your own that is
+    called like another or has no default for a hyper-parameter; TypeError and ValueError of `Optimizer` :
+    hyper-parameters it does not know; CannotCompile : a rule or surface without JavaScript, with why.
 
     >>> Explorer("learning-rates")
     <explorer learning-rates: three_points, sgd × 4>
@@ -124,12 +125,22 @@ class Explorer:
         if callable(rule):
             name = rule.__name__
             if rules.TABLE.get(name) is not rule:
-                self.own_rules[name] = rule
+                self.own_rules[name] = self._own(rule)
         else:
             name = rule
         if name in rules.TABLE and "lr" not in hyper and name in _RATES:
             hyper = {"lr": _RATES[name], **hyper}
         return {"rule": name, "hyper": {k: _plain(v) for k, v in hyper.items()}}
+
+    def _own(self, rule: Callable) -> Callable:
+        """The reader's own rule, if it can stand beside the library's and a slider knows where to begin."""
+        name = rule.__name__
+        if name in rules.TABLE or self.own_rules.get(name, rule) is not rule:
+            raise ValueError(f"an algorithm {name!r} exists already: give yours another name")
+        for hyper, default in specification(rule)[2].items():
+            if default is inspect.Parameter.empty:
+                raise ValueError(f"{name} has no default for {hyper}: write {hyper}=0.01, say, in its first line")
+        return rule
 
     def _check(self) -> None:
         state = self.state
