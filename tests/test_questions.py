@@ -22,6 +22,7 @@ from downhill_course.notebook.measure import QUESTION, measure
 from downhill_course.notebook.questions import Faults, load
 from downhill_course.notebook.running import in_stored_form, normalise
 from downhill_course.notebook.views import TAGS, VIEWS
+from downhill_course.pages.asking import drag_faults
 from optlib.widget import Explorer
 
 BOOK = ROOT / "book"
@@ -285,6 +286,26 @@ def test_the_search_finds_no_answers(site):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        ({}, []),
+        ({"answer": {"momentum.lr": 0.018, "gamma": 0.9}}, ["answer: then the figure says '"]),
+        ({"answer": {"rate": 1}}, ["answer or until: "]),
+        ({"until": {"arrived": "< 60"}}, ["answer or until: "]),
+        ({"until": {"arrival": "> 60"}}, ["until: holds before anything is dragged", "answer: then"]),
+    ],
+)
+def test_the_figure_itself_confirms_what_is_to_be_dragged(tmp_path, change, told):
+    notebook = notebook_with_explorer()
+    path = tmp_path / "sample.yml"
+    path.write_text(yaml.safe_dump([{**DRAG, **change}], allow_unicode=True), encoding="utf-8")
+    faults = drag_faults(tuple(load(path, notebook)), notebook)
+    assert len(faults) == len(told)
+    for start in told:
+        assert any(fault.startswith(f"questions/sample.yml: sample-drag: {start}") for fault in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
         ({"answer": ""}, "questions/sample.yml: sample-share: answer: is missing"),
         ({"ask": {"en": "x"}}, "questions/sample.yml: sample-share: ask: lacks zh"),
         ({"after": "nowhere"}, "questions/sample.yml: sample-share: after: sample has no cell 'nowhere'"),
@@ -319,7 +340,7 @@ def kept(page) -> dict:
 
 
 def verdict(form) -> str:
-    return form.locator(".question-verdict").inner_text()
+    return form.locator(".question-verdict").text_content()
 
 
 @pytest.mark.parametrize(
@@ -365,6 +386,23 @@ def test_every_kind_is_answered_by_keyboard_alone_also_from_disk(visit, base):
     page.keyboard.press("Space")
     assert verdict(order) == "Right. · 答对了。"
     assert {name: card["right"] for name, card in kept(page).items()} == {"sample-limit": True, "sample-order": True}
+    assert page.troubles == []
+
+
+def test_dragging_answers_and_the_figure_shows_what_was_asked(visit, base):
+    page = visit("both/sample.html", base=base)
+    form = page.locator("form[data-kind=drag]")
+    page.evaluate("async () => (await downhillFigure('fig-live')).set({ lr: 0.03 })")
+    assert verdict(form) == ""
+    page.evaluate("async () => (await downhillFigure('fig-live')).set({ lr: 0.019, gamma: 0.8 })")
+    assert verdict(form) == "Right. · 答对了。"
+    assert kept(page)["sample-drag"]["right"] is True
+    page.evaluate("localStorage.clear()")
+    page.reload()
+    form.get_by_role("button", name="Show me").press("Enter")
+    page.wait_for_function("downhillFigure('fig-live').then((figure) => figure.holds({ lr: 0.019, gamma: 0.8 }))")
+    assert verdict(form) == "The figure shows it. · 图上已经演示。"
+    assert kept(page)["sample-drag"]["right"] is False
     assert page.troubles == []
 
 

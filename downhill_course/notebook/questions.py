@@ -104,7 +104,7 @@ class Question:
         if self.kind == "number":
             given |= {"tolerance": self.tolerance, "wrong": [number for number, _ in self.wrong]}
         elif self.kind == "drag":
-            given |= {"figure": self.figure, "until": [list(condition) for condition in self.until]}
+            given |= {"figure": self.figure.lower(), "until": [list(condition) for condition in self.until]}
         return given
 
 

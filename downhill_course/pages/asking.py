@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 from pathlib import Path
 
@@ -21,10 +22,12 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import ensuredir
 
 from downhill_course.notebook import questions
-from downhill_course.notebook.measure import QUESTION
+from downhill_course.notebook.cells import about
+from downhill_course.notebook.measure import EXPLORER, QUESTION
 from downhill_course.notebook.questions import Question
 from downhill_course.notebook.views import SEPARATOR, TAGS, View
 from downhill_course.pages.bilingual import Passage, current_view
+from downhill_course.pages.readings import answers
 
 logger = logging.getLogger(__name__)
 
@@ -181,6 +184,54 @@ class AQuestion(SphinxDirective):
         return [*parts, raw("</p>")]
 
 
+def drag_faults(asked: tuple[Question, ...], notebook: dict) -> list[str]:
+    """What the figures say against the questions that are answered by dragging: the module itself is asked."""
+    drags = [question for question in asked if question.kind == "drag"]
+    jobs = []
+    for question in drags:
+        names = [name for name, _, _ in question.until]
+        settings = [{}, question.answer]
+        jobs.append(
+            {
+                "bundle": bundle_of(notebook, question.figure),
+                "lang": "en",
+                "ask": [{"set": values, "read": name} for values in settings for name in names],
+            }
+        )
+    faults = []
+    for question, said in zip(drags, answers(jobs), strict=True):
+        place = f"{questions.FOLDER}/{question.chapter}.yml: {question.id}"
+        before, after = said[: len(question.until)], said[len(question.until) :]
+        if trouble := next((each["trouble"] for each in said if "trouble" in each), None):
+            faults.append(f"{place}: answer or until: {trouble}")
+            continue
+        for (name, comparison, value), each in zip(question.until, after, strict=True):
+            if not questions.COMPARE[comparison](number_of(each), value):
+                faults.append(
+                    f"{place}: answer: then the figure says {each['text']!r}, not {name} {comparison} {value:g}"
+                )
+        conditions = zip(question.until, before, strict=True)
+        held = [questions.COMPARE[comparison](number_of(each), value) for (_, comparison, value), each in conditions]
+        if all(held):
+            faults.append(f"{place}: until: holds before anything is dragged")
+    return faults
+
+
+def number_of(said: dict) -> float:
+    """The value of a reading; infinite where a walk never arrives."""
+    return math.inf if said["value"] is None else said["value"]
+
+
+def bundle_of(notebook: dict, figure: str) -> dict:
+    """The explorer that a notebook stores in a named figure."""
+    for cell in notebook["cells"]:
+        if (about(cell).get("figure") or {}).get("name") == figure:
+            for output in cell["outputs"]:
+                if bundle := output.get("data", {}).get(EXPLORER):
+                    return json.loads("".join(bundle)) if isinstance(bundle, (str, list)) else bundle
+    raise LookupError(figure)
+
+
 def ask(app: Sphinx, docname: str, notebook: dict, view: View) -> None:
     """Each pair of a question's cells becomes its form. Cells are emptied, not removed: messages count them."""
     path = Path(app.env.doc2path(docname))
@@ -196,6 +247,8 @@ def ask(app: Sphinx, docname: str, notebook: dict, view: View) -> None:
         for fault in str(faults).splitlines():
             logger.warning("%s", fault, location=questions.FOLDER, type="downhill")
         return
+    for fault in drag_faults(asked, notebook):
+        logger.warning("%s", fault, location=questions.FOLDER, type="downhill")
     wanted = [f"question-{question.id}-{language}" for question in asked for language in ("en", "zh")]
     if sorted(cell["id"] for cell in cells) != sorted(wanted):
         logger.warning(
