@@ -268,7 +268,7 @@ def _entry(name: str, given: Any) -> _Entry:
         )
     rule, values = given
     _, _, defaults = specification(rule)
-    fixed = {k: v for k, v in values.items() if not isinstance(v, (list, tuple, np.ndarray, range))}
+    fixed = {k: v for k, v in values.items() if callable(v) or isinstance(v, str) or not np.iterable(v)}
     grid = {k: [_plain(x) for x in v] for k, v in values.items() if k not in fixed}
     for key, tried in grid.items():
         if not tried:
@@ -335,9 +335,12 @@ def _perform(problem: Problem, optimizer: Optimizer, seed: int, at: Sequence[int
 def _metric(problem: Problem, theta: NDArray) -> float | None:
     try:
         with np.errstate(all="ignore"):
-            value = np.asarray(problem.metric(theta), dtype=float)
+            told = problem.metric(theta)
+            value = np.asarray(np.nan if told is None else told, dtype=float)
     except (FloatingPointError, OverflowError):  # a failure, counted as one
         return None
+    if told is None:
+        raise TypeError(f"the metric of problem {problem.name!r} gave None: does its function end with return?")
     if value.size != 1:
         raise ValueError(
             f"the metric of problem {problem.name!r} gave an array of shape {value.shape} for theta of shape "

@@ -144,12 +144,12 @@ class LogisticRegression:
     def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         """The cross-entropy of each example, of shape (..., n), without the penalty."""
         z = _parameters(theta, X, y) @ X.T
-        return np.logaddexp(0.0, z) - y * z  # log(1 + exp(z)) - y z, without overflow
+        return np.logaddexp(0.0, z) - _two_classes(y) * z  # log(1 + exp(z)) - y z, without overflow
 
     def grad(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         r"""Gradient :math:`\frac1n X^\top(p - y) + l_2\theta`, of shape (..., d)."""
         theta = _parameters(theta, X, y)
-        return (self.predict(theta, X) - y) @ X / len(X) + self.l2 * theta
+        return (self.predict(theta, X) - _two_classes(y)) @ X / len(X) + self.l2 * theta
 
     def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:
         """Probability of class 1, of shape (..., n)."""
@@ -159,6 +159,15 @@ class LogisticRegression:
     def smoothness(self, X: NDArray) -> float:
         r"""A bound on the largest eigenvalue of the Hessian: :math:`\lambda_{\max}(X^\top X)/(4n) + l_2`."""
         return 0.25 * float(np.linalg.eigvalsh(X.T @ X / len(X))[-1]) + self.l2
+
+
+def _two_classes(y: NDArray) -> NDArray:
+    """Labels 0 and 1: with any others the loss has no least value, and falls for ever."""
+    y = np.asarray(y)
+    if not ((y == 0) | (y == 1)).all():
+        found = np.unique(y)
+        raise ValueError(f"y holds {', '.join(map(str, found[:4]))}: the labels of a logistic regression are 0 and 1")
+    return y
 
 
 class SoftmaxRegression:

@@ -82,6 +82,9 @@ class Optimizer:
         values = {
             name: _scheduled(name, v) if callable(v) else checked_hyper(rule, name, v) for name, v in values.items()
         }
+        low, high = values.get("low"), values.get("high")
+        if isinstance(low, float) and isinstance(high, float) and low > high:
+            raise ValueError(f"{_name(rule)}: low={low!r} lies above high={high!r}")
         put = object.__setattr__
         put(self, "rule", rule)
         put(self, "_numbers", values)
@@ -160,7 +163,7 @@ class Optimizer:
         return theta, self._state(memory, t)
 
     def _memory(self, state: State) -> list[NDArray]:
-        return [state[name] for name in self.memory]
+        return [np.asarray(state[name]) for name in self.memory]  # lists, where it comes from JSON
 
     def _state(self, memory: Iterable[NDArray], t: int) -> State:
         return {**{name: np.asarray(m) for name, m in zip(self.memory, memory, strict=True)}, "t": np.asarray(t)}
@@ -213,9 +216,13 @@ class Optimizer:
                     f"memory {name!r} has shape {np.shape(state[name])}, but {shape} belongs to theta's {theta.shape}: "
                     "the state belongs to another problem. Start with optimizer.init(theta)"
                 )
-            if np.asarray(state[name]).dtype.kind != "f":
+            kept = np.asarray(state[name]).dtype
+            if kept.kind != "f":
+                raise TypeError(f"memory {name!r} holds {kept} values: a memory is an array of floats")
+            if kept != theta.dtype and isinstance(state[name], np.ndarray):
                 raise TypeError(
-                    f"memory {name!r} holds {np.asarray(state[name]).dtype} values: a memory is an array of floats"
+                    f"memory {name!r} holds {kept} values, but theta {theta.dtype}: the points would change their "
+                    "precision. Give both the same, as with state[name].astype(theta.dtype)"
                 )
         t = np.asarray(state["t"])
         if t.ndim or t.dtype.kind not in "iuf" or not t >= 0 or t % 1:
@@ -245,7 +252,7 @@ def run(
     [ 1.  -0.5]
     [ 0.5  -0.25]
     """
-    theta = as_point(theta)
+    theta = _prepared(optimizer, oracle, theta)
     state = optimizer.init(theta) if state is None else state
     optimizer._check_state(state, theta)
     for point, memory, t in _quiet(_steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))):
@@ -272,12 +279,18 @@ def _steps(
         if type(g) is not np.ndarray or g.shape != shape or g.dtype != dtype:
             g = as_gradient(g, theta, t + 1)
         if not given:
-            new, kept = rule(theta, g, *memory, **values)
+            result = rule(theta, g, *memory, **values)
         elif not wants_loss:
-            new, kept = rule(theta, g, *memory, t + 1, **values)
+            result = rule(theta, g, *memory, t + 1, **values)
         else:
             told = optimizer._loss(theta, None if loss is None else loss(point))
-            new, kept = rule(theta, g, *memory, told, *([t + 1] if "t" in given else ()), **values)
+            result = rule(theta, g, *memory, told, *([t + 1] if "t" in given else ()), **values)
+        if type(result) is not tuple or len(result) != 2 or type(result[1]) not in (tuple, list):
+            raise TypeError(
+                f"{_name(rule)} returned {' '.join(repr(result).split())[:60]}: a rule "
+                "returns its new point and the tuple of its memory, as in `return theta, (m, v)` or `return theta, ()`"
+            )
+        new, kept = result
         if type(new) is not np.ndarray or new.shape != shape or len(kept) != count:
             new = optimizer._fitting(new, kept, theta)
         # the oracle may fill its array anew; and a yielded point, kept in memory, would be the caller's too
@@ -291,6 +304,17 @@ def _steps(
             require_finite(g, "gradient", t + 1)
             require_finite(theta, "new point", t + 1)
         yield theta, memory, t + 1
+
+
+def _prepared(optimizer: Optimizer, oracle: Oracle, theta: ArrayLike) -> NDArray:
+    """The start of a walk as an array, or an error that says what was given in an optimizer's or oracle's place."""
+    if not isinstance(optimizer, Optimizer):
+        given = _name(optimizer)
+        hint = f"write Optimizer({given}, lr=0.01)" if callable(optimizer) else "give an Optimizer(rule, lr=...)"
+        raise TypeError(f"{given} is no Optimizer: {hint}")
+    if not callable(oracle):
+        raise TypeError(f"{oracle!r} is no oracle: give a function theta -> gradient, such as surfaces.bowl.grad")
+    return as_point(theta)
 
 
 def _quiet(steps: Iterator[Any]) -> Iterator[Any]:
@@ -311,7 +335,7 @@ def iterates(
     >>> next(walk), next(walk)
     (array([ 4., -2.]), array([ 2., -1.]))
     """
-    theta = as_point(theta)
+    theta = _prepared(optimizer, oracle, theta)
     yield theta.copy()
     state = optimizer.init(theta)
     for point, _, _ in _quiet(_steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))):
@@ -334,7 +358,7 @@ def descend(
            [ 1. , -0.5]])
     """
     steps = whole(steps, "steps", 0)
-    theta = as_point(theta)
+    theta = _prepared(optimizer, oracle, theta)
     if strict:
         require_finite(theta, "start", 0)
     path = np.empty((steps + 1, *theta.shape), theta.dtype)
@@ -466,6 +490,8 @@ def takes_step(oracle: Oracle) -> bool:
 
 def as_point(theta: ArrayLike) -> NDArray:
     array = np.asarray(theta)
+    if array.dtype == np.float16:
+        raise TypeError("theta is in half precision, in which every eps is 0: take float32")
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(
             f"theta holds {array.dtype} values ({np.array2string(array, threshold=4)}): a point must be floats, "

@@ -254,7 +254,8 @@ def local_gains(
     gain : starts at 1. previous : gradient before. lr : :math:`\eta \ge 0`. delta : in [0, 1].
     low, high : limits of the gain, such as [0.1, 10] or [0.01, 100]. For full batches or big mini-batches.
 
-    Source: Hinton, Srivastava & Swersky (2012), lecture 6d.
+    Source: Hinton, Srivastava & Swersky (2012), lecture 6d, whose gain also falls where the product is zero; here it
+    stays, since a coordinate without a gradient has said nothing.
 
     >>> theta, (gain, _) = local_gains(1.0, 2.0, 1.0, 3.0, lr=0.1)
     >>> round(float(theta), 6), round(float(gain), 6)
@@ -456,8 +457,9 @@ def adagrad_full(theta: Array, g: Array, G: Array, *, lr: float = 0.01, eps: flo
 
     .. math:: G_t = G_{t-1} + g_t g_t^\top, \qquad \theta_t = \theta_{t-1} - \eta\,(\epsilon I + G_t^{1/2})^{-1} g_t
 
-    G : sum of outer products, of shape (..., d, d). lr : :math:`\eta \ge 0`. eps : :math:`\epsilon \ge 0`;
-    at 0 the inverse is taken where the matrix has one. Sees whole vectors, so theta must be an array of shape (..., d).
+    G : sum of outer products, of shape (..., d, d). lr : :math:`\eta \ge 0`. eps : :math:`\epsilon \ge 0`.
+    The inverse is taken where the matrix has one: directions that no gradient has had stay as they are, and what
+    rounding leaves in them is dropped. Sees whole vectors, so theta must be an array of shape (..., d).
 
     Source: Duchi, Hazan & Singer (2011), the full form.
 
@@ -468,9 +470,10 @@ def adagrad_full(theta: Array, g: Array, G: Array, *, lr: float = 0.01, eps: flo
     G = G + g[..., :, None] * g[..., None, :]
     values, vectors = np.linalg.eigh(G)
     scale = sqrt(maximum(values, 0.0))
-    scale = where(scale > 1e-7 * scale[..., -1:], scale, 0.0)  # below lies rounding, not curvature
+    least = 10 * sqrt(np.finfo(scale.dtype).eps) * scale[..., -1:]  # below lies rounding, not curvature
+    scale = where(scale > least, scale + eps, np.inf)
     along = (vectors * g[..., :, None]).sum(axis=-2)
-    theta = theta - lr * (vectors * ratio(along, scale + eps)[..., None, :]).sum(axis=-1)
+    theta = theta - lr * (vectors * (along / scale)[..., None, :]).sum(axis=-1)
     return theta, (G,)
 
 

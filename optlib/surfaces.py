@@ -76,8 +76,11 @@ class Surface:
         if type(theta) is not np.ndarray or theta.shape != self._shape:
             theta = self._points(theta)
         if theta.ndim == 1:  # one point: numbers are faster than arrays of none, Python's faster than NumPy's
-            numbers = theta.tolist() if theta.dtype == _DOUBLE else theta
-            return np.array(self.gradient(*numbers, **self._numbers), theta.dtype)
+            if theta.dtype == _DOUBLE:
+                return np.array(self.gradient(*theta.tolist(), **self._numbers), _DOUBLE)
+            theta = self._points(theta)
+            return np.array(self.gradient(*theta, **self._numbers), theta.dtype)
+        theta = self._points(theta)
         g = np.empty_like(theta)
         for i, partial in enumerate(self.gradient(*np.moveaxis(theta, -1, 0), **self.constants)):
             g[..., i] = partial
@@ -106,7 +109,9 @@ class Surface:
         return bool(np.abs(self.grad(point)).max() < 1e-6 and (self(around) > self(point)).all())
 
     def _points(self, theta: ArrayLike) -> NDArray:
-        theta = np.asarray(theta, dtype=None if isinstance(theta, np.ndarray) else float)
+        theta = np.asarray(theta)
+        if theta.dtype.kind != "f":  # whole numbers, too, are points of the plane, whose gradients are not whole
+            theta = theta.astype(float)
         if theta.ndim == 0 or theta.shape[-1] != self.dim:
             raise ValueError(
                 f"surface {self.name!r} has {self.dim} coordinate{'s' * (self.dim > 1)}, so points have shape "
@@ -277,14 +282,22 @@ class Quadratic:
         self.curvatures = np.asarray(curvatures, dtype=float)
         if self.curvatures.ndim != 1 or not self.curvatures.size:
             raise ValueError(f"curvatures must be a list of numbers, one a dimension; given was {curvatures!r}")
+        if not np.isfinite(self.curvatures).all():
+            raise ValueError(f"curvatures must be finite numbers; given was {curvatures!r}")
 
     def __call__(self, theta: ArrayLike) -> Any:
-        theta = np.asarray(theta, dtype=float)
+        theta = self._points(theta)
         return 0.5 * (self.curvatures * theta * theta).sum(axis=-1)
 
     def grad(self, theta: ArrayLike) -> NDArray:
         """Gradient at points of shape (..., d)."""
-        return self.curvatures * np.asarray(theta, dtype=float)
+        return self.curvatures * self._points(theta)
+
+    def _points(self, theta: ArrayLike) -> NDArray:
+        theta, d = np.asarray(theta, dtype=float), self.curvatures.size
+        if theta.shape[-1:] != (d,):
+            raise ValueError(f"points have shape (..., {d}), one coordinate a curvature; given was {theta.shape}")
+        return theta
 
     @property
     def smoothness(self) -> float:

@@ -468,3 +468,8 @@ def test_the_bar_stands_on_a_terminal_only(monkeypatch, terminal, progress, show
     contest(mine(), PAIR, budget=3, seeds=2, progress=progress)
     assert ("10/10 runs" in stream.getvalue()) == shown
     assert bool(stream.getvalue()) == shown
+
+
+def test_a_metric_without_return_is_named():
+    with pytest.raises(TypeError, match="the metric of problem 'mine' gave None: does its function end with return"):
+        contest(function(lambda theta: None, slope, [1.0], name="mine"), PAIR, budget=3)

@@ -201,3 +201,10 @@ def test_three_points_for_sums_by_hand():
     assert model.loss([1.0, 1.0], rows, targets) == 0.25
     np.testing.assert_allclose(np.linalg.eigvalsh(rows.T @ rows / 3), [2 / 3, 4.0], rtol=1e-14)
     assert model.smoothness(rows) == pytest.approx(4.0, rel=1e-14)
+
+
+@pytest.mark.parametrize("labels", [[-1.0, 1.0], [1, 2], [0.0, 0.5]])
+def test_a_logistic_regression_wants_labels_zero_and_one(labels):
+    for work in (LogisticRegression().loss, LogisticRegression().grad):
+        with pytest.raises(ValueError, match="the labels of a logistic regression are 0 and 1"):
+            work(np.zeros(1), np.ones((2, 1)), np.array(labels))

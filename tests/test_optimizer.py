@@ -391,3 +391,54 @@ def test_a_checkpoint_that_was_tampered_with_is_refused(change, error, says):
             attempt()
     with pytest.raises(ValueError, match="holds nothing, but adam keeps"):
         optimizer.tell(theta, theta, None)
+
+
+# --- what is easily given by mistake ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("walk", [run, iterates, lambda *given: descend(*given, 3)], ids=["run", "iterates", "descend"])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ((rules.adam, bowl, [1.0]), r"adam is no Optimizer: write Optimizer\(adam, lr=0.01\)"),
+        (("adam", bowl, [1.0]), r"'adam' is no Optimizer: give an Optimizer\(rule"),
+        ((SGD, None, [1.0]), "None is no oracle: give a function theta -> gradient"),
+        ((SGD, bowl, np.ones(2, np.float16)), "half precision, in which every eps is 0: take float32"),
+    ],
+)
+def test_a_rule_for_an_optimizer_and_nothing_for_an_oracle(walk, given, says):
+    with pytest.raises(TypeError, match=says):
+        next(iter(walk(*given)))
+
+
+@pytest.mark.parametrize("returned", [lambda x: x, lambda x: (x,), lambda x: None, lambda x: (x, x)])
+def test_a_rule_that_returns_something_else(returned):
+    def mine(theta, g):
+        return returned(theta - g)
+
+    with pytest.raises(TypeError, match=r"mine returned .*: a rule returns its new point and the tuple of its memory"):
+        descend(Optimizer(mine), bowl, [1.0, 2.0], 1)
+
+
+def test_a_state_from_json_and_a_state_of_another_precision():
+    theta, state = np.array([1.0, 2.0]), MOMENTUM.init([1.0, 2.0])
+    listed = {name: array.tolist() for name, array in state.items()}
+    assert np.array_equal(MOMENTUM.tell(theta, theta, listed)[0], MOMENTUM.tell(theta, theta, state)[0])
+    with pytest.raises(TypeError, match="memory 'u' holds float64 values, but theta float32"):
+        MOMENTUM.tell(theta.astype(np.float32), theta, state)
+
+
+def test_limits_that_cross():
+    with pytest.raises(ValueError, match=r"rprop_minus: low=2.0 lies above high=1.0"):
+        Optimizer(rules.rprop_minus, low=2.0, high=1.0)
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 1.0), (np.float64, 1.0), (np.float64, 1e9)])
+def test_full_matrix_adagrad_leaves_directions_without_a_gradient_alone(dtype, scale):
+    """Rounding in 28 of 30 directions was once divided by eps; the first step has the length of the rate."""
+    curvatures = np.geomspace(1.0, 100.0, 30) * scale
+    start = np.ones(30, dtype)
+    path = descend(Optimizer(rules.adagrad_full, lr=0.1), lambda x: (curvatures * x).astype(dtype), start, 50)
+    assert np.linalg.norm(path[1] - path[0]) == pytest.approx(0.1, rel=1e-3)
+    f = 0.5 * (curvatures * path.astype(float) ** 2).sum(axis=-1)
+    assert f[-1] < 0.5 * f[0]

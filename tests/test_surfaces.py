@@ -193,3 +193,17 @@ def test_quadratic(curvatures, seed):
 def test_quadratic_wants_a_list(curvatures):
     with pytest.raises(ValueError, match="curvatures must be a list of numbers, one a dimension; given was"):
         Quadratic(curvatures)
+
+
+def test_whole_numbers_are_points_like_others():
+    f = surfaces.three_lowlands
+    for points in (np.array([1, 1]), [1, 1], np.array([[1, 1], [0, 2]])):
+        assert np.array_equal(f.grad(points), f.grad(np.asarray(points, dtype=float)))
+        assert np.array_equal(f(points), f(np.asarray(points, dtype=float)))
+
+
+def test_a_quadratic_says_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"points have shape \(..., 2\), one coordinate a curvature; given was \(3,\)"):
+        surfaces.Quadratic([1.0, 2.0]).grad([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="curvatures must be finite"):
+        surfaces.Quadratic([np.nan])
