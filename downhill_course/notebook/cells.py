@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 
+from downhill_course.files import replace
 from downhill_course.notebook.views import SEPARATOR, TAGS
 
 LANGUAGES = tuple(TAGS)
@@ -61,12 +61,7 @@ def write(path: Path, notebook: nbformat.NotebookNode) -> bool:
     text = dumps(notebook)
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
-    new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        new.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
+    replace(path, text)
     return True
 
 
