@@ -187,6 +187,8 @@ class Optimizer:
 
     def _fitting(self, new: Any, kept: Any, theta: NDArray) -> NDArray:
         """What a rule returned as its point, as an array of theta's shape."""
+        if not isinstance(kept, (tuple, list)):
+            raise _no_step(self.rule, (new, kept))
         if np.shape(new) != theta.shape or len(kept) != len(self.memory):
             raise ValueError(
                 f"{_name(self.rule)} returned a point of shape {np.shape(new)} and {len(kept)} memories; "
@@ -285,11 +287,8 @@ def _steps(
         else:
             told = optimizer._loss(theta, None if loss is None else loss(point))
             result = rule(theta, g, *memory, told, *([t + 1] if "t" in given else ()), **values)
-        if type(result) is not tuple or len(result) != 2 or type(result[1]) not in (tuple, list):
-            raise TypeError(
-                f"{_name(rule)} returned {' '.join(repr(result).split())[:60]}: a rule "
-                "returns its new point and the tuple of its memory, as in `return theta, (m, v)` or `return theta, ()`"
-            )
+        if type(result) is not tuple or len(result) != 2:
+            raise _no_step(rule, result)
         new, kept = result
         if type(new) is not np.ndarray or new.shape != shape or len(kept) != count:
             new = optimizer._fitting(new, kept, theta)
@@ -400,6 +399,13 @@ def specification(rule: Callable) -> tuple[tuple[str, ...], tuple[str, ...], dic
 
 def _made(rule: Callable, hyper: dict[str, Any]) -> Optimizer:
     return Optimizer(rule, **hyper)
+
+
+def _no_step(rule: Callable, result: Any) -> TypeError:
+    return TypeError(
+        f"{_name(rule)} returned {' '.join(repr(result).split())[:60]}: a rule returns its new point and the tuple of "
+        "its memory, as in `return theta, (m, v)` or `return theta, ()`"
+    )
 
 
 def _name(f: Any) -> str:
