@@ -5,6 +5,7 @@
 ((5, 2), (5,))
 """
 
+import gzip
 import math
 from collections.abc import Iterator
 from functools import cached_property
@@ -139,6 +140,36 @@ def digits() -> Data:
     """
     with resources.files(__package__).joinpath("_files/digits.npz").open("rb") as file, np.load(file) as stored:
         return stored["images"] / 16.0, stored["labels"].astype(int)
+
+
+def alice(vocabulary: int | None = None) -> NDArray:
+    """The words of a whole book, bundled: 26,607 in lower case, without punctuation, of shape (n,).
+
+    Few of them make up most of the text and most are rare: what a language model has to cope with, small.
+
+    Parameters
+    ----------
+    vocabulary : give numbers instead, 0 for the commonest word, 1 for the next, and -1 for all beyond so many
+
+    Source: Lewis Carroll (1865), Alice's Adventures in Wonderland, without its chapters' titles; in the public domain.
+
+    >>> words = alice()
+    >>> " ".join(words[:9]), len(np.unique(words))
+    ('alice was beginning to get very tired of sitting', 2614)
+    >>> alice(vocabulary=100)[:9]
+    array([ 9, 12, -1,  2, -1, 26, -1,  6, -1])
+    """
+    packed = resources.files(__package__).joinpath("_files/alice.txt.gz").read_bytes()
+    words = np.array(gzip.decompress(packed).decode("ascii").split())
+    if vocabulary is None:
+        return words
+    if not vocabulary >= 1:
+        raise ValueError(f"vocabulary={vocabulary!r}: a vocabulary holds at least one word")
+    names, which, counts = np.unique(words, return_inverse=True, return_counts=True)
+    place = np.empty(len(names), dtype=int)
+    place[np.argsort(-counts, kind="stable")] = np.arange(len(names))
+    number = place[which]
+    return np.where(number < vocabulary, number, -1)
 
 
 def low_rank(
