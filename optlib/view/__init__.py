@@ -18,6 +18,7 @@ from .gaps import map_and_gap
 from .listings import Listing, listing
 from .pictures import Picture, picture
 from .relief import surface
+from .scatter import scatter_and_steps
 from .style import colour, house, label, legend, look, panels, series
 from .timelines import timeline
 from .troughs import trough
@@ -43,6 +44,7 @@ __all__ = [
     "panels",
     "picture",
     "promise_and_error",
+    "scatter_and_steps",
     "series",
     "surface",
     "timeline",
