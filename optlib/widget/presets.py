@@ -329,6 +329,14 @@ PRESETS: dict[str, State] = {
         "runs": [run("adam", lr=0.3), run("adam_uncorrected", lr=0.3)],
         "show": ["beta2", "curve"],
     },
+    "adam-start": {
+        "scene": "time", "surface": "stream", "start": [0.0], "steps": 100, "series": "x", "stream": [[-1.0]],
+        "runs": [run("adam", lr=1.0), run("adam_uncorrected", lr=1.0)], "show": ["beta2"],
+    },
+    "adam-floor": {
+        "surface": "bowl", "start": [3.0, 2.0], "steps": 400, "noise": 1.0,
+        "runs": [run("adam", lr=0.05), run("sgd", lr=0.05)], "show": ["noise"],
+    },
     "reddi": {
         "scene": "time", "surface": "stream", "start": [0.0], "steps": 900, "series": "x", "project": True,
         "domain": [[-1.0, 1.0]], "stream": [[6.0], [-1.0], [-1.0], [-1.0], [-1.0]],
