@@ -14,8 +14,8 @@ from optlib.compile import CannotCompile, front
 ELEMENTWISE = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
 
 WALK = """
-import { rules, surfaces } from "./optlib.mjs";
 import fs from "node:fs";
+const { rules, surfaces } = library();
 const jobs = JSON.parse(fs.readFileSync(0, "utf8"));
 const walks = jobs.map(({ rule, surface, start, steps, hyper, stream }) => {
   const r = rules[rule], s = surfaces[surface];
@@ -24,18 +24,13 @@ const walks = jobs.map(({ rule, surface, start, steps, hyper, stream }) => {
     const v = r.start[name] ?? 0;
     return v === "theta" ? theta[i] : typeof v === "string" ? hyper[v] : v;
   };
-  const memory = theta.map((_, i) => r.memory.map((name) => begin(name, i)));
+  const memory = r.memory.map((name) => theta.map((_, i) => begin(name, i)));
   const path = [[...theta]];
   for (let t = 1; t <= steps; t++) {
     const at = theta.map((x, i) => r.lookAhead === null ? x
-      : r.lookAhead(x, ...r.lookAheadMemory.map((name) => memory[i][r.memory.indexOf(name)]), hyper));
+      : r.lookAhead(x, ...r.lookAheadMemory.map((name) => memory[r.memory.indexOf(name)][i]), hyper));
     const g = stream ? stream[t - 1] : s.gradient(...at, s.constants);
-    const loss = s.value(...at, s.constants);
-    theta.forEach((x, i) => {
-      const given = r.given.map((name) => ({ loss, t })[name]);
-      const [next, kept] = r.step(x, g[i], ...memory[i], ...given, hyper);
-      theta[i] = next; memory[i] = kept;
-    });
+    r.advance(theta, g, memory, t, theta.map(() => s.value(...at, s.constants)), hyper);
     path.push([...theta]);
   }
   return path;
@@ -59,10 +54,8 @@ def node() -> str:
 
 def run(folder: Path, jobs: list[dict]) -> list:
     """The paths that JavaScript walks."""
-    (folder / "optlib.mjs").write_text(
-        compile.javascript_module(ELEMENTWISE, surfaces.TABLE.values()), encoding="utf-8"
-    )
-    (folder / "walk.mjs").write_text(WALK, encoding="utf-8")
+    body = front.library(ELEMENTWISE, surfaces.TABLE.values())
+    (folder / "walk.mjs").write_text(f"function library() {{\n{body}}}\n{WALK}", encoding="utf-8")
     done = subprocess.run([node(), str(folder / "walk.mjs")], input=json.dumps(jobs), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:2000]
     return json.loads(done.stdout)

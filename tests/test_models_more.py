@@ -12,7 +12,7 @@ from peers import library
 from optlib import Optimizer, data, descend, initialise, layers, rules
 from optlib.data import SparseRows
 from optlib.layers import ACTIVATIONS
-from optlib.models import MLP, LinearRegression, LogisticRegression, MatrixCompletion, SoftmaxRegression, TwoLayerLinear
+from optlib.models import MLP, LinearRegression, LogisticRegression, MatrixCompletion, SoftmaxRegression
 from optlib.oracles import central_difference, check_gradient, full_batch, minibatch
 
 RNG = np.random.default_rng(0)
@@ -67,8 +67,6 @@ PAIRS = np.array([[0, 1], [0, 1], [3, 2], [2, 0], [3, 1]])
 OTHERS = {
     "softmax": (SoftmaxRegression(3), 9, X, LABELS),
     "softmax-l2": (SoftmaxRegression(3, l2=0.4), 9, X, LABELS),
-    "two-layer": (TwoLayerLinear(3, 2, 3), 12, X, TARGETS),
-    "two-layer-one-output": (TwoLayerLinear(3, 2), 8, X, TARGETS[:, 0]),
     "completion": (MatrixCompletion(4, 3, 2), 14, PAIRS, np.arange(5.0)),
     "completion-l2": (MatrixCompletion(4, 3, 2, l2=0.3), 14, PAIRS, np.arange(5.0)),
     "network": (network(), 59, X, LABELS),
@@ -158,29 +156,15 @@ def test_a_network_without_hidden_layers_is_softmax_regression():
     assert model.accuracy(theta, X, LABELS) == plain.accuracy(whole, extended, LABELS)
 
 
-def test_a_linear_network_is_linear_regression_and_two_layers_are_a_network():
-    two = TwoLayerLinear(3, 4, 3)
-    theta = two.init(1, scale=1.0)
-    first, second = two.unpack(theta)
-    deep = network("identity", loss="squared", sizes=(3, 4, 3))
-    packed = np.concatenate([first.ravel(), np.zeros(4), second.ravel(), np.zeros(3)])
-    assert deep.loss(packed, X, TARGETS) == pytest.approx(two.loss(theta, X, TARGETS), rel=1e-14)
-    slopes = deep.unpack(deep.grad(packed, X, TARGETS))
-    np.testing.assert_allclose(
-        np.concatenate([slopes[0].W.ravel(), slopes[1].W.ravel()]), two.grad(theta, X, TARGETS), rtol=1e-12
-    )
-    one = TwoLayerLinear(3, 2)
-    w = one.init(2, scale=1.0)
-    product = (one.unpack(w)[0] @ one.unpack(w)[1])[:, 0]
-    assert one.loss(w, X, TARGETS[:, 0]) == pytest.approx(LinearRegression().loss(product, X, TARGETS[:, 0]))
-
-
-def test_the_origin_of_a_two_layer_network_is_a_saddle():
-    model = TwoLayerLinear(2, 2, 2)
+def test_the_origin_of_a_linear_network_is_a_saddle():
+    """Without its biases, which stay at zero."""
+    model = network("identity", loss="squared", sizes=(2, 2, 2))
     rows = np.eye(2)
-    origin = np.zeros(8)
-    assert not model.grad(origin, rows, rows).any()
-    hessian = np.array([central_difference(lambda p, i=i: model.grad(p, rows, rows)[i], origin) for i in range(8)])
+    origin = np.zeros(model.size)
+    weights = [i for i in range(model.size) if i not in (4, 5, 10, 11)]
+    assert not model.grad(origin, rows, rows)[weights].any()
+    slopes = [central_difference(lambda p, i=i: model.grad(p, rows, rows)[i], origin)[weights] for i in weights]
+    hessian = np.array(slopes)
     spectrum = np.linalg.eigvalsh((hessian + hessian.T) / 2)
     np.testing.assert_allclose(spectrum, [-0.5] * 4 + [0.5] * 4, atol=1e-9)
 
@@ -541,8 +525,6 @@ def test_nothing_that_is_given_is_changed():
     model.grad(theta, rows, y, mask_seed=1)
     model.predict(theta, rows)
     MLP([3, 3], "identity", loss="squared").grad(np.ones(12), rows, rows)
-    two = TwoLayerLinear(3, 2, 3)
-    two.grad(np.ones(12), rows, rows)
     assert np.array_equal(theta, before)
     assert np.array_equal(rows, X)
     assert np.array_equal(y, LABELS)
@@ -688,7 +670,6 @@ def test_other_mistakes_with_sparse_rows():
         (lambda: SoftmaxRegression(1), r"classes=1: it must be a whole number, 2 or more"),
         (lambda: SoftmaxRegression(3, l2=-1.0), r"l2=-1.0 is out of range; allowed is \[0, inf\)"),
         (lambda: MatrixCompletion(3, 2, 0), r"rank=0: it must be a whole number, 1 or more"),
-        (lambda: TwoLayerLinear(3, True), r"hidden=True: it must be a whole number, 1 or more"),
         (lambda: initialise.he((3,), np.random.default_rng()), r"shape=\(3,\): weights have the shape"),
         (lambda: initialise.he((3, 2), np.random.default_rng(), "cauchy"), r"distribution='cauchy' is unknown"),
         (lambda: layers.batch_norm([[1.0]], [1.0], [0.0]), r"shape \(1, 1\): it needs .* at least two examples"),
@@ -725,9 +706,6 @@ NET, NORMED, ZERO = network(), network(batch_norm=True), np.zeros(59)
         (lambda: SoftmaxRegression(3).grad(np.zeros(8), X, LABELS), r"theta has shape \(8,\), but 3 columns and 3"),
         (lambda: SoftmaxRegression(3).grad(np.zeros(9), X[:0], LABELS[:0]), r"the data set is empty"),
         (lambda: SoftmaxRegression(3).loss(np.zeros(9), X, LABELS[:2]), r"y has shape \(2,\), but X has 7 rows"),
-        (lambda: TwoLayerLinear(3, 2).grad(np.zeros(3), X, TARGETS[:, 0]), r"W1 and W2 have 8 entries together"),
-        (lambda: TwoLayerLinear(3, 2).grad(np.zeros(8), X, TARGETS), r"y has shape \(7, 3\): it must be \(7, 1\)"),
-        (lambda: TwoLayerLinear(3, 2).grad(np.zeros(8), X[:, :1], TARGETS[:, 0]), r"it must be \(n, 3\)"),
         (lambda: MatrixCompletion(4, 3, 1).grad(np.zeros(6), PAIRS, np.ones(5)), r"U and V have 7 entries together"),
         (lambda: MatrixCompletion(4, 3, 1).grad(np.zeros(7), PAIRS[:, :1], np.ones(5)), r"a pair \(row, column\)"),
         (lambda: MatrixCompletion(2, 3, 1).grad(np.zeros(5), PAIRS, np.ones(5)), r"row 2 of X is \[3, 2\]: .*\(2, 3\)"),

@@ -12,8 +12,8 @@ function sgd(theta, g, { lr }) {
 }
 """
 
-from .js import javascript, javascript_module
+from .js import javascript
 from .native import available, kernel
 from .source import CannotCompile
 
-__all__ = ["CannotCompile", "available", "javascript", "javascript_module", "kernel"]
+__all__ = ["CannotCompile", "available", "javascript", "kernel"]

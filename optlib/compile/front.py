@@ -26,7 +26,7 @@ def library(
     ----------
     rules : each gets ``advance(theta, g, memory, t, loss, hyper)``, which updates arrays in place, and
         ``trace(...)`` with ``lines``, the value and the text of each of its assignments
-    surfaces : as in `javascript_module`
+    surfaces : each becomes ``{ value, gradient, dim, domain, start, minima, constants }``
     schedules : their formulas; each becomes a function of one object of its constants that returns t -> value
     functions : plain functions that are wanted besides
     examples : surface -> (gradient of one example, data), for losses that are means over examples
@@ -83,9 +83,8 @@ def _table(name: str, entries: Iterable[tuple[str, str]]) -> str:
 
 def _entry(rule: Callable) -> str:
     code = read(rule)
-    entry = rule_entry(rule).removeprefix(f"{{ step: {rule.__name__}, ").removesuffix(" }")
     lines = json.dumps([[name, text] for name, text in _texts(code)])
-    return f"{{ advance: {code.name}_advance, trace: {code.name}_trace, lines: {lines}, {entry} }}"
+    return f"{{ advance: {code.name}_advance, trace: {code.name}_trace, lines: {lines}, {rule_entry(rule)} }}"
 
 
 # --- rules ----------------------------------------------------------------------------------------

@@ -45,21 +45,6 @@ def javascript(target: Callable | Surface) -> str:
     return "\n".join(functions_of([target]).values())
 
 
-def javascript_module(rules: Iterable[Callable], surfaces: Iterable[Surface]) -> str:
-    """One ECMAScript module that exports `rules` and `surfaces`: tables by name with all that an explorer needs.
-
-    A rule is ``{ step, memory, given, defaults, start, lookAhead, ranges }``, a surface
-    ``{ value, gradient, dim, domain, start, minima, constants }``.
-    """
-    rules, surfaces = list(rules), list(surfaces)
-    wanted = [*rules, *(_rules.LOOK_AHEAD[r] for r in rules if r in _rules.LOOK_AHEAD)]
-    wanted += [f for s in surfaces for f in (s.value, s.gradient)]
-    parts = [*functions_of(wanted).values(), "export const rules = {"]
-    parts += [f"  {rule.__name__}: {rule_entry(rule)}," for rule in rules]
-    parts += ["};", "export const surfaces = {", *(f"  {s.name}: {surface_entry(s)}," for s in surfaces), "};"]
-    return "\n".join(parts) + "\n"
-
-
 def rule_entry(rule: Callable) -> str:
     memory, given, defaults = specification(rule)
     look = _rules.LOOK_AHEAD.get(rule)
@@ -73,7 +58,7 @@ def rule_entry(rule: Callable) -> str:
         "ranges": ranges,
     }  # fmt: skip
     ahead = f"{look.__name__}, lookAheadMemory: {json.dumps(look_code.arguments[1:])}" if look and look_code else "null"
-    return f"{{ step: {rule.__name__}, lookAhead: {ahead}, {_fields(fields)} }}"
+    return f"lookAhead: {ahead}, {_fields(fields)}"
 
 
 def surface_entry(surface: Surface) -> str:
