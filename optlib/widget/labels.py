@@ -121,7 +121,6 @@ LABELS: dict[str, tuple[str, str]] = {
     "power": ("power", "幂次"),
     "c": ("c", "c"),
     "a": ("power of t", "t 的幂次"),
-    "wish": ("preference a", "偏好 a"),
     "tau": ("τ", "τ"),
     "end": ("last", "最终"),
     "k": ("k", "k"),

@@ -136,22 +136,22 @@ plain = Surface(
 # --- two factors whose product should be 1 ---------------------------------------------------------
 
 
-def _knobs(x, y, *, wish):
+def _knobs(x, y, *, a):
     e = x * y - 1
-    return (e * e + wish * ((x - 1) ** 2 + (y - 1) ** 2)) / 2
+    return (e * e + a * ((x - 1) ** 2 + (y - 1) ** 2)) / 2
 
 
-def _knobs_gradient(x, y, *, wish):
+def _knobs_gradient(x, y, *, a):
     e = x * y - 1
-    return e * y + wish * (x - 1), e * x + wish * (y - 1)
+    return e * y + a * (x - 1), e * x + a * (y - 1)
 
 
-_WRONG = -(1 + 0.6**0.5) / 2  # the valley that is too high, for a wish of 0.1
+_WRONG = -(1 + 0.6**0.5) / 2  # the valley that is too high, for a = 0.1
 
 knobs = Surface(
     "knobs", _knobs, _knobs_gradient, ((-3.0, 3.0), (-3.0, 3.0)), (1.0, -2.0), ((1.0, 1.0), (_WRONG, _WRONG)),
-    "((xy - 1)² + wish ((x - 1)² + (y - 1)²))/2: the smallest deep network, and a wish that both factors be 1",
-    MappingProxyType({"wish": 0.1}),
+    "((xy - 1)² + a ((x - 1)² + (y - 1)²))/2: the smallest deep network, and a preference for both factors at 1",
+    MappingProxyType({"a": 0.1}),
 )  # fmt: skip
 
 #: All surfaces of the explorer by name, those of `optlib.surfaces` first.
@@ -275,16 +275,16 @@ PRESETS: dict[str, State] = {
         "show": ["runs.0.hyper.lr", "curve"],
     },
     "knobs-saddle": {
-        "surface": "knobs", "constants": {"wish": 0.0}, "start": [1.000001, -1.0], "steps": 300, "levels": "log",
-        "runs": [run("sgd", lr=0.1)], "sliders": ["noise"],
+        "surface": "knobs", "constants": {"a": 0.0}, "start": [1.000001, -1.0], "steps": 300, "levels": "log",
+        "runs": [run("sgd", lr=0.1)], "show": ["noise"], "goal": {"gap": 1e-4},
     },
     "knobs-valley": {
         "surface": "knobs", "start": [1.0, -2.0], "steps": 300, "levels": "log",
-        "runs": [run("sgd", lr=0.1)], "sliders": ["constants.wish"],
+        "runs": [run("sgd", lr=0.1)], "show": ["constants.a"],
     },
     "knobs-rate": {
-        "surface": "knobs", "constants": {"wish": 0.0}, "start": [2.5, 0.45], "steps": 300, "levels": "log",
-        "runs": [run("sgd", lr=0.3)],
+        "surface": "knobs", "constants": {"a": 0.0}, "start": [2.5, 0.45], "steps": 300, "levels": "log",
+        "runs": [run("sgd", lr=0.3)], "show": ["runs.0.hyper.lr"], "goal": {"gap": 1e-4},
     },
     "ravine": {
         "surface": "ravine", "domain": _WIDE, "start": [-10.0, 1.0], "steps": 100,
