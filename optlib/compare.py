@@ -39,6 +39,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import oracles, rules
 from ._inputs import whole
+from ._written import draft
 from .models import Model, checked_data
 from .optimizer import Optimizer, Oracle, iterates, specification, takes_step
 from .schedules import Schedule
@@ -809,13 +810,8 @@ def _short(value: Any) -> str:
 def _written(text: str, path: str | os.PathLike | None) -> str:
     """The text, and a file of it that is never seen half written."""
     if path is not None:
-        target = Path(path)
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            beside.write_text(text, encoding="utf-8", newline="")
-            os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
+        with draft(Path(path)) as new:
+            new.write_text(text, encoding="utf-8", newline="")
     return text
 
 

@@ -20,7 +20,7 @@ ROOT = Path(optlib.__file__).parents[1]
 #: `optlib` knows nothing of the course; the course may use all of it.
 STOREYS = {
     "optlib": [
-        {"_inputs", "rules", "schedules", "surfaces", "data", "layers", "initialise"},
+        {"_inputs", "_written", "rules", "schedules", "surfaces", "data", "layers", "initialise"},
         {"optimizer", "models", "oracles"},
         {"tricks", "compare", "compile", "parallel", "view"},
         {"widget"},

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import rules
+from .._written import draft
 from ..optimizer import Optimizer, State, require_finite
 from .source import CannotCompile, Code, Hoist, names, read
 
@@ -285,9 +286,8 @@ def _kept(name: str, source: str) -> Path:
             if path.exists() and path.read_text(encoding="utf-8") == source:
                 return path
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False, encoding="utf-8") as file:
-                file.write(source)
-            os.replace(file.name, path)
+            with draft(path) as new:
+                new.write_text(source, encoding="utf-8")
             return path
         except (OSError, RuntimeError):
             continue

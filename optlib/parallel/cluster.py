@@ -1,7 +1,6 @@
 """The algorithms on a real cluster: shards as Dask actors, replicas as Dask tasks, and what to do when one is lost."""
 
 import contextlib
-import os
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._written import draft
 from ..optimizer import Oracle
 from .engine import check_dismissed, named, ordered
 from .machines import Algorithm
@@ -377,10 +377,8 @@ def write(folder: Path, saved: Sequence[dict[str, NDArray]]) -> None:
     """Save the shards' snapshots, so that a reader finds the old file or the new one, never half of one."""
     folder.mkdir(parents=True, exist_ok=True)
     for shard, snapshot in enumerate(saved):
-        path, draft = folder / f"shard-{shard}.npz", folder / f".shard-{shard}.npz"
-        with draft.open("wb") as file:
+        with draft(folder / f"shard-{shard}.npz") as new, new.open("wb") as file:
             np.savez(file, **snapshot)  # type: ignore[arg-type]
-        os.replace(draft, path)
 
 
 def read(folder: str | Path) -> list[dict[str, NDArray]]:
