@@ -105,7 +105,7 @@ class minibatch(Examples):
         if order not in _ORDERS:
             listed = "; ".join(f"{name!r}, {what}" for name, what in _ORDERS.items())
             raise ValueError(f"order={order!r} is unknown; allowed are {listed}")
-        self.order, self.seed = order, seed
+        self.order, self.seed = order, whole(seed, "seed", 0)
         self._shuffled: tuple[int, NDArray] = (-1, np.arange(n))
 
     @property
@@ -115,6 +115,8 @@ class minibatch(Examples):
 
     def indices(self, t: int) -> NDArray:
         """The rows of X that step t uses, of shape (size,)."""
+        if t < 0:
+            raise ValueError(f"t={t!r}: it counts the updates already made, 0 or more")
         if self.order == "iid":
             return np.random.default_rng([self.seed, t]).integers(len(self.X), size=self.size)
         epoch, i = divmod(t, self.batches)
@@ -281,7 +283,8 @@ class noisy(_Changed):
     def __init__(self, oracle: Oracle, seed: int = 0, *, eta: float = 0.01, gamma: float = 0.55):
         super().__init__(oracle)
         self.timed = True
-        self.seed, self.eta, self.gamma = seed, _at_least_zero("eta", eta), _at_least_zero("gamma", gamma)
+        self.seed = whole(seed, "seed", 0)
+        self.eta, self.gamma = _at_least_zero("eta", eta), _at_least_zero("gamma", gamma)
         self._drawn: tuple[Any, NDArray] = (None, np.empty(0))
 
     def noise(self, t: int, shape: tuple[int, ...]) -> NDArray:

@@ -99,6 +99,9 @@ class Surface:
                 f"surface {self.name!r} has no constant {', '.join(sorted(unknown))}; "
                 f"it has {', '.join(self.constants) or 'none'}, and name, domain, start, minima can be changed"
             )
+        for name, value in changes.items():
+            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+                raise ValueError(f"surface {self.name!r}: {name}={value!r} is no finite number")
         new = replace(self, constants=MappingProxyType({**self.constants, **changes}), **fields)
         if not changes or "minima" in fields:
             return new

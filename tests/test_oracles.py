@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from optlib import Optimizer, descend, rules, run, schedules
 from optlib.data import line, regression, two_classes
 from optlib.models import LinearRegression, LogisticRegression
-from optlib.oracles import central_difference, check_gradient, full_batch, minibatch, online, single
+from optlib.oracles import central_difference, check_gradient, full_batch, minibatch, noisy, online, single
 
 MODEL = LinearRegression()
 
@@ -316,3 +316,16 @@ def test_central_differences_of_a_matrix():
     A = np.arange(6.0).reshape(2, 3)
     np.testing.assert_allclose(central_difference(lambda x: (x**2).sum(), A), 2 * A, atol=1e-8)
     assert check_gradient(lambda x: (x**2).sum(), lambda x: 2 * x, A).ok
+
+
+@pytest.mark.parametrize("seed", [None, -1, 1.5, "a", True])
+def test_a_seed_is_a_whole_number(seed):
+    rows, targets = np.ones((4, 1)), np.ones(4)
+    for make in (lambda: minibatch(MODEL, rows, targets, 2, seed=seed), lambda: noisy(lambda theta: theta, seed)):
+        with pytest.raises(ValueError, match=r"seed=.*: it must be a whole number, 0 or more"):
+            make()
+
+
+def test_a_step_before_the_first_is_none():
+    with pytest.raises(ValueError, match="t=-1: it counts the updates already made"):
+        minibatch(MODEL, np.ones((4, 1)), np.ones(4), 2).indices(-1)

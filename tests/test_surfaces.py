@@ -207,3 +207,9 @@ def test_a_quadratic_says_what_does_not_fit():
         surfaces.Quadratic([1.0, 2.0]).grad([1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="curvatures must be finite"):
         surfaces.Quadratic([np.nan])
+
+
+@pytest.mark.parametrize("value", ["x", None, np.nan, True])
+def test_a_constant_is_a_finite_number(value):
+    with pytest.raises(ValueError, match=r"surface 'ravine': b=.* is no finite number"):
+        surfaces.ravine.but(b=value)

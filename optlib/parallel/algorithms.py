@@ -24,7 +24,7 @@ def _optimizer(name: str, value: Any) -> None:
 
 
 def _rate(name: str, value: Any, least: float = 0.0) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < np.inf:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value < np.inf:
         raise ValueError(f"{name}={value!r} must be a number, {least:g} or more")
 
 
