@@ -244,11 +244,11 @@ PRESETS: dict[str, State] = {
     },
     "how-far": {
         "surface": "three_points", "steps": 30, "limit": True, "runs": [run("sgd", lr=0.47)],
-        "sliders": ["runs.0.hyper.lr"],
+        "show": ["runs.0.hyper.lr"],
     },
     "which-valley": {
         "surface": "three_lowlands", "steps": 60, "map": "where", "runs": [run("sgd", lr=0.2)],
-        "sliders": ["runs.0.hyper.lr"],
+        "show": ["runs.0.hyper.lr"],
     },
     "batch": {
         "surface": "regression", "start": [-1.0, -1.0], "steps": 120, "batch": 1,
