@@ -258,11 +258,12 @@ PRESETS: dict[str, State] = {
     "orders": {
         "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 400, "series": "x", "batch": 1,
         "runs": [run("sgd", lr=0.1)],
+        "show": ["lr"], "goal": {"within": 5.0},
     },
     "order-batches": {
         "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 100, "series": "x", "batch": 1,
         "runs": [run("sgd", lr=0.28)],
-        "show": ["batch"],
+        "show": ["lr", "batch"], "goal": {"within": 5.0},
     },
     "saddle": {
         "surface": "saddle", "start": [1.5, 1e-4], "steps": 120, "series": "gradient",
