@@ -4,36 +4,12 @@ import numpy as np
 import pytest
 
 from downhill_course.figures import variants
-from optlib import data, models, surfaces
-from optlib.oracles import check_gradient
-
-MODEL = models.LinearRegression()
-X, Y = data.line(n=30, seed=3)
-DOMAIN = ((-3.0, 4.0), (-2.0, 5.0))
-LOSS = variants.loss_surface(MODEL, X, Y, domain=DOMAIN, start=(-2.0, -1.0))
+from optlib import surfaces
 
 
 def lines(axes) -> dict[str, np.ndarray]:
     """Height of every labelled line."""
     return {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines if line.get_label()[0] != "_"}
-
-
-def test_the_loss_surface_is_the_models_loss():
-    points = np.random.default_rng(0).normal(size=(4, 5, 2))
-    np.testing.assert_allclose(LOSS(points), MODEL.loss(points, X, Y), rtol=1e-14)
-    np.testing.assert_allclose(LOSS.grad(points), MODEL.grad(points, X, Y), rtol=1e-12)
-    assert LOSS.grad(points[0, 0]).shape == (2,)
-    assert check_gradient(LOSS, LOSS.grad, [0.3, -0.7]).ok
-
-
-def test_its_minimum_is_one():
-    assert np.abs(LOSS.grad(LOSS.minima[0])).max() < 1e-14
-
-
-def test_a_model_with_three_parameters_is_refused():
-    table, labels = data.two_classes(n=10)
-    with pytest.raises(ValueError, match=r"\(10, 3\).*two parameters"):
-        variants.loss_surface(MODEL, table, labels, domain=DOMAIN, start=(0.0, 0.0))
 
 
 def test_measurements_lie_on_their_formulas_and_rounding_is_no_point():
@@ -45,14 +21,6 @@ def test_measurements_lie_on_their_formulas_and_rounding_is_no_point():
     np.testing.assert_array_equal(drawn["p"], 1 / x)
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert any(list(line.get_xdata()) == [3.0, 3.0] for line in axes.lines)
-
-
-def test_each_curve_has_its_floor():
-    picture = variants.floors({"a": [1.0, 0.3], "b": [1.0, 0.1]}, [0.25, 0.125])
-    level = [line.get_ydata()[0] for line in picture.figure.axes[0].lines if set(line.get_ydata()) <= {0.25, 0.125}]
-    assert level == [0.25, 0.125]
-    with pytest.raises(ValueError, match="1 curves have 2 floors"):
-        variants.floors({"a": [1.0]}, [0.1, 0.2])
 
 
 def test_one_sample_losses_average_to_the_function_and_meet_at_the_point():

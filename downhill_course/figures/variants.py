@@ -1,11 +1,8 @@
 """Figures of the chapter on batch, stochastic and mini-batch descent.
 
->>> from optlib import data, models
 >>> from downhill_course.figures import variants
->>> from optlib.view import contour
->>> X, y = data.line(n=50, seed=0)
->>> contour(variants.loss_surface(models.LinearRegression(), X, y, domain=((-3, 4), (-2, 5)), start=(-2.0, -1.0)))
-<contour of loss>
+>>> variants.progress([1, 10, 100], {"$e=3$": [0.08, 0.47, 0.9]}, critical=[11.1])
+<progress of one update: $e=3$>
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,33 +12,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from optlib.models import LinearRegression
-from optlib.surfaces import Range, Surface
-from optlib.view.curves import loss_curves
+from optlib.surfaces import Surface
 from optlib.view.pictures import Picture, picture
 from optlib.view.style import GREY, house, label, legend, listed, look_of, panels, series
-
-
-def loss_surface(
-    model: LinearRegression, X: NDArray, y: NDArray, *, domain: tuple[Range, Range], start: tuple[float, float]
-) -> Surface:
-    """The loss of a linear regression with two parameters as a surface to draw and to walk on.
-
-    Raises
-    ------
-    ValueError : data that have not two columns.
-    """
-    if X.shape[-1] != 2:
-        raise ValueError(f"X has shape {X.shape}: a surface needs a model of two parameters, so X of shape (n, 2)")
-
-    def value(a: Any, b: Any) -> Any:
-        return model.loss(np.stack([a, b], axis=-1), X, y)
-
-    def gradient(a: Any, b: Any) -> tuple:
-        return tuple(np.moveaxis(model.grad(np.stack([a, b], axis=-1), X, y), -1, 0))
-
-    a, b = model.minimum(X, y).tolist()
-    return Surface("loss", value, gradient, domain, start, ((a, b),), "the mean loss over the examples")
 
 
 def measured(
@@ -80,24 +53,6 @@ def _measured(ax: Axes, x: NDArray, points: Mapping[str, ArrayLike], lines: Mapp
             ax.plot(x, positive(values), color=look_of(name, i).colour, linestyle=dashes, label=name, zorder=3)
         ax.set(xscale="log", yscale="log")
         ax.grid(True, axis="y")
-
-
-def floors(losses: Mapping[str, ArrayLike], predicted: Sequence[float]) -> Picture:
-    """Mean squares against updates, with the floor that a formula predicts for each as a dashed line.
-
-    Parameters
-    ----------
-    losses : label -> values of shape (n,)
-    predicted : one floor for each, in the same order
-    """
-    if len(losses) != len(predicted):
-        raise ValueError(f"{len(losses)} curves have {len(predicted)} floors: give one for each")
-    figure, ax = panels(size=(500, 330))
-    with house():
-        for i, height in enumerate(predicted):
-            ax.axhline(height, color=series(i), linewidth=1.2, linestyle=(0, (5, 3)), zorder=5)
-    loss_curves(losses, ax=ax, ylabel=r"$\overline{\theta^2}$")
-    return picture(figure, f"noise floors: {listed(losses)}")
 
 
 def one_sample_losses(surface: Surface, b: float, at: float) -> Picture:
