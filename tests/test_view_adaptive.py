@@ -16,30 +16,6 @@ def lines(axes) -> dict[str, np.ndarray]:
     return {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines if line.get_label()[0] != "_"}
 
 
-def test_sections_put_each_coordinate_on_its_own_curve():
-    walk = np.array([[10.0, 1.0], [5.0, -0.5]])
-    for i, axes in enumerate(adaptive.sections(F, walk).figure.axes):
-        (points,) = [line for line in axes.lines if line.get_label() == "sgd"]
-        np.testing.assert_array_equal(points.get_xdata(), walk[:, i])
-        np.testing.assert_allclose(points.get_ydata(), 0.5 * (1.0, 100.0)[i] * walk[:, i] ** 2)
-        assert points.get_color() == colour("sgd")
-
-
-def test_sections_are_of_two_coordinates():
-    with pytest.raises(ValueError, match="1 coordinate"):
-        adaptive.sections(surfaces.waves, [[0.0]])
-
-
-def test_rates_are_drawn_coordinate_by_coordinate_from_the_first_update():
-    rates = np.array([[1.05, 0.95], [1.1, 0.9], [1.15, 0.86]])
-    picture = adaptive.walk_and_rates(F, {"sgd": [[10.0, 1.0], [9.0, 0.0]]}, rates, ylabel="$g$", level=1.0)
-    below = picture.figure.axes[1]
-    np.testing.assert_array_equal(lines(below)["$x$"], rates[:, 0])
-    np.testing.assert_array_equal(lines(below)["$y$"], rates[:, 1])
-    assert [line.get_xdata()[0] for line in below.lines if line.get_label() == "$x$"] == [1]
-    assert below.get_yscale() == "log"
-
-
 def test_drift_has_the_algorithms_colours_and_the_target():
     picture = adaptive.drift({"sgd": [0.0, 1.0], "rmsprop": [0.0, 2.0]}, target=[3.0, 3.0])
     (axes,) = picture.figure.axes
@@ -56,14 +32,6 @@ def test_results_stand_against_what_was_varied_and_are_cut_at_the_top():
     np.testing.assert_allclose(lines(axes)["sgd"], [0.6, 0.3, 50.0])
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert axes.get_ylim() == pytest.approx((0.18, 1.0))
-
-
-def test_the_cycle_is_marked_at_half_a_rate():
-    walk = descend(Optimizer(rules.rmsprop, lr=0.2), F.grad, F.start, 400)
-    drawn = lines(adaptive.cycle(walk, 0.2).figure.axes[0])
-    assert set(drawn[r"$\eta/2$"]) == {0.1}
-    np.testing.assert_allclose(drawn["$|x|$"][-1], 0.1, rtol=1e-3)
-    np.testing.assert_allclose(drawn["$|y|$"][-1], 0.1, rtol=1e-3)
 
 
 @pytest.mark.parametrize("degrees", [0.0, 30.0, -135.0])
@@ -100,12 +68,6 @@ def test_memory_is_what_the_rule_keeps_after_each_update():
     seen = adaptive.memory(Optimizer(rules.adagrad), lambda theta, t: stream[t], [0.0], 3)
     assert set(seen) == {"G"}
     np.testing.assert_array_equal(seen["G"][:, 0], [1.0, 5.0, 14.0])
-
-
-def test_medians_leave_out_what_lies_below_and_empty_bins():
-    x, y = adaptive.medians([0.5, 1.0, 3.0, 200.0, 999.0], [9.0, 1.0, 3.0, 5.0, 8.0], low=1.0, ratio=10.0)
-    np.testing.assert_array_equal(x, [2.0, 599.5])
-    np.testing.assert_array_equal(y, [2.0, 6.5])
 
 
 def test_regret_counts_what_the_best_corner_would_have_saved():

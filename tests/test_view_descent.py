@@ -79,13 +79,6 @@ def test_shares_are_named_and_end_at_the_top_over_the_least_loss():
     assert ax.get_ylim() == pytest.approx((0.4 / 1.4, 30.0))
 
 
-def test_renamed_names_the_axes_of_flat_and_of_spatial_pictures():
-    flat = descent.renamed(view.contour(J), "b", "w").figure.axes[0]
-    assert (flat.get_xlabel(), flat.get_ylabel()) == ("$b$", "$w$")
-    space = descent.renamed(view.surface(J), "b", "w", "J").figure.axes[0]
-    assert (space.get_xlabel(), space.get_ylabel(), space.get_zlabel()) == ("$b$", "$w$", "$J$")
-
-
 def test_a_walk_that_leaves_is_drawn_until_it_leaves_and_its_loss_is_cut_above():
     above, below = descent.walks_and_losses(J, {"a": walk(0.25), "b": walk(0.55)}, floor=0.25).figure.axes
     lengths = [len(line.get_xdata()) for line in above.lines if line.get_linestyle() == "-"]

@@ -76,68 +76,6 @@ def regret(choose: Callable[[NDArray, int], ArrayLike], steps: int, d: int) -> t
     return lost, bound
 
 
-def sections(surface: Surface, path: ArrayLike, name: str = "sgd") -> Picture:
-    """A surface of two coordinates cut along each axis through the origin, with that coordinate of a walk on it.
-
-    Parameters
-    ----------
-    path : walk of shape (steps + 1, 2)
-    name : the algorithm that walked, which gives the colour
-
-    Raises
-    ------
-    ValueError : a surface that has not two coordinates, or a path of another shape.
-    """
-    if surface.dim != 2:
-        raise ValueError(f"surface {surface.name!r} has {surface.dim} coordinate(s): sections are of two")
-    walk = named_paths({name: path}, 2)[name]
-    figure, axes = panels((2, 1), size=(460, 520))
-    for i, ax in enumerate(axes):
-        cut = Surface(f"section {i}", *_along(surface, i), domain=surface.domain[i : i + 1], start=(0.0,))
-        curve(cut, {name: walk[:, i : i + 1]}, ax=ax, key=False)
-        label(ax, ("$x$", "$y$")[i], "$f$")
-    legend(figure)
-    return picture(figure, f"sections of {surface.name}")
-
-
-def _along(surface: Surface, i: int) -> tuple[Any, Any]:
-    """Value and gradient of a surface of two coordinates as functions of the i-th alone, the other being 0."""
-
-    def point(x: Any) -> NDArray:
-        x = np.asarray(x, dtype=float)
-        return np.stack([x, np.zeros_like(x)][:: 1 if i == 0 else -1], axis=-1)
-
-    return lambda x: surface(point(x)), lambda x: (surface.grad(point(x))[..., i],)
-
-
-def walk_and_rates(
-    surface: Surface, paths: Mapping[str, NDArray], rates: ArrayLike, *, ylabel: str, level: float | None = None
-) -> Picture:
-    """Walks from above, and below a memory of the last of them, one line for each coordinate, on a logarithmic scale.
-
-    Parameters
-    ----------
-    paths : name -> walk of shape (steps + 1, 2)
-    rates : the memory after each update, of shape (steps, 2): gains, step lengths or rates
-    ylabel : its symbol
-    level : a height to be marked, such as the value it started from
-    """
-    values = named_paths({"rates": rates}, 2)["rates"]
-    figure, (above, below) = panels((2, 1), size=(480, 560), height_ratios=[1.1, 1])
-    contour(surface, paths, ax=above, key=False)
-    with house():
-        if level is not None:
-            below.axhline(level, color=GREY, linewidth=1.0, linestyle=(0, (3, 3)))
-        for i, (symbol, dashes) in enumerate((("$x$", "-"), ("$y$", (0, (5, 2))))):
-            times = np.arange(1, len(values) + 1)
-            below.plot(times, values[:, i], color=series(i), linestyle=dashes, label=symbol)
-        below.set_yscale("log")
-        below.grid(True, axis="y")
-    label(below, "$t$", ylabel)
-    legend(figure)
-    return picture(figure, f"walks and rates: {listed(paths)}")
-
-
 def drift(paths: Mapping[str, ArrayLike], *, target: ArrayLike | None = None, linear: float | None = None) -> Picture:
     """One coordinate against updates for several algorithms.
 
@@ -192,24 +130,6 @@ def against(
     return picture(drawn.figure, f"{ylabel} against {xlabel}: {listed(values)}")
 
 
-def cycle(path: ArrayLike, lr: float) -> Picture:
-    """The distance of each coordinate from zero against updates, with half a learning rate as a dashed line.
-
-    Parameters
-    ----------
-    path : walk of shape (steps + 1, 2)
-    lr : its learning rate
-    """
-    walk = np.abs(named_paths({"walk": path}, 2)["walk"])
-    drawn = loss_curves({"$|x|$": walk[:, 0], "$|y|$": walk[:, 1]}, key=False)
-    ax = drawn.figure.axes[0]
-    with house():
-        ax.axhline(lr / 2, color=GREY, linewidth=1.4, linestyle=(0, (5, 3)), label=r"$\eta/2$", zorder=5)
-    label(ax, "$t$", r"$|\theta_i|$")
-    legend(figure_of(ax))
-    return picture(drawn.figure, f"two-cycle at lr={lr:g}")
-
-
 def turned(surface: Surface, degrees: float, *, domain: Any = None) -> Surface:
     """A surface of two coordinates turned about the origin, with its start and its minima.
 
@@ -251,21 +171,3 @@ def turn(points: ArrayLike, degrees: float) -> NDArray:
     return np.asarray(points, dtype=float) @ np.array([[c, s], [-s, c]])
 
 
-def medians(x: ArrayLike, y: ArrayLike, *, low: float, ratio: float = 10**0.25) -> tuple[NDArray, NDArray]:
-    """Medians of both over bins of x whose ends grow by a constant ratio; empty bins are left out.
-
-    Parameters
-    ----------
-    x, y : numbers of shape (n,), the x positive or left out
-    low : where the first bin starts
-    ratio : each bin's end over its start, above 1
-
-    >>> medians([1.0, 1.2, 15.0], [5.0, 7.0, 9.0], low=1.0, ratio=10.0)
-    (array([ 1.1, 15. ]), array([6., 9.]))
-    """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    kept = x >= low
-    x, y = x[kept], y[kept]
-    which = np.floor(np.log(x / low) / np.log(ratio) + 1e-9)
-    bins = [which == k for k in np.unique(which)]
-    return np.array([np.median(x[b]) for b in bins]), np.array([np.median(y[b]) for b in bins])

@@ -153,15 +153,6 @@ def shares(losses: Mapping[float, ArrayLike], least: float, *, top: float = 10.0
     return drawn
 
 
-def renamed(drawn: Picture, *symbols: str) -> Picture:
-    """The picture with other symbols on the axes of its first panel, such as ``"b", "w", "J"``; before it is shown."""
-    ax: Any = drawn.figure.axes[0]
-    for axis, symbol in zip((ax.xaxis, ax.yaxis, getattr(ax, "zaxis", None)), symbols, strict=False):
-        if axis is not None:
-            axis.set_label_text(f"${symbol}$")
-    return drawn
-
-
 def walks_and_losses(
     surface: Surface, paths: Mapping[str, NDArray], *, symbols: tuple[str, str, str] = ("b", "w", "J"),
     floor: float = 0.0,
