@@ -1,10 +1,9 @@
 """Figures of the chapter on a learning rate for every weight.
 
->>> from optlib import Optimizer, descend, rules, surfaces
+>>> from optlib import surfaces
 >>> from downhill_course.figures import adaptive
->>> f = surfaces.ravine
->>> adaptive.sections(f, descend(Optimizer(rules.sgd, lr=0.018), f.grad, f.start, steps=20))
-<sections of ravine>
+>>> adaptive.drift({"adagrad": [0.0, 1.0, 1.5], "rmsprop": [0.0, 1.0, 2.0]})
+<drift: adagrad, rmsprop>
 """
 
 from collections.abc import Callable, Mapping
@@ -18,10 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from optlib import rules
 from optlib.optimizer import Optimizer, run
 from optlib.surfaces import Surface
-from optlib.view.contours import contour
-from optlib.view.curves import curve, loss_curves
+from optlib.view.curves import loss_curves
 from optlib.view.pictures import Picture, picture
-from optlib.view.style import GREY, figure_of, house, label, legend, listed, look_of, marks, named_paths, panels, series
+from optlib.view.style import GREY, house, label, legend, listed, look_of, marks, panels
 
 PLAIN = FormatStrFormatter("%.3g")  # for scales that span less than a power of ten
 
@@ -169,5 +167,3 @@ def turn(points: ArrayLike, degrees: float) -> NDArray:
     """
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.asarray(points, dtype=float) @ np.array([[c, s], [-s, c]])
-
-

@@ -22,11 +22,13 @@ from .scatter import scatter_and_steps
 from .style import colour, house, label, legend, look, panels, series
 from .timelines import timeline
 from .troughs import trough
+from .weights import against_frequency, map_and_rates
 
 __all__ = [
     "Animation",
     "Listing",
     "Picture",
+    "against_frequency",
     "animate",
     "colour",
     "contest",
@@ -41,6 +43,7 @@ __all__ = [
     "look",
     "loss_curves",
     "map_and_gap",
+    "map_and_rates",
     "panels",
     "picture",
     "promise_and_error",

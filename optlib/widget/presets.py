@@ -319,6 +319,10 @@ PRESETS: dict[str, State] = {
         "runs": [run("adagrad", lr=1.0), run("rmsprop", lr=0.1)],
         "show": ["runs.0.hyper.lr", "curve"],
     },
+    "two-words": {
+        "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]], "steps": 60,
+        "series": "rate", "runs": [run("sgd", lr=0.018), run("adagrad", lr=1.0)], "show": ["constants.b"],
+    },
     "ema": {
         "scene": "time", "surface": "stream", "start": [0.0], "steps": 160, "series": "memory", "stream": _signal(),
         "runs": [run("momentum_ema", lr=0.0, beta=b) for b in (0.5, 0.9, 0.98)],
