@@ -77,7 +77,7 @@ mkdir -p _build; { echo "# Pinned by \`make lock\` from the ranges in pyproject.
 endef
 
 bench: $(VENV)/.installed  ## the benchmarks · 性能测试
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) $$file || exit 1; done
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; PYTHONPATH=tests $(PY) $$file || exit 1; done
 
 bench-site: $(SITE)/.built benchmarks/site/node_modules/.installed  ## the site, as Lighthouse sees it on a phone · 用 Lighthouse 测网站
 	@$(PY) benchmarks/site/bench_site.py

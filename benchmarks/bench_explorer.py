@@ -4,11 +4,9 @@ python benchmarks/bench_explorer.py
 """
 
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
-sys.path += [str(Path(__file__).parents[1] / "tests")]
 from playwright.sync_api import sync_playwright
 
 from downhill_course.publish.chrome import ADVICE, FLAGS, find_chrome

@@ -17,8 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-from downhill_course.grade.source import Assignment  # noqa: E402
+from downhill_course.grade.source import Assignment
 
 NAME = "03-momentum"
 TASKS = ("step", "terminal", "nesterov")

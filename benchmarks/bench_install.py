@@ -1,8 +1,8 @@
 """What running the course costs before the first chapter: an environment's size, its installation, Jupyter's start.
 
-    python benchmarks/bench_install.py            # two environments, some minutes; asks the package index
-    python benchmarks/bench_install.py --quick    # one start instead of five
-    python benchmarks/bench_install.py --write    # also writes RESULTS-INSTALL.md
+    PYTHONPATH=tests python benchmarks/bench_install.py            # two environments, some minutes; asks the package index
+    PYTHONPATH=tests python benchmarks/bench_install.py --quick    # one start instead of five
+    PYTHONPATH=tests python benchmarks/bench_install.py --write    # also writes RESULTS-INSTALL.md
 
 The peer is the least with which one could read notebooks with figures: JupyterLab, Matplotlib and NumPy in the same
 versions. For size, the ratio is the peer's over ours as well. Both are installed without a cache, one after the other.
@@ -19,10 +19,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "book" / "_ext")]
-from fresh import CLEAN, copy, environment, run  # noqa: E402
-from lab import Jupyter  # noqa: E402
-from rows import Row, asked, report, row, seconds  # noqa: E402
+from fresh import CLEAN, copy, environment, run
+from lab import Jupyter
+from rows import Row, asked, report, row, seconds
 
 PEER = "JupyterLab, Matplotlib, NumPy"
 LEAST = ("jupyterlab", "matplotlib", "numpy")

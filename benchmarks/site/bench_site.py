@@ -23,7 +23,6 @@ from functools import cache
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-sys.path += [str(Path(__file__).parents[2] / "tests")]
 from downhill_course.publish.chrome import ADVICE, find_chrome
 
 HERE = Path(__file__).resolve().parent
