@@ -16,8 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
 from downhill_course.grade.source import Assignment
+
+ROOT = Path(__file__).parents[1]
 
 NAME = "03-momentum"
 TASKS = ("step", "terminal", "nesterov")

@@ -1,6 +1,6 @@
 """What running the course costs before the first chapter: an environment's size, its installation, Jupyter's start.
 
-    PYTHONPATH=tests python benchmarks/bench_install.py            # two environments, some minutes; asks the package index
+    PYTHONPATH=tests python benchmarks/bench_install.py            # some minutes; asks the package index
     PYTHONPATH=tests python benchmarks/bench_install.py --quick    # one start instead of five
     PYTHONPATH=tests python benchmarks/bench_install.py --write    # also writes RESULTS-INSTALL.md
 
@@ -17,11 +17,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
-ROOT = Path(__file__).resolve().parents[1]
 from fresh import CLEAN, copy, environment, run
 from lab import Jupyter
 from rows import Row, asked, report, row, seconds
+
+ROOT = Path(__file__).resolve().parents[1]
 
 PEER = "JupyterLab, Matplotlib, NumPy"
 LEAST = ("jupyterlab", "matplotlib", "numpy")
