@@ -26,7 +26,8 @@ STOREYS = {
         {"widget"},
     ],
     "downhill_course": [
-        {"project", "files", "figures"},
+        {"project", "files", "dataflow"},
+        {"figures"},
         {"address", "wheels", "notebook"},
         {"grade"},
         {"pages"},

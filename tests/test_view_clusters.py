@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from downhill_course.dataflow import devices
 from downhill_course.figures import clusters
 from optlib import Optimizer, parallel, rules
 from optlib.view import Picture
@@ -61,7 +62,7 @@ def test_the_chapters_network_steps_as_the_model_does():
 
     graph, updates, feeds = clusters.network(batch=8, hidden=5)
     start = [graph.evaluate(graph.nodes[name]) for name in "VW"]
-    (V, W), _ = parallel.devices.run(graph, updates, feeds)
+    (V, W), _ = devices.run(graph, updates, feeds)
     model = models.MLP([64, 5, 10], "tanh")
     X, y = feeds.values()
     theta = np.concatenate([start[0].ravel(), np.zeros(5), start[1].ravel(), np.zeros(10)])

@@ -2,10 +2,10 @@
 
 import pytest
 
+from downhill_course.dataflow.devices import partition
+from downhill_course.dataflow.graph import Graph
 from downhill_course.figures.dataflow import dataflow
 from optlib import Optimizer, rules
-from optlib.parallel.devices import partition
-from optlib.parallel.graph import Graph
 
 
 def net():

@@ -15,11 +15,12 @@ import numpy as np
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from numpy.typing import ArrayLike, NDArray
 
+from downhill_course.dataflow import devices
+from downhill_course.dataflow.graph import Graph, Node
 from optlib import data, models, parallel, rules, surfaces
 from optlib.optimizer import Optimizer
 from optlib.oracles import minibatch
 from optlib.parallel import Algorithm, Cluster, Result
-from optlib.parallel.graph import Graph, Node
 from optlib.view.contours import ground
 from optlib.view.pictures import Picture, picture
 from optlib.view.style import GREY, house, label, legend, panels, series
@@ -300,7 +301,7 @@ def network(
     variables, layers : devices of the weights, and of the operations, of the first layer and of the second
 
     >>> graph, updates, feeds = network()
-    >>> parallel.devices.partition(graph, updates)
+    >>> devices.partition(graph, updates)
     Partition(server: 8, worker: 18; 4 transfers)
     """
     X, y = digits()
@@ -329,7 +330,7 @@ def traffic(batches: Iterable[int] = (8, 64, 512), hidden: int = 32) -> dict[int
     found = {}
     for batch in batches:
         ways: tuple[dict[str, Any], ...] = ({}, {"variables": ("a", "b"), "layers": ("a", "b")})
-        sent = [parallel.devices.run(*network(batch, hidden, **way))[1] for way in ways]
+        sent = [devices.run(*network(batch, hidden, **way))[1] for way in ways]
         found[batch] = (sum(t.nbytes for t in sent[0]) // 8, sum(t.nbytes for t in sent[1]) // 8)
     return found
 

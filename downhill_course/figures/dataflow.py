@@ -6,9 +6,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from optlib.parallel import devices as cut
-from optlib.parallel.devices import Partition, Step
-from optlib.parallel.graph import Graph, Node
+from downhill_course.dataflow import devices as cut
+from downhill_course.dataflow.devices import Partition, Step
+from downhill_course.dataflow.graph import Graph, Node
 from optlib.view.pictures import Picture
 from optlib.view.style import GREY, figure_of, house, panels, series
 
@@ -29,10 +29,10 @@ def dataflow(
     Parameters
     ----------
     where : node -> device, by default as placed
-    parts : of `optlib.parallel.devices.partition`; then its Sends and Recvs are drawn too, the journeys dashed
+    parts : of `downhill_course.dataflow.devices.partition`; then its Sends and Recvs are drawn too, the journeys dashed
     ax : axes to draw into; by default a new figure
 
-    >>> from optlib.parallel.graph import Graph
+    >>> from downhill_course.dataflow.graph import Graph
     >>> graph = Graph()
     >>> with graph.on("a"):
     ...     x = graph.constant([1.0], "x")

@@ -6,7 +6,6 @@
 Result(40 updates by 4 workers to 1 shard, backend='inline', finished)
 """
 
-from . import devices, graph
 from .algorithms import (
     EASGD,
     AdaptiveRevision,
@@ -31,6 +30,6 @@ __all__ = [
     "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Compute", "Conflicts", "Downpour", "Event", "Interrupted",
     "LocalSGD", "LostMessage", "Measured", "Message", "Reply", "Result", "Run", "Server", "Shards", "Span", "SyncEASGD",
     "SyncSGD", "Worker", "adaptive_revision", "async_adagrad", "async_sgd", "complete", "conflicts", "connect", "curve",
-    "devices", "disconnect", "eamsgd", "exponential", "graph", "hogwild", "lognormal", "lost", "parts", "run_on_dask",
+    "disconnect", "eamsgd", "exponential", "hogwild", "lognormal", "lost", "parts", "run_on_dask",
     "simulate", "stragglers", "train",
 ]  # fmt: skip

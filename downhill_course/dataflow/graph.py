@@ -1,7 +1,7 @@
 r"""A dataflow graph: operations are nodes, tensors are edges, and gradients are more nodes of the same graph.
 
 Nothing is computed while a graph is built, so a program can look at the whole of it: add the gradients, place each node
-on a device, cut it into one graph for each device (:mod:`optlib.parallel.devices`). Shapes are known from the
+on a device, cut it into one graph for each device (:mod:`downhill_course.dataflow.devices`). Shapes are known from the
 beginning, and what does not fit is refused where it is written.
 
 >>> graph = Graph()
@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .. import layers, rules
-from ..optimizer import Optimizer, State
+from optlib import layers, rules
+from optlib.optimizer import Optimizer, State
 
 Shape = tuple[int, ...]
 

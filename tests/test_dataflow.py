@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from downhill_course.dataflow import devices
+from downhill_course.dataflow.devices import partition, place, placement, run
+from downhill_course.dataflow.graph import Graph, Store
 from optlib import Optimizer, data, models, rules
-from optlib.parallel import devices
-from optlib.parallel.devices import partition, place, placement, run
-from optlib.parallel.graph import Graph, Store
 
 SGD = Optimizer(rules.sgd, lr=0.1)
 X, Y = data.digits()
