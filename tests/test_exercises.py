@@ -44,7 +44,7 @@ def test_the_solution_gets_all_points_and_the_stub_none(name, task):
 @pytest.mark.parametrize(("name", "task"), TASKS)
 def test_typical_mistakes_get_the_credit_intended_and_are_named(name, task):
     found = assignment(name).tasks[task]
-    assert len(found.mistakes) >= 3
+    assert len(found.mistakes) >= 3, f"cell {task}-check plants {len(found.mistakes)} mistakes; it needs three"
     before = "\n\n".join(assignment(name)._before(found))
     for mistake in found.mistakes:
         result = marked(name, task, f"{before}\n\n{changed(found.solved, mistake, task)}")
@@ -99,11 +99,15 @@ def test_what_students_get_holds_no_solution_and_no_hidden_test(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_an_assignment_is_whole(name):
     whole = assignment(name)
-    assert 4 <= len(whole.tasks) <= 7
-    assert any(task.by_hand for task in whole.tasks.values())
-    assert len({task.level for task in whole.tasks.values()}) > 1
-    assert all(task.read and whole.place(task.read) for task in whole.tasks.values())
-    assert re.search(rf"\b{whole.points:g} points", "\n".join(c["source"] for c in whole.student("en")["cells"][:4]))
+    assert 4 <= len(whole.tasks) <= 7, f"{len(whole.tasks)} tasks: an assignment has four to seven"
+    assert any(task.by_hand for task in whole.tasks.values()), "no task is answered in words"
+    assert len({task.level for task in whole.tasks.values()}) > 1, "all tasks are of one level"
+    for task in whole.tasks.values():
+        assert task.read, f'answer cell {task.name}: its metadata lacks "downhill": {{"level": 1, "read": a label}}'
+        assert whole.place(task.read)
+    for language, sum_of in (("en", f"{whole.points:g} points"), ("zh", f"{whole.points:g} 分")):
+        head = "\n".join(c["source"] for c in whole.student(language)["cells"][:4])
+        assert re.search(rf"(?<![\d.]){sum_of}", head), f"the introduction ({language}) does not say “{sum_of}”"
     for pair in pairs(whole.notebook):
         english, chinese = pair.english["source"], pair.chinese["source"]
         formulas = [sorted(re.findall(r"\$[^$]+\$", text)) for text in (english, chinese)]

@@ -566,7 +566,8 @@ def test_each_palette_is_told_apart_by_every_eye_and_stands_out(theme, colours):
     for eye, matrix in EYES.items():
         seen = [lab(matrix @ linear(colour)) for colour in column]
         for (a, p), (b, q) in itertools.combinations(zip(column, seen, strict=True), 2):
-            assert np.linalg.norm(p - q) > 20, (eye, a, b)  # 2.3 is just noticeable
+            near = f"optlib/widget/palette.py: {a} and {b} look alike ({eye}, {theme})"
+            assert np.linalg.norm(p - q) > 20, near  # 2.3 is just noticeable
     paper = linear(palette.PAPER[theme])
     tinted = np.array([int(hexed[k : k + 2], 16) for hexed in (palette.PAPER[theme], style.GROUND) for k in (1, 3, 5)])
     share = contours.DRAWING["tint"]
@@ -843,7 +844,8 @@ def test_every_word_has_both_languages():
         assert holes[0] == holes[1], key
     wanted = set(re.findall(r"""say\("([\w.]+)\"""", "".join(modules.texts().values())))
     wanted |= {f"schedule.{name}" for name in explorer.SCHEDULES} | set(presets.SURFACES)
-    assert wanted - labels.LABELS.keys() == set()
+    missing = sorted(wanted - labels.LABELS.keys())
+    assert not missing, f"LABELS of optlib/widget/labels.py lacks a row for {', '.join(missing)}"
 
 
 def test_every_number_that_can_be_dragged_has_a_row():

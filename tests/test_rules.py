@@ -62,7 +62,7 @@ def test_every_rule_has_a_row():
     for place, rows in (("ROWS of optlib/rules.py", rules.ROWS), ("tests/table.py", [row.name for row in ROWS])):
         for name in written:
             assert name in rows, f"{place} lacks a row for the rule {name}"
-    assert [row.name for row in ROWS] == list(rules.TABLE), "the rows of tests/table.py stand in another order"
+    assert [row.name for row in ROWS] == list(rules.TABLE), "tests/table.py has another order than ROWS"
     assert all(rules.TABLE[row.name] is row.rule for row in ROWS)
 
 

@@ -25,7 +25,7 @@ def hessian(f: Surface, point) -> np.ndarray:
 
 
 def test_the_surfaces_of_the_course_are_there():
-    assert list(TABLE) == ["bowl", "ravine", "rosenbrock", "beale", "himmelblau", "saddle", "three_lowlands", "waves"]
+    assert {"bowl", "ravine", "rosenbrock", "beale", "himmelblau", "saddle", "three_lowlands", "waves"} <= set(TABLE)
     assert all(getattr(surfaces, name) is f and f.name == name and f.source for name, f in TABLE.items())
     assert surfaces.waves.dim == 1
 

@@ -156,8 +156,8 @@ def is_assignment(notebook: dict) -> bool:
 def review_message(translation: Translation) -> str:
     state = "was never recorded as reviewed" if translation.mark is None else "was reviewed for another English text"
     return (
-        f"this translation {state}: compare the two (twins.py --diff), mend the Chinese, then record it "
-        f"(twins.py --record NOTEBOOK {translation.cell['id']})"
+        f"this translation {state}: compare the two (downhill twins --diff), mend the Chinese, then record it "
+        f"(downhill twins --record NOTEBOOK {translation.cell['id']})"
     )
 
 
