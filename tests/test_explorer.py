@@ -153,11 +153,6 @@ def test_each_preset_walks_as_in_python(show, name):
     assert figure.picture.png.startswith(b"\x89PNG")
 
 
-def arguments_of(maker):
-    arguments = compile.source.tree_of(maker).args
-    return [a.arg for a in (*arguments.args, *arguments.kwonlyargs)]
-
-
 def test_the_noise_is_the_same_in_python(show):
     page = show(Explorer("triangular"))
     drawn = page.evaluate(
@@ -291,7 +286,7 @@ def test_a_schedule_can_be_chosen(show):
 
 
 def test_a_link_restores_exactly_this_state(show):
-    figure = Explorer("saddle")
+    figure = Explorer("race-saddle")
     page = show(figure)
     moved(page, start=[0.5, -1.25], steps=33, noise=0.1, levels="log", at=12)
     address = page.evaluate(f"{FIGURE}.address()")
@@ -751,7 +746,7 @@ def test_a_rule_of_ones_own_walks(show):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"preset": "rvine"}, "no preset 'rvine': there are learning-rates"),
+        ({"preset": "rvine"}, "no preset 'rvine': there are how-far"),
         ({"surface": "moon"}, "no surface 'moon': there are bowl"),
         ({"surface": "bowl", "start": [1.0]}, "wants 2 finite number"),
         ({"surface": "bowl", "steps": 0}, "steps=0: it must be a whole number, 1 to 5000"),

@@ -65,8 +65,8 @@ class Explorer:
     called like another or has no default for a hyper-parameter; TypeError and ValueError of `Optimizer` :
     hyper-parameters it does not know; CannotCompile : a rule or surface without JavaScript, with why.
 
-    >>> Explorer("learning-rates")
-    <explorer learning-rates: three_points, sgd × 4>
+    >>> Explorer("ema")
+    <explorer ema: stream, momentum_ema × 3>
     >>> figure = Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.5}}, start=[4.0, -2.0], steps=2)
     >>> figure.paths()["sgd"].tolist()
     [[4.0, -2.0], [2.0, -1.0], [1.0, -0.5]]

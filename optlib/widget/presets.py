@@ -237,11 +237,6 @@ def _signal() -> list[list[float]]:
 
 
 PRESETS: dict[str, State] = {
-    "learning-rates": {
-        "surface": "three_points", "steps": 30, "limit": True,
-        "runs": [run("sgd", lr=lr) for lr in (0.02, 0.25, 0.48, 0.55)],
-        "show": ["runs.3.hyper.lr"], "vivid": [3, 0],
-    },
     "how-far": {
         "surface": "three_points", "steps": 30, "limit": True, "runs": [run("sgd", lr=0.47)],
         "show": ["runs.0.hyper.lr"],
@@ -249,11 +244,6 @@ PRESETS: dict[str, State] = {
     "which-valley": {
         "surface": "three_lowlands", "steps": 60, "map": "where", "runs": [run("sgd", lr=0.2)],
         "show": ["runs.0.hyper.lr"],
-    },
-    "batch": {
-        "surface": "regression", "start": [-1.0, -1.0], "steps": 120, "batch": 1,
-        "runs": [run("sgd", lr=0.15)],
-        "show": ["batch", "seed"],
     },
     "orders": {
         "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 400, "series": "x", "batch": 1,
@@ -264,16 +254,6 @@ PRESETS: dict[str, State] = {
         "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 100, "series": "x", "batch": 1,
         "runs": [run("sgd", lr=0.28)],
         "show": ["lr", "batch"], "goal": {"within": 5.0},
-    },
-    "saddle": {
-        "surface": "saddle", "start": [1.5, 1e-4], "steps": 120, "series": "gradient",
-        "runs": [run("sgd", lr=0.1), run("momentum", lr=0.1), run("adam", lr=0.1)],
-        "show": ["start.1", "noise"],
-    },
-    "plateau": {
-        "surface": "plain", "start": [3.2, 2.0], "steps": 200, "series": "gradient", "levels": "linear",
-        "runs": [run("sgd", lr=1.0), run("momentum", lr=1.0, gamma=0.9), run("adagrad", lr=0.3), run("adam", lr=0.05)],
-        "show": ["runs.0.hyper.lr", "curve"],
     },
     "knobs-saddle": {
         "surface": "knobs", "constants": {"a": 0.0}, "start": [1.000001, -1.0], "steps": 300, "levels": "log",
