@@ -24,10 +24,6 @@ def made(row: Row, **changes) -> Optimizer:
     return Optimizer(row.rule, **{**row.hyper, **changes})
 
 
-def takes_loss(row: Row) -> bool:
-    return "loss" in inspect.signature(row.rule).parameters
-
-
 def gradients(steps: int, shape: tuple[int, ...], dtype: type = float, seed: int = 0) -> np.ndarray:
     """A stream with sizes from 1e-3 to 1e3 and with zeros."""
     rng = np.random.default_rng(seed)

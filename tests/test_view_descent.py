@@ -79,14 +79,6 @@ def test_shares_are_named_and_end_at_the_top_over_the_least_loss():
     assert ax.get_ylim() == pytest.approx((0.4 / 1.4, 30.0))
 
 
-def test_a_walk_that_leaves_is_drawn_until_it_leaves_and_its_loss_is_cut_above():
-    above, below = descent.walks_and_losses(J, {"a": walk(0.25), "b": walk(0.55)}, floor=0.25).figure.axes
-    lengths = [len(line.get_xdata()) for line in above.lines if line.get_linestyle() == "-"]
-    assert [n for n in lengths if n > 1] == [31, 4]  # of the second, three inside and one on the frame
-    assert below.get_ylim() == pytest.approx((0.2, 4 * J(A)))
-    assert (above.get_xlabel(), below.get_ylabel()) == ("$b$", "$J$")
-
-
 def test_points_belong_to_the_minimum_they_lie_at_or_to_none():
     f = surfaces.three_lowlands
     ends = np.array([f.minima, [(9.0, 9.0), (np.nan, 0.0), np.add(f.minima[2], 0.05)]])

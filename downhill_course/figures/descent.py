@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from optlib.data import three_points
 from optlib.models import LinearRegression
 from optlib.surfaces import Surface
-from optlib.view.contours import contour, ground, mark_minima
+from optlib.view.contours import ground, mark_minima
 from optlib.view.curves import loss_curves
 from optlib.view.gaps import letter_at, map_and_gap
 from optlib.view.pictures import Picture, picture
@@ -151,38 +151,6 @@ def shares(losses: Mapping[float, ArrayLike], least: float, *, top: float = 10.0
         ax.axhline(least, color=GREY, linestyle=(0, (1, 1.6)), linewidth=1.5)
         ax.set_ylim(least / 1.4, top)
     return drawn
-
-
-def walks_and_losses(
-    surface: Surface, paths: Mapping[str, NDArray], *, symbols: tuple[str, str, str] = ("b", "w", "J"),
-    floor: float = 0.0,
-) -> Picture:  # fmt: skip
-    """Walks from above, until they leave the picture, and below the same walks as losses against updates.
-
-    Parameters
-    ----------
-    paths : label -> walk of shape (steps + 1, 2)
-    symbols : names of the two coordinates and of the loss
-    floor : least loss; the losses are drawn on a logarithmic scale up to twice the start's above it
-    """
-    figure, (above, below) = panels((2, 1), size=(480, 640), height_ratios=[1.25, 1])
-    contour(surface, {name: _until_out(surface, path) for name, path in paths.items()}, ax=above, key=False)
-    with np.errstate(over="ignore"):
-        losses = {name: np.asarray(surface(path)) for name, path in paths.items()}
-    first = max(float(values[0]) for values in losses.values())
-    loss_curves(losses, ax=below, key=False)
-    below.set_ylim(0.8 * floor or None, 4 * first)
-    label(above, *(f"${s}$" for s in symbols[:2]))
-    label(below, "$t$", f"${symbols[2]}$")
-    legend(figure)
-    return picture(figure, f"walks and losses: {listed(paths)}")
-
-
-def _until_out(surface: Surface, path: NDArray) -> NDArray:
-    """The walk up to its first point outside the surface's domain: what leaps about beyond would hide the others."""
-    low, high = np.transpose(surface.domain)
-    out = ~((path >= low) & (path <= high)).all(axis=-1)
-    return path[: int(out.argmax()) + 1] if out.any() else path
 
 
 def basins(surface: Surface, starts: NDArray, ends: NDArray, *, near: float = 0.1) -> Picture:
