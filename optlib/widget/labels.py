@@ -160,7 +160,6 @@ LABELS: dict[str, tuple[str, str]] = {
     "cartoon.inertia": ("what memory alone would do", "只凭记忆会走的一步"),
     "cartoon.correction": ("what the gradient adds", "梯度带来的修正"),
     "cartoon.step": ("the step", "实际一步"),
-    "cartoon.ahead": ("where the gradient is taken", "在这里求梯度"),
     "cartoon.squares": ("accumulated squares, as areas", "累积的平方，以面积表示"),
     "coordinate": ("Coordinate", "坐标"),
     # share
