@@ -3,7 +3,7 @@
 //
 // Chinese has no spaces: a run of Han characters is looked for as it stands. Other words are compared by their English
 // stem or by their beginning. A section found by its heading comes before one found by its text, the whole phrase
-// before all words, and all words before some.
+// before all words, and all words before some; a chapter before the deeper page beside it.
 const downhillSearch = (() => {
   "use strict";
   const HAN = /\p{Script=Han}+/gu;
@@ -23,7 +23,7 @@ const downhillSearch = (() => {
   function load(englishStemmer, data) {
     stemmer = englishStemmer;
     stop = new Set(data.stop);
-    pages = data.pages.map(([address, title]) => ({ address, title }));
+    pages = data.pages.map(([address, title]) => ({ address, title, deeper: address.endsWith("-deeper.html") }));
     sections = data.pages.flatMap(([, title, rows], page) => rows.map(([anchor, heading, text, code = ""], i) =>
       ({ page, anchor, heading, text, code, context: i ? title : "", top: i === 0 })));
     postings = keys = null;
@@ -187,15 +187,16 @@ const downhillSearch = (() => {
 
   // --- Ranking ----------------------------------------------------------------------------------------------------
 
-  const [SOME, ALL, PHRASE, HEADING, TITLE] = [1, 2, 3, 4, 5];
+  const [SOME, ALL, PHRASE, HEADING, DEEPER_TITLE, TITLE] = [1, 2, 3, 4, 5, 6];
   const USUAL_LENGTH = 2000;
   const FEW = 5; // of complete results: then partial ones follow them
   const TIER = 1000; // more than any score within a tier
+  const DEEPER = 0.8; // a deeper page's score within a tier: what a chapter says as well, is read there first
 
   // A section's score, and whether it holds all that was asked for: a run of Chinese that had to be taken to pieces
   // (`split`) is only there where the pieces follow each other.
   function rate(index, terms, split) {
-    const section = sections[index];
+    const section = sections[index], { deeper } = pages[section.page];
     const needed = terms.filter((term) => !term.optional);
     const here = needed.filter((term) => term.found.has(index));
     const long = Math.sqrt(1 + (section.text.length + section.code.length) / USUAL_LENGTH); // a long list has every word
@@ -207,7 +208,7 @@ const downhillSearch = (() => {
     let tier = here.length < needed.length ? SOME : ALL;
     const phrase = tier === ALL && ["heading", "text", "code"].find((field) => phraseSpans(terms, section[field]).length);
     if (needed.every((term) => term.found.get(index)?.heading)) {
-      tier = section.top ? TITLE : HEADING;
+      tier = !section.top ? HEADING : deeper ? DEEPER_TITLE : TITLE;
       score += 400 * coverage(terms, section.heading) + (phrase === "heading" ? 100 : 0);
     } else if (phrase === "text") {
       tier = PHRASE;
@@ -216,7 +217,7 @@ const downhillSearch = (() => {
     } else if (tier === SOME) {
       score += 100 * here.length;
     }
-    return { score: tier * TIER + Math.min(score, TIER - 1), whole: tier > SOME && (!split || Boolean(phrase)) };
+    return { score: tier * TIER + Math.min(score, TIER - 1) * (deeper ? DEEPER : 1), whole: tier > SOME && (!split || Boolean(phrase)) };
   }
 
   // A passage of a section: the paragraph that has most of the terms, the rare ones above all, cut to a readable length around the first.
