@@ -32,7 +32,7 @@ def school(tmp_path):
 
 def run(line, folder):
     """A command of the page. CI is root, and says who the answers run as; nothing else is added."""
-    more = f" --user {USER}" if USER and "downhill_course.grade.command" in line else ""
+    more = f" --user {USER}" if USER and "downhill grade" in line else ""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run(line + more, shell=True, cwd=folder, capture_output=True, text=True, env=environment)
 

@@ -165,6 +165,7 @@
       // The mount point itself takes no room: what is watched is the picture beside it.
       const watched = home(point).querySelector("img") ?? home(point);
       watched.entry = entry;
+      entry.watched = watched;
       const observe = () => seen.observe(watched);
       // A figure that a page begins with waits until the page itself is there.
       if (watched.matches(".first-seen") && document.readyState !== "complete")
@@ -172,6 +173,18 @@
       else observe();
     }
     for (const button of document.querySelectorAll("button.figure-set")) button.disabled = false;
+    // Where a far section is laid out only as one comes to it, the browser may owe the observer its word.
+    const near = (el) => {
+      const { top, bottom } = el.getBoundingClientRect();
+      return bottom > -200 && top < innerHeight + 200;
+    };
+    addEventListener("scrollend", () => {
+      for (const entry of points)
+        if (entry.watched && near(entry.watched)) {
+          seen.unobserve(entry.watched);
+          mounted(entry).catch(() => {});
+        }
+    });
   }
 
   window.downhillFigure = figureOf;

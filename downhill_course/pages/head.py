@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from docutils import nodes
 from markupsafe import Markup
@@ -33,13 +34,26 @@ def shortened(text: str, length: int) -> str:
     return (cut if text[length - 1] == " " else re.sub(r"(?<=[^\u2e80-\uffef]) [^ \u2e80-\uffef]*$", "", cut)) + "…"
 
 
+def spoken(part: nodes.Text) -> str:
+    """A piece of a paragraph as plain text: raw HTML is a blank, a Greek letter itself, another formula an ellipsis."""
+    if isinstance(part.parent, nodes.raw):
+        return " "
+    if not isinstance(part.parent, nodes.math):
+        return part.astext()
+    if letter := re.fullmatch(r"\\([a-z]+)", part.astext()):
+        try:
+            return unicodedata.lookup(f"GREEK SMALL LETTER {letter[1].upper()}")
+        except KeyError:
+            return "…"
+    return "…" if re.search(r"[\\{}^_]", part.astext()) else part.astext()
+
+
 def first_paragraph(doctree: nodes.document, language: str) -> str:
     """What a page says first in a language; a page in no language's passages says its first paragraph."""
     passages = [node for node in doctree.findall(Passage) if node["language"] == language]
     for root in passages or [doctree]:
         for paragraph in root.findall(nodes.paragraph):
-            parts = paragraph.findall(nodes.Text)
-            text = "".join(" " if isinstance(part.parent, nodes.raw) else part.astext() for part in parts).strip()
+            text = "".join(spoken(part) for part in paragraph.findall(nodes.Text)).strip()
             if text:  # a line's end is raw HTML, and raw LaTeX
                 return text
     return ""

@@ -164,3 +164,9 @@ function startSlider(figure, spec) {
     usual: spec.usual || undefined,
   });
 }
+
+/** The controls that stand in the open: those that the scene names, else the rates of the runs that stand out. */
+export function shownKeys({ state, styles }) {
+  if (state.show.length || state.scene === "map") return state.show;
+  return [...styles.keys()].filter((i) => styles[i].vivid).map((i) => `runs.${i}.hyper.lr`);
+}

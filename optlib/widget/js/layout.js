@@ -1,7 +1,7 @@
 // The figure's elements: the picture, its handle, play, the controls that the scene names; all else behind "More".
 
 import { closeUp } from "./closeup.js";
-import { byKey, menu } from "./controls.js";
+import { byKey, menu, shownKeys } from "./controls.js";
 import { looks } from "./curves.js";
 import { DATA } from "./data.js";
 import { button, h } from "./element.js";
@@ -59,12 +59,6 @@ export function layOut(figure) {
   else figure.el.append(root);
   figure.root = root;
   pointers(figure);
-}
-
-/** The controls that stand in the open: those that the scene names, else the rates of the runs that stand out. */
-export function shownKeys({ state, styles }) {
-  if (state.show.length || state.scene === "map") return state.show;
-  return [...styles.keys()].filter((i) => styles[i].vivid).map((i) => `runs.${i}.hyper.lr`);
 }
 
 const PARTS = {

@@ -1,6 +1,6 @@
 // The algorithms of a figure: each one's row, its convention, its schedule.
 
-import { hyperSlider, menu, slider } from "./controls.js";
+import { hyperSlider, menu, shownKeys, slider } from "./controls.js";
 import { DATA } from "./data.js";
 import { button, h, swatch } from "./element.js";
 import { finite } from "./state.js";
@@ -40,7 +40,8 @@ function runRow(figure, i) {
     run = state.runs[i],
     rule = lib.rules[run.rule],
     name = figure.nameOf(i),
-    shown = (n) => state.show.includes(`runs.${i}.hyper.${n}`) || state.show.includes(n);
+    open = shownKeys(figure),
+    shown = (n) => open.includes(`runs.${i}.hyper.${n}`) || open.includes(n);
   const free = Object.keys(rule.defaults).filter((n) => finite(run.hyper[n]) && !shown(n)),
     first = free.filter((n) => n === "lr"),
     others = free.filter((n) => n !== "lr");
