@@ -476,7 +476,7 @@ def test_docker_gets_the_same_walls(tmp_path):
         "65534",
     ):
         assert word in line
-    assert "optlib/plain.py:/site/plain.py:ro" in line
+    assert "downhill_course/grade/plain.py:/site/plain.py:ro" in line
 
 
 def test_help_tells_what_there_is(capsys):
