@@ -62,7 +62,7 @@ def test_line_ends_are_the_same_everywhere():
     need(done.returncode == 0, "this copy has no git, which knows the line ends")
     for line in done.stdout.splitlines():
         about, name = line.split("\t")
-        binary = name.endswith((".png", ".npz"))
+        binary = name.endswith((".png", ".npz", ".gz"))
         assert ("i/-text" in about) == binary, f"{name}: {about}"
         assert binary or "i/crlf" not in about, f"{name} has Windows line ends in the repository"
         assert binary or "eol=lf" in about, f"{name} would get Windows line ends on Windows: see .gitattributes"
