@@ -431,7 +431,7 @@ def test_a_listing_is_the_rule_itself(rule):
     assert "fmt:" not in code
     assert "Array" not in code
     space = dict(vars(inspect.getmodule(rule)))
-    # What the reader sees runs, and has the rule's defaults. The import: Python compiles calls of an imported name otherwise.
+    # What the reader sees runs, with the rule's defaults. (Python compiles calls of an imported name otherwise.)
     exec(f"import numpy as np\n{code}", space)
     again = space[rule.__name__]
     steps, own = ([(i.opname, i.argrepr) for i in dis.get_instructions(f)] for f in (again, rule))
