@@ -47,7 +47,7 @@ BESIDE = {("oracles", "models"), ("oracles", "optimizer")}
 #: The rooms of optlib that know a library; every room knows the standard library and NumPy.
 OWNERS = {
     "matplotlib": "view", "mpl_toolkits": "view", "PIL": "view", "IPython": None,
-    "cycler": "view", "numba": {"compile", "parallel"}, "llvmlite": {"compile", "parallel"},
+    "cycler": "view", "numba": {"compile", "parallel"},
     "dask": "parallel", "distributed": "parallel", "ipywidgets": "widget", "anywidget": "widget", "traitlets": "widget",
 }  # fmt: skip
 
