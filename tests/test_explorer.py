@@ -497,7 +497,8 @@ def test_it_is_quiet(show):
         numbers = [key for key in visible if key.endswith("-number")]
         assert len(numbers) <= 2, (name, visible)
         assert {"play", "scrub", "More"} <= set(visible)
-        assert len(visible) <= 4 + 2 * len(numbers) + ("series" in visible), (name, visible)
+        tabs = [key for key in visible if key.startswith("tab.")]
+        assert len(visible) <= 4 + 2 * len(numbers) + ("series" in visible) + len(tabs), (name, visible)
         assert page.locator(".dx").bounding_box()["height"] < 780, name
         page.context.close()
 
@@ -530,6 +531,150 @@ def test_names_stand_at_the_ends_and_a_press_makes_a_run_stand_out(show):
     settle(page)
     assert button.get_attribute("aria-pressed") == "true"
     assert page.evaluate(vivid)[6]
+
+
+# --- tabs -----------------------------------------------------------------------------------------
+
+
+RACE = {each["name"]: each for each in presets.RACES}
+
+
+def tab(page, name):
+    return page.locator(f'[data-key="tab.{name}"]')
+
+
+def test_each_tab_of_the_race_walks_as_in_python(show):
+    page = show(Explorer("race"))
+    for name in RACE:
+        tab(page, name).click()
+        settle(page)
+        figure = Explorer("race", tab=name)
+        assert figure.state == {**state(page), "runs": figure.state["runs"], "constants": {}}
+        for walked, path in zip(paths(page), figure.paths().values(), strict=True):
+            assert len(walked) == len(path), name
+            lost = surfaces.TABLE[RACE[name]["surface"]]
+            np.testing.assert_allclose(lost(walked[:30]), lost(path[:30]), rtol=1e-6, atol=1e-9)
+
+
+def test_tabs_go_by_keyboard_and_say_which_is_chosen(show):
+    page = show(Explorer("race"))
+    names = list(RACE)
+    assert page.get_by_role("tablist", name="Surface").is_visible()
+    tab(page, names[0]).focus()
+    for key, name in (("ArrowRight", names[1]), ("End", names[-1]), ("ArrowRight", names[0]), ("ArrowLeft", names[-1])):
+        page.keyboard.press(key)
+        settle(page)
+        assert page.evaluate("document.activeElement.dataset.key") == f"tab.{name}"
+        assert page.get_by_role("tab", selected=True).get_attribute("data-key") == f"tab.{name}"
+        assert (state(page)["tab"], state(page)["surface"]) == (name, RACE[name]["surface"])
+        label = page.get_by_role("tab", selected=True).inner_text()
+        assert page.get_by_role("tabpanel", name=label).locator(".dx-canvas").count() == 1
+        assert page.locator("[role=tab][tabindex='0']").count() == 1, "Tab leaves the row"
+
+
+def test_algorithms_stay_when_the_tab_changes(show):
+    page = show(Explorer("race"))
+    more(page)
+    page.get_by_role("button", name="Remove Adadelta").click()
+    page.locator(".dx-add").select_option("adamw")
+    tab(page, "beale").click()
+    settle(page)
+    runs = {each["rule"]: each["hyper"]["lr"] for each in state(page)["runs"]}
+    rates = {rule: hyper["lr"] for rule, hyper in RACE["beale"]["rates"].items() if rule != "adadelta"}
+    assert runs == {**rates, "adamw": explorer._RATES["adamw"]}
+    page.locator('[data-key="surface"]').select_option("himmelblau")
+    settle(page)
+    assert state(page)["tab"] is None
+    assert page.get_by_role("tab", selected=True).count() == 0
+    page.locator('[data-key="surface"]').select_option("saddle")
+    settle(page)
+    assert state(page)["tab"] == "saddle"
+
+
+def test_a_text_chooses_a_tab_by_its_surface_and_takes_it_back(show):
+    text = """<p><button disabled class="figure-set" data-figure="r" data-values='{"surface": "rosenbrock"}'>R</button>
+    <button disabled class="figure-set" data-figure="r" data-values='{"tab": "noisy"}'>N</button>
+    <output class="figure-now" data-figure="r" data-reading="adam.arrival"></output></p>"""
+    page = show(before=text + f"<div>{explorer.mount_point(Explorer('race').bundle, 'r')}</div>")
+    first = state(page)
+    told = [page.locator("output.figure-now").inner_text()]
+    for press, name in (("R", "rosenbrock"), ("N", "noisy"), ("R", "rosenbrock")):
+        page.get_by_role("button", name=press, exact=True).click()
+        settle(page)
+        assert state(page)["tab"] == name
+        told.append(page.locator("output.figure-now").inner_text())
+    assert len(set(told)) == 3
+    assert told[1] == told[3]
+    page.get_by_role("button", name="R", exact=True).click()  # back to what was there before
+    settle(page)
+    assert state(page)["tab"] == "noisy"
+    more(page)
+    page.get_by_role("button", name="Reset").click()
+    settle(page)
+    assert state(page) == first
+
+
+def test_a_link_carries_the_tab_and_a_bad_one_is_told(show):
+    page = show(Explorer("race"))
+    tab(page, "saddle").click()
+    settle(page)
+    again = show(Explorer("race"), link="#" + page.evaluate(f"{FIGURE}.address()").split("#")[1])
+    assert state(again) == state(page)
+    bad = {"tab": "constructor"}, {"tabs": [{"name": "x"}, {"name": "x"}]}
+    for given, why in zip(bad, ("tab = constructor is not allowed", "tabs = "), strict=True):
+        page = show(Explorer("race"), link="#explorer=0." + packed(given))
+        assert why in page.locator(".dx-notes p").first.inner_text()
+    broken = [{"name": "a", "surface": "moon"}]
+    page = show(Explorer("race"), link="#explorer=0." + packed({"tabs": broken, "tab": None}))
+    tab(page, "a").click()
+    settle(page)
+    assert page.locator(".dx-notes p").first.inner_text() == 'This state cannot be shown: unknown surface "moon"'
+
+
+def test_a_tab_that_is_not_there_is_named_in_python():
+    with pytest.raises(ValueError, match="no tab 'moon': there are ravine, noisy"):
+        Explorer("race", tab="moon")
+    figure = Explorer("race")
+    figure.state = {"tab": "saddle"}
+    assert (figure.state["surface"], figure.state["runs"][0]["hyper"]["lr"]) == ("saddle", 1.0)
+    assert Explorer("race", surface="beale").state["tab"] is None
+
+
+LADDER = [digit * 10.0**power for power in range(-5, 4) for digit in (1, 1.5, 2, 3, 5, 7)]
+
+
+def judged(scene, rule, lr):
+    """How nine walks from other starts do, best first: the median arrival, then the loss at the end."""
+    random, surface = np.random.default_rng(7), surfaces.TABLE[scene["surface"]]
+    size, frame = np.ptp(surface.domain, axis=1), np.array(scene.get("domain", surface.domain))
+    starts = scene["start"] + random.uniform(-0.1, 0.1, (9, 2)) * size
+    if surface.name == "saddle":
+        starts[:, 1] = 10 ** random.uniform(-3, -1, 9) * random.choice([-1, 1], 9)
+    blur = scene.get("noise", 0.0) * np.random.default_rng(3).standard_normal((scene["steps"] + 1, 9, 2))
+    optimizer = Optimizer(rules.TABLE[rule], lr=lr)
+    path = descend(optimizer, lambda theta, t: surface.grad(theta) + blur[t], starts, scene["steps"], strict=False)
+    with np.errstate(all="ignore"):
+        lost = surface(path) - min(surface(np.array(m)) for m in surface.minima)
+        away = lost > scene["goal"].get("gap", np.inf)
+        if "within" in scene["goal"]:
+            apart = [np.abs(path - m).max(axis=-1) for m in np.array(surface.minima)]
+            away = np.min(apart, axis=0) > scene["goal"]["within"]
+        out = ~((path >= frame[:, 0]) & (path <= frame[:, 1])).all(axis=(0, 2))
+    arrival = np.where(away.any(axis=0), len(path) - np.argmax(away[::-1], axis=0), 0.0)
+    arrival[away[-1] | out] = np.inf
+    lost = np.where(out, np.inf, np.nan_to_num(lost, nan=np.inf))
+    if scene.get("noise"):
+        return float(lost[-40:].mean()), 0.0
+    return float(np.median(arrival)), float(np.median(lost[-1]))
+
+
+@pytest.mark.parametrize("name", RACE)
+def test_each_racer_has_the_rate_that_suits_it(name):
+    for rule, hyper in RACE[name]["rates"].items():
+        at = int(np.argmin(np.abs(np.log(np.divide(LADDER, hyper["lr"])))))
+        assert LADDER[at] == pytest.approx(hyper["lr"])
+        below, own, above = (judged(RACE[name], rule, LADDER[k]) for k in (at - 1, at, at + 1))
+        assert own <= min(below, above), (rule, below, own, above)
 
 
 # Complete deuteranopia and protanopia after Machado, Oliveira & Fernandes (2009), on linear sRGB.
@@ -805,8 +950,9 @@ def test_ten_figures_share_a_page(show):
 
 @pytest.mark.parametrize("lang", ["en", "zh-CN"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(show, lang, scheme):
-    page = show(Explorer("nesterov"), lang=lang, color_scheme=scheme)
+@pytest.mark.parametrize("name", ["nesterov", "race"])
+def test_axe_finds_nothing(show, lang, scheme, name):
+    page = show(Explorer(name), lang=lang, color_scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     settle(page)
     assert axe.faults(page, ".dx", tags=axe.PRACTICE) == []

@@ -87,10 +87,13 @@ class Explorer:
         self.own_rules: dict[str, Callable] = {}
         self.own_surfaces: dict[str, Surface] = {}
         self._state: State = {**copy.deepcopy(PRESETS[preset] if preset else {}), **copy.deepcopy(state)}
+        if state.get("tab") is not None:
+            self._state = presets.tabbed(self._state, state["tab"]) | {k: v for k, v in state.items() if k != "tab"}
         if surface is not None:
             self._state |= {"surface": self._named(surface), "constants": self._constants(surface)}
             if preset:
-                self._state.pop("start", None)
+                for name in ("start", "tab"):
+                    self._state.pop(name, None)
         if algorithms is not None:
             self._state["runs"] = [self._run(rule, hyper) for rule, hyper in _pairs(algorithms)]
         if start is not None:
@@ -173,6 +176,8 @@ class Explorer:
         unknown = sorted(changes.keys() - DEFAULTS.keys())
         if unknown:
             raise ValueError(f"{', '.join(unknown)}: no entry of a state; there are {', '.join(DEFAULTS)}")
+        if changes.get("tab") not in (None, before.get("tab")):
+            changes = {**presets.tabbed(self.state, changes["tab"]), **changes}
         self._state = {**self._state, **copy.deepcopy(dict(changes))}
         if changes.get("surface", self.state["surface"]) != before.get("surface", DEFAULTS["surface"]):
             self._state = {**self._state, "constants": {}, "start": None, **dict(changes)}
@@ -366,7 +371,8 @@ def _tables() -> State:
         "algorithms": labels.ALGORITHMS, "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
         "symbols": _LETTERS, "hyper": {name: _number(known) for name, known in HYPER.items()}, "looks": looks,
         "series": shades, "paper": palette.PAPER, "ground": style.GROUND, "alike": presets.ALIKE,
-        "drawing": contours.DRAWING, "defaults": DEFAULTS, "rates": _RATES, "library": dict.fromkeys(TABLE, 1),
+        "drawing": contours.DRAWING, "defaults": DEFAULTS, "tabbed": presets.TABBED, "rates": _RATES,
+        "library": dict.fromkeys(TABLE, 1),
     }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "knobs": ("Two volume knobs", "两个音量旋钮"),
     "deliveries": ("A promised delivery time", "预计送达时间"),
     "stream": ("Given gradients", "给定的梯度"),
+    "noisy": ("Noisy ravine", "带噪声的峡谷"),
     # the picture
     "explorer": ("Explorer", "探索器"),
     "settings.picture": ("Settings of the scene", "场景设置"),
@@ -208,6 +209,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "why.key": ('this figure has no "{name}"', "这幅图没有“{name}”"),
     "why.reading": ('"{name}" asks about an algorithm that is not here', "“{name}”问的算法不在图中"),
     "why.surface": ('unknown surface "{name}"', "没有曲面“{name}”"),
+    "why.tab": ('this figure has no tab "{name}"', "这幅图没有“{name}”这一页"),
     "why.algorithm": ('unknown algorithm "{name}"', "没有算法“{name}”"),
     "why.schedule": ('unknown schedule "{name}"', "没有调度“{name}”"),
     "why.hyper": ('{rule} has no "{name}"', "{rule} 没有参数“{name}”"),

@@ -5,7 +5,8 @@ one or two controls that stand in the open, all others wait behind *More*: a num
 ("noise", "constants.b", "runs.1.hyper.gamma"), a hyper-parameter of all algorithms by its bare name ("gamma"), or a
 part of the figure ("curve", "closeup", "map", "view", "surface", "levels"). ``vivid`` lists the algorithms that stand
 out. ``goal`` says when a walk has arrived: from when on each coordinate is ``within`` some distance of a minimum's, or
-the loss exceeds the lowest by a ``gap`` at most.
+the loss exceeds the lowest by a ``gap`` at most. ``tabs`` is a row of scenes to choose from, by ``name``: each has its
+surface, what else differs from :data:`DEFAULTS`, and the ``rates`` of each algorithm; ``tab`` is the chosen one.
 """
 
 from collections.abc import Callable
@@ -173,8 +174,14 @@ DEFAULTS: State = {
     "runs": [{"rule": "sgd", "hyper": {}}], "noise": 0.0, "seed": 1, "batch": 0, "stream": None, "project": False,
     "levels": "auto", "view": "plane", "turn": 35.0, "tilt": 50.0, "map": "off", "mapOf": 0, "axes": None,
     "series": "loss", "at": None, "cartoon": False, "follow": 0, "limit": False,
-    "show": [], "vivid": None, "goal": {"within": 0.01},
+    "show": [], "vivid": None, "goal": {"within": 0.01}, "tabs": [], "tab": None,
 }  # fmt: skip
+
+#: What a tab sets, beside the surface and the rates: to its own value, or to the usual one.
+TABBED = (
+    "constants", "start", "domain", "noise", "batch", "stream", "project", "steps", "levels", "view", "map", "limit",
+    "goal", "axes", "at",
+)  # fmt: skip
 
 #: A part of the ravine that is as wide as it is high on a page, so that the picture can be true to scale.
 _WIDE = [[-11.0, 11.0], [-4.7, 4.7]]
@@ -223,8 +230,66 @@ _RACE = [
 ]  # fmt: skip
 
 
+def _rates(*rates: float) -> dict[str, State]:
+    """A rate for each racer, in their order."""
+    return {each["rule"]: {"lr": rate} for each, rate in zip(_RACE, rates, strict=True)}
+
+
 def _race(**rates: float) -> list[State]:
     return [run(r["rule"], **{**r["hyper"], **({"lr": rates[r["rule"]]} if r["rule"] in rates else {})}) for r in _RACE]
+
+
+#: The race's surfaces. Each rate is, on the ladder 1, 1.5, 2, 3, 5, 7, 10, the one whose median walk from nine *other*
+#: starts arrives first without leaving the frame (if none arrives, ends lowest; under noise, is lowest at the end).
+RACES: list[State] = [
+    {
+        "name": "ravine", "surface": "ravine", "domain": _WIDE, "start": [-10.0, 1.0], "steps": 150,
+        "goal": {"gap": 0.1},
+        "rates": _rates(0.015, 0.01, 0.005, 5.0, 70.0, 0.1, 0.7),
+    },
+    {
+        "name": "noisy", "surface": "ravine", "domain": _WIDE, "start": [-10.0, 1.0], "steps": 150, "noise": 10.0,
+        "goal": {"gap": 0.1},
+        "rates": _rates(0.015, 0.002, 0.003, 2.0, 70.0, 0.2, 0.3),
+    },
+    {
+        "name": "saddle", "surface": "saddle", "start": [1.5, 0.01], "steps": 120, "goal": {"gap": 0.1},
+        "rates": _rates(1.0, 0.2, 0.5, 1.0, 70.0, 0.2, 1.0),
+    },
+    {
+        "name": "rosenbrock", "surface": "rosenbrock", "domain": [[-3.0, 3.0], [-1.5, 5.0]], "start": [-1.5, 2.0],
+        "steps": 400, "goal": {"gap": 0.1},
+        "rates": _rates(0.002, 0.002, 0.001, 2.0, 20.0, 0.2, 1.5),
+    },
+    {
+        "name": "three_lowlands", "surface": "three_lowlands", "start": [0.3, 1.9], "steps": 150,
+        "goal": {"within": 0.1},
+        "rates": _rates(0.3, 0.15, 0.3, 0.3, 15.0, 0.05, 0.5),
+    },
+    {
+        "name": "beale", "surface": "beale", "start": [1.0, 1.5], "steps": 200, "goal": {"gap": 0.1},
+        "rates": _rates(0.02, 0.003, 0.003, 1.0, 15.0, 0.05, 0.5),
+    },
+]  # fmt: skip
+
+
+def tabbed(state: State, name: str) -> State:
+    """The state with another of its tabs chosen; algorithms stay, and take the tab's rates.
+
+    Raises
+    ------
+    ValueError : no tab of that name.
+
+    >>> tabbed(PRESETS["race"], "saddle")["runs"][0]
+    {'rule': 'sgd', 'hyper': {'lr': 1.0}}
+    """
+    tabs = {each["name"]: each for each in state.get("tabs", [])}
+    if name not in tabs:
+        raise ValueError(f"no tab {name!r}: there are {', '.join(tabs) or 'none'}")
+    own = {key: value for key, value in tabs[name].items() if key not in ("name", "rates")}
+    rates = tabs[name].get("rates", {})
+    runs = [{**each, "hyper": {**each.get("hyper", {}), **rates.get(each["rule"], {})}} for each in state["runs"]]
+    return {**state, **{key: DEFAULTS[key] for key in TABBED}, **own, "tab": name, "runs": runs}
 
 
 def _signal() -> list[list[float]]:
@@ -328,6 +393,7 @@ PRESETS: dict[str, State] = {
         "runs": [run("adam", lr=0.05, beta1=0.0, beta2=0.3), run("amsgrad", lr=0.05, beta1=0.0, beta2=0.3)],
         "show": ["beta2"],
     },
+    "race": tabbed({"tabs": RACES, "runs": _RACE, "vivid": [0, 6]}, "ravine"),
     "race-lowlands": {
         "surface": "three_lowlands", "steps": 200,
         "runs": _race(sgd=0.1, momentum=0.05, nag=0.05, rmsprop=0.04),

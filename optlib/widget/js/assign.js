@@ -1,7 +1,8 @@
 // Keys of a figure by the names that a text uses: "lr=0.55", "adam.lr=0.1", "constants.b=20", "steps=30".
 
 import { DATA } from "./data.js";
-import { checked } from "./state.js";
+import { checked, difference } from "./state.js";
+import { tabbed, tabOf } from "./tabs.js";
 import { ask, Trouble } from "./trouble.js";
 
 /** The run that a figure is about: the first that its controls name, else the first. */
@@ -62,6 +63,13 @@ export function assigned(lib, state, values) {
   const next = structuredClone(state),
     before = [];
   for (const [key, text] of Object.entries(values)) {
+    const tab = key === "tab" ? text : key === "surface" && text !== next.surface ? tabOf(next, text) : null;
+    if (tab !== null && tab !== "null") {
+      const chosen = tabbed(next, tab);
+      for (const name of Object.keys(difference(chosen, next))) before.push([[name], structuredClone(state[name])]);
+      Object.assign(next, chosen);
+      continue;
+    }
     if (key === "surface" && text !== next.surface) {
       for (const name of ["constants", "start", "domain"]) before.push([[name], structuredClone(state[name])]);
       Object.assign(next, { constants: {}, start: null, domain: null });

@@ -157,6 +157,16 @@ export class Figure {
     this.changed(true);
   }
 
+  /** Another tab. */
+  choose(tab) {
+    try {
+      this.set({ tab });
+    } catch (error) {
+      this.messages = [["bad.state", error]];
+      this.refresh();
+    }
+  }
+
   /** A run stands out, beside the one that did first; pressed again it steps back. */
   highlight(i) {
     const now = vividOf(this.state),

@@ -8,6 +8,7 @@ import { button, h } from "./element.js";
 import { handleSays, pointers } from "./handle.js";
 import { addMenu, runList } from "./runs.js";
 import { checked, SERIES } from "./state.js";
+import { panelOf, tabList, tabOf } from "./tabs.js";
 
 /** Builds everything anew from the state. */
 export function layOut(figure) {
@@ -38,7 +39,7 @@ export function layOut(figure) {
     figure.mapNote,
     figure.notes,
   );
-  figure.stage = h("div", { class: "dx-stage" }, plot(figure), figure.aside);
+  figure.stage = h("div", { class: "dx-stage", ...panelOf(figure) }, plot(figure), figure.aside);
   const root = h(
     "section",
     {
@@ -46,6 +47,7 @@ export function layOut(figure) {
       lang: figure.lang === "zh" ? "zh-CN" : "en",
       "aria-label": number ? `${say("explorer")}, ${number}` : say("explorer"),
     },
+    figure.state.tabs.length ? tabList(figure) : null,
     figure.stage,
     more(figure),
     figure.summary,
@@ -182,6 +184,8 @@ function surfaceMenu(figure) {
 function otherSurface(figure, name) {
   const surface = figure.lib.surfaces[name];
   if (!surface) return;
+  const tab = tabOf(figure.state, name);
+  if (tab) return figure.choose(tab);
   const { domain, stream, project, batch, limit, axes, at } = DATA.defaults;
   const fresh = {
     surface: name,

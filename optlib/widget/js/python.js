@@ -34,7 +34,7 @@ function isPlain(lib, state) {
 /** The lines of Python that make the same walks. */
 export function python(lib, state, walks = []) {
   if (!isPlain(lib, state)) {
-    const { at, turn, tilt, follow, ...rest } = difference(state, DATA.defaults);
+    const { at, turn, tilt, follow, tabs, tab, ...rest } = difference(state, DATA.defaults);
     return `from optlib.widget import Explorer\nfigure = Explorer(**${literal(rest)})\npaths = figure.paths()\n`;
   }
   const usual = lib.surfaces[state.surface].constants;

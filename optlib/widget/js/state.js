@@ -81,15 +81,20 @@ function checkScene(state) {
     allow(finite(value) && value >= low && value <= high, name, value);
     if (COUNTS.includes(name)) allow(Number.isInteger(value), name, value);
   }
-  const { steps, at, show, vivid, goal, axes } = state;
+  const { steps, at, show, vivid, goal, axes, tabs, tab } = state;
   ask(Number.isInteger(steps) && steps >= 1 && steps <= 5000, "why.steps", { value: steps });
   allow(at === null || (Number.isInteger(at) && at >= 0), "at", at);
   allow(isList(show, 12) && show.every((key) => typeof key === "string"), "show", show);
   allow(vivid === null || (isList(vivid, 24) && vivid.every(Number.isInteger)), "vivid", vivid);
   allow(isObject(goal) && (goal.within > 0 || goal.gap > 0), "goal", goal);
+  const scenes = isList(tabs, 12) && tabs.every((each) => isObject(each) && typeof each.name === "string");
+  allow(scenes && new Set(tabs.map(({ name }) => name)).size === tabs.length, "tabs", tabs);
+  allow(tab === null || tabs.some(({ name }) => name === tab), "tab", tab);
   const named = (axis) => isList(axis, 3) && typeof axis[0] === "string" && finite(axis[1]) && axis[1] < axis[2];
   allow(axes === null ? state.scene !== "map" : isList(axes, 2) && axes.every(named), "axes", axes);
 }
+
+const tabNamed = ({ tabs, tab }) => tabs.find(({ name }) => name === tab);
 
 /** What one entry makes of another: a scene fits its surface, and nothing points beyond the last run. */
 function settled(state) {
@@ -103,6 +108,7 @@ function settled(state) {
   }
   state.at = state.at === null ? null : Math.min(state.at, state.steps);
   const last = Math.max(state.runs.length - 1, 0);
+  if (state.tab !== null && tabNamed(state).surface !== state.surface) state.tab = null;
   state.mapOf = Math.min(state.mapOf, last);
   state.follow = Math.min(state.follow, last);
   return state;
