@@ -368,58 +368,6 @@ def test_panels():
     assert pixels(view.picture(figure, "six")).shape == (800, 1200, 4)
 
 
-# --- moving pictures ----------------------------------------------------------------------------
-
-
-def test_an_animation_moves_and_stays_small():
-    f = surfaces.three_lowlands
-    paths = {"sgd": walk(rules.sgd, f, 0.1, 150), "adam": walk(rules.adam, f, 0.1, 150)}
-    begin = time.process_time()
-    film = view.animate(f, paths, frames=60, seconds=4)
-    assert time.process_time() - begin < 6  # 0.8 s on an idle machine
-    assert len(film.png) < 100_000
-    assert repr(film) == "<animation on three_lowlands: sgd, adam>"
-    image = Image.open(io.BytesIO(film.png))
-    assert (image.format, image.n_frames, image.is_animated) == ("PNG", 60, True)
-    times = []
-    for i in range(60):
-        image.seek(i)
-        times.append(image.info["duration"])
-    assert times[:59] == [67] * 59
-    assert times[59] == 1067
-    _, metadata = film._repr_mimebundle_()
-    assert metadata["image/png"]["width"] * 2 == image.size[0]
-
-
-def test_an_animation_begins_pale_and_ends_like_its_still():
-    f = surfaces.bowl
-    film = view.animate(f, {"nag": walk(rules.sgd, f, 0.2, 20)}, frames=10)
-    image = Image.open(io.BytesIO(film.png))
-    first = np.asarray(image.convert("RGBA")).astype(int)
-    shown = []
-    for i in range(1, 10):
-        image.seek(i)
-        shown.append(shows(np.asarray(image.convert("RGBA")).astype(int), view.colour("nag")))
-    still = np.asarray(Image.open(io.BytesIO(film.still)).convert("RGBA")).astype(int)
-    legend = shows(first, view.colour("nag"))
-    assert shows(still, view.colour("nag")) > 2 * legend, "the first picture has the walk in a pale colour"
-    assert shown[0] > legend
-    assert shown[-1] > shown[0]
-    last = np.asarray(image.convert("RGBA")).astype(int)
-    assert np.abs(last - still).mean() < 0.5
-    assert Image.open(io.BytesIO(film.still)).format == "PNG"
-
-
-def test_an_animation_with_losses_has_two_panels_and_survives_divergence():
-    f = surfaces.ravine
-    paths = {"sgd": walk(rules.sgd, f, 0.03, 2000), "adam": walk(rules.adam, f, 0.5)}
-    film = view.animate(f, paths, loss=True, frames=5)
-    assert Image.open(io.BytesIO(film.png)).n_frames == 5
-    for arguments, message in [(({}, 5), "no walk"), ((np.zeros((3, 2)), 1), "frames is 1")]:
-        with pytest.raises(ValueError, match=message):
-            view.animate(f, arguments[0], frames=arguments[1])
-
-
 # --- listings -----------------------------------------------------------------------------------
 
 

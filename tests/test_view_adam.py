@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from downhill_course.figures import adam
-from optlib import Optimizer, data, descend, rules, view
+from optlib import Optimizer, data, descend, rules
 from optlib.view import colour, series
 
 
@@ -26,7 +26,7 @@ def steps(rule, gradients, **settings) -> np.ndarray:
 def test_a_dot_stands_at_agreement_and_mean_step_and_its_bar_is_the_scatter():
     g = np.array([[3.0, -1.0], [3.0, -1.0], [3.0, -1.0], [3.0, -1.0]])
     made = np.array([[9.0, 9.0], [9.0, 9.0], [1.0, 0.0], [0.0, 1.0]])
-    above, below = view.scatter_and_steps({"w": g}, {"w": made}, late=2, marks=[1.0, 7.0]).figure.axes
+    above, below = adam.scatter_and_steps({"w": g}, {"w": made}, late=2, marks=[1.0, 7.0]).figure.axes
     (dot,) = [container for container in above.containers if container.get_label() == "w"]
     assert (dot.lines[0].get_xdata()[0], dot.lines[0].get_ydata()[0]) == pytest.approx((1 / np.sqrt(5), 0.5))
     (bar,) = dot.lines[2][0].get_segments()
@@ -38,9 +38,9 @@ def test_a_dot_stands_at_agreement_and_mean_step_and_its_bar_is_the_scatter():
 def test_names_and_shapes_must_fit():
     g = np.ones((3, 2))
     with pytest.raises(ValueError, match="gradients of a, but steps of b"):
-        view.scatter_and_steps({"a": g}, {"b": g})
+        adam.scatter_and_steps({"a": g}, {"b": g})
     with pytest.raises(ValueError, match=r"'a': gradients of shape \(3, 2\), steps of \(3, 1\)"):
-        view.scatter_and_steps({"a": g}, {"a": g[:, :1]})
+        adam.scatter_and_steps({"a": g}, {"a": g[:, :1]})
 
 
 def test_the_three_words_have_their_colours():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from optlib import view
+from downhill_course.figures.variants import promise_and_error
 
 
 def lines(axes) -> dict[str, tuple[list, list]]:
@@ -17,7 +17,7 @@ def lines(axes) -> dict[str, tuple[list, list]]:
 
 def test_errors_are_root_mean_squares_against_the_examples_read():
     path = np.array([[60.0, 60.0], [33.0, 26.0], [31.0, 29.0]])
-    picture = view.promise_and_error({"a": path, "b": (path, 16)})
+    picture = promise_and_error({"a": path, "b": (path, 16)})
     above, below = picture.figure.axes
     drawn = lines(below)
     assert drawn["a"] == ([0.8, 1, 2], [30.0, np.sqrt(12.5), 1.0])
@@ -29,7 +29,7 @@ def test_errors_are_root_mean_squares_against_the_examples_read():
 
 def test_the_ideal_begins_anew_where_the_truth_changes():
     path = np.full((101, 2), 31.0)
-    above, below = view.promise_and_error(
+    above, below = promise_and_error(
         {"a": path}, truth=lambda n: 30.0 if n < 50 else 40.0, spread=6.0, log=False
     ).figure.axes
     n, ideal = lines(below)[r"$\sigma/\sqrt{n}$"]
@@ -42,4 +42,4 @@ def test_the_ideal_begins_anew_where_the_truth_changes():
 @pytest.mark.parametrize("walk", [np.ones(5), (np.ones((5, 2)), 0)])
 def test_what_is_no_walk_of_many_is_refused(walk):
     with pytest.raises(ValueError, match="walk 'a' has shape"):
-        view.promise_and_error({"a": walk})
+        promise_and_error({"a": walk})

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from optlib import Optimizer, descend, rules, surfaces, view
+from downhill_course.figures.descent import map_and_gap
+from optlib import Optimizer, descend, rules, surfaces
 from optlib.surfaces import Surface
 
 BOWL = surfaces.bowl
@@ -19,7 +20,7 @@ def drawn(ax, n):
 
 
 def test_below_stands_the_loss_above_the_least_one_and_the_ideal():
-    below = view.map_and_gap(BOWL, {"a": walk(0.1)}, ideal=10 * 0.5 ** np.arange(12)).figure.axes[1]
+    below = map_and_gap(BOWL, {"a": walk(0.1)}, ideal=10 * 0.5 ** np.arange(12)).figure.axes[1]
     ((gap,), (ideal,)) = drawn(below, 11), drawn(below, 12)
     assert np.allclose(gap[:, 1], BOWL(walk(0.1)))
     assert np.allclose(ideal[:, 1], 10 * 0.5 ** np.arange(12))
@@ -27,14 +28,14 @@ def test_below_stands_the_loss_above_the_least_one_and_the_ideal():
 
 
 def test_a_least_loss_of_ones_own_is_taken_off():
-    below = view.map_and_gap(BOWL, {"a": walk(0.1)}, least=-1.0).figure.axes[1]
+    below = map_and_gap(BOWL, {"a": walk(0.1)}, least=-1.0).figure.axes[1]
     assert np.allclose(drawn(below, 11)[0][:, 1], BOWL(walk(0.1)) + 1)
 
 
 def test_parts_lie_over_a_pale_sum_the_first_solid():
     path = walk(0.1)
     parts = np.stack([path[:, 0] ** 2 / 2, path[:, 1] ** 2 / 2], axis=1)
-    below = view.map_and_gap(BOWL, {"a": path}, parts={"a": parts}).figure.axes[1]
+    below = map_and_gap(BOWL, {"a": path}, parts={"a": parts}).figure.axes[1]
     total, first, second = below.lines
     assert np.allclose(np.asarray(first.get_ydata()) + np.asarray(second.get_ydata()), total.get_ydata())
     assert total.get_linewidth() > first.get_linewidth()
@@ -44,7 +45,7 @@ def test_parts_lie_over_a_pale_sum_the_first_solid():
 
 def test_a_walk_is_drawn_until_it_leaves_the_map():
     far = np.array([[1.0, 1.0], [99.0, 1.0], [0.0, 0.0], [2.0, 2.0]])
-    above, below = view.map_and_gap(BOWL, {"a": far}).figure.axes
+    above, below = map_and_gap(BOWL, {"a": far}).figure.axes
     assert not any(
         np.allclose(point, (0, 0)) or np.allclose(point, (2, 2)) for line in drawn(above, 2) for point in line
     )
@@ -52,7 +53,7 @@ def test_a_walk_is_drawn_until_it_leaves_the_map():
 
 
 def test_points_are_named_and_symbols_stand_at_the_axes():
-    above, below = view.map_and_gap(
+    above, below = map_and_gap(
         BOWL, {"a": walk(0.1)}, points={"A": (4.0, -2.0)}, floor=((-1, 0), (1, 0)), symbols=("b", "w", "J")
     ).figure.axes
     assert "$A$" in [text.get_text() for text in above.texts]
@@ -63,11 +64,11 @@ def test_points_are_named_and_symbols_stand_at_the_axes():
 
 def test_parts_of_another_length_are_refused():
     with pytest.raises(ValueError, match=r"the parts of 'a' have shape \(3, 2\), but its path has 11 points"):
-        view.map_and_gap(BOWL, {"a": walk(0.1)}, parts={"a": np.ones((3, 2))})
+        map_and_gap(BOWL, {"a": walk(0.1)}, parts={"a": np.ones((3, 2))})
 
 
 def test_a_surface_without_a_minimum_needs_the_least_loss():
     slope = Surface("slope", lambda x, y: x, lambda x, y: (1.0, 0.0), ((-1, 1), (-1, 1)), (0.0, 0.0), (), "a plane")
     with pytest.raises(ValueError, match="names no minimum: give the least loss"):
-        view.map_and_gap(slope, {"a": [(0.0, 0.0)]})
-    assert "slope" in repr(view.map_and_gap(slope, {"a": [(0.0, 0.0)]}, least=-1.0))
+        map_and_gap(slope, {"a": [(0.0, 0.0)]})
+    assert "slope" in repr(map_and_gap(slope, {"a": [(0.0, 0.0)]}, least=-1.0))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from downhill_course.figures.momentum import draw_factor, radius, trough
 from optlib import Optimizer, descend, rules, view
 from optlib.surfaces import Quadratic
-from optlib.view.troughs import draw_factor, radius
 
 
 def companion(lr, gamma, curvature, rule):
@@ -43,7 +43,7 @@ def test_other_rules_have_no_curve():
 
 def test_beads_lie_on_the_curve_and_what_is_beyond_the_goal_is_hollow():
     path = np.array([[10.0, 10.0], [9.0, -8.0], [8.1, 6.4]])
-    figure = view.trough(path, [1.0, 18.0], 0.1, ideal=0.5).figure
+    figure = trough(path, [1.0, 18.0], 0.1, ideal=0.5).figure
     above, below = figure.axes
     beads = [line for line in below.lines if line.get_markersize() == 11]
     assert [(b.get_xdata()[0], b.get_ydata()[0]) for b in beads] == [
@@ -57,13 +57,13 @@ def test_beads_lie_on_the_curve_and_what_is_beyond_the_goal_is_hollow():
 
 
 def test_a_bead_that_diverges_stays_in_the_frame():
-    below = view.trough([[1.0], [-99.0]], [100.0], 1.0).figure.axes[1]
+    below = trough([[1.0], [-99.0]], [100.0], 1.0).figure.axes[1]
     (bead,) = [line for line in below.lines if line.get_markersize() == 11]
     assert bead.get_ydata()[0] < below.get_ylim()[1]
 
 
 def test_pale_curves_are_thinner_and_the_zone_is_drawn_once():
-    below = view.trough([[1.0], [0.9]], [1.0], 0.1, 0.9, pale=[(0.0, rules.momentum)]).figure.axes[1]
+    below = trough([[1.0], [0.9]], [1.0], 0.1, 0.9, pale=[(0.0, rules.momentum)]).figure.axes[1]
     curves = [line for line in below.lines if len(line.get_xdata()) == 1500]
     assert curves[0].get_linewidth() < curves[1].get_linewidth()
     assert curves[0].get_color() == view.colour("sgd")
@@ -80,4 +80,4 @@ def test_the_curve_goes_into_any_axes():
 
 def test_a_path_without_fitting_curvatures_is_refused():
     with pytest.raises(ValueError, match=r"shape \(2, 3\) wants a curvature for each column, not \(2,\)"):
-        view.trough(np.ones((2, 3)), [1.0, 2.0], 0.1)
+        trough(np.ones((2, 3)), [1.0, 2.0], 0.1)

@@ -9,27 +9,18 @@ and on the dark page alike; text inside pictures is symbols and algorithm names 
 <contour of ravine: sgd>
 """
 
-from .animations import Animation, animate
 from .contests import contest
 from .contours import contour, draw_walk, ground
 from .curves import curve, loss_curves
-from .estimates import promise_and_error
-from .gaps import map_and_gap
 from .listings import Listing, listing
 from .pictures import Picture, picture
 from .relief import surface
-from .scatter import scatter_and_steps
 from .style import colour, house, label, legend, look, panels, series
 from .timelines import timeline
-from .troughs import trough
-from .weights import against_frequency, map_and_rates
 
 __all__ = [
-    "Animation",
     "Listing",
     "Picture",
-    "against_frequency",
-    "animate",
     "colour",
     "contest",
     "contour",
@@ -42,14 +33,9 @@ __all__ = [
     "listing",
     "look",
     "loss_curves",
-    "map_and_gap",
-    "map_and_rates",
     "panels",
     "picture",
-    "promise_and_error",
-    "scatter_and_steps",
     "series",
     "surface",
     "timeline",
-    "trough",
 ]

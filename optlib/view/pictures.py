@@ -2,12 +2,10 @@
 
 import base64
 import io
-import struct
-import zlib
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -101,7 +99,10 @@ def settle(figure: Figure) -> None:
 
 
 def encode(image: NDArray[np.uint8]) -> bytes:
-    """An image of shape (height, width, 4) as a PNG, with as few colours as it needs."""
+    """An image of shape (height, width, 4) as a PNG, with as few colours as it needs.
+
+    Of Pillow's ways to choose a palette, the one that knows opacity is off by 4 to 9 on a map, and this by 1.5.
+    """
     keys, where = _colours(image)
     counts = np.bincount(where.ravel())
     for size in (32, 48, 64, 96, 128, 192, 256):
@@ -177,63 +178,3 @@ def _seen(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Colours as they look on the page, multiplied by their opacity: distances between them are what the eye sees."""
     colour = rgba.astype(np.float32)
     return np.concatenate([colour[..., :3] * colour[..., 3:] / 255, colour[..., 3:]], axis=-1)
-
-
-# --- moving pictures ----------------------------------------------------------------------------
-
-_KEEP, _REVERT = 0, 2  # what becomes of the canvas after a frame
-_REPLACE, _OVER = 0, 1  # how a frame is laid on the canvas
-
-
-class Overlay(NamedTuple):
-    """One frame of a moving picture: an image laid over what is there, which stays (`kept`) or is taken away again."""
-
-    image: NDArray[np.uint8]
-    milliseconds: int
-    kept: bool
-
-
-def encode_moving(ground: NDArray[np.uint8], overlays: list[Overlay], milliseconds: int) -> bytes:
-    """An APNG that shows the ground, then the overlays, without end; what knows no APNG shows the ground.
-
-    Only what is new is stored. Pillow's writer stores whole rectangles, ten times as much: on a transparent ground it
-    can erase nothing by painting over.
-    """
-    sample = np.stack([ground, *(o.image for o in overlays[:: max(len(overlays) // 4, 1)])])
-    keys, where = _colours(sample)
-    palette = _palette(keys, np.bincount(where.ravel()), 128)
-    height, width = ground.shape[:2]
-    file = [b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 3, 0, 0, 0))]
-    file += [_chunk(b"acTL", struct.pack(">2I", len(overlays) + 1, 0))]
-    file += [_chunk(b"PLTE", palette[:, :3].tobytes()), _chunk(b"tRNS", palette[:, 3].tobytes())]
-    file += [_frame(0, 0, 0, ground, milliseconds, _KEEP, _REPLACE), _chunk(b"IDAT", _packed(ground, palette))]
-    for i, overlay in enumerate(overlays):
-        top, left, part = _cropped(overlay.image)
-        after = _KEEP if overlay.kept else _REVERT
-        file.append(_frame(2 * i + 1, top, left, part, overlay.milliseconds, after, _OVER))
-        file.append(_chunk(b"fdAT", struct.pack(">I", 2 * i + 2) + _packed(part, palette)))
-    return b"".join([*file, _chunk(b"IEND", b"")])
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def _frame(number: int, top: int, left: int, part: NDArray, time: int, after: int, blend: int) -> bytes:
-    height, width = part.shape[:2]
-    return _chunk(b"fcTL", struct.pack(">5I2H2B", number, width, height, left, top, time, 1000, after, blend))
-
-
-def _packed(image: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
-    keys, where = _colours(image)
-    rows = np.pad(_nearest(keys, palette)[where], ((0, 0), (1, 0)))  # each row begins with its filter: 0, none
-    return zlib.compress(rows.tobytes(), 9)
-
-
-def _cropped(image: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
-    """The part that is not transparent (one pixel at least), with its top and left."""
-    rows, columns = (np.flatnonzero(image[..., 3].any(axis=k)) for k in (1, 0))
-    if not len(rows):
-        return 0, 0, image[:1, :1]
-    top, left = rows[0], columns[0]
-    return int(top), int(left), image[top : rows[-1] + 1, left : columns[-1] + 1]
