@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-from optlib import Optimizer, compile, descend, rules, schedules, surfaces
+from downhill_course.pages import readings
+from optlib import Optimizer, compile, descend, rules, schedules, surfaces, tricks
 from optlib.optimizer import specification
 from optlib.view import contours, style
-from optlib.widget import Explorer, explorer, labels, modules, noise, palette, presets
+from optlib.widget import Curves, Explorer, explorer, labels, modules, noise, palette, presets
 
 LOADER = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
 PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>Explorer</title>
@@ -1010,6 +1011,179 @@ def test_a_gains_delta_is_small_and_adadeltas_step_is_capital(show):
         text = page.locator(".dx-formula").all_inner_texts() + page.locator(".dx-closeup th, th").all_inner_texts()
         assert any(mine in line for line in text)
         assert not any(other in line for line in text if "E[" not in line)
+
+
+# --- curves with a scrubber -------------------------------------------------------------------------
+
+LOOKS = np.arange(0, 600, 10.0)
+NAMES = {"train": ("training", "训练"), "test": ("test", "测试")}
+AXES = (("update", "更新次数"), ("loss", "损失"))
+
+
+def learning(patience=5, **more):
+    """A loss that falls, and one that turns round and wobbles."""
+    train, test = 2 * np.exp(-LOOKS / 100), 0.5 + np.exp(-LOOKS / 50) + 0.001 * LOOKS + 0.02 * np.sin(LOOKS)
+    return Curves(
+        {"train": train, "test": test}, x=LOOKS, watch="test", patience=patience, names=NAMES, axes=AXES, **more
+    )
+
+
+def springs():
+    variants = {a: {"centre": np.linspace(0, a, 30), "school": np.linspace(1, 2 * a, 30)} for a in (0.1, 0.125, 0.5)}
+    return Curves(variants, over="alpha", begin=0.125)
+
+
+def modes():
+    parts = {f"λ = {c}": 0.5 * c * (1 - 0.04 * c) ** (2 * np.arange(31)) for c in (1, 5, 20)}
+    return Curves({0.04: parts, 0.05: parts}, over="lr", stacked=True)
+
+
+def told(figure, *ask, lang="en"):
+    """What the figure's module answers while the book is built."""
+    (replies,) = readings.answers([{"bundle": figure.bundle, "lang": lang, "ask": [*ask]}])
+    return replies
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_early_stopping_in_the_page_is_the_librarys(seed):
+    random = np.random.default_rng(seed)
+    test = random.normal(1, 0.3, 80)
+    test[random.random(80) < 0.1] = np.nan
+    figure = Curves({"test": test}, watch="test", patience=1)
+    ask = [{"set": {"patience": n}, "read": read} for n in (1, 2, 5, 20) for read in ("stop", "kept", "kept.test")]
+    replies = iter(told(figure, *ask))
+    for n in (1, 2, 5, 20):
+        progress = tricks.Patience(n).init()
+        for value in test:
+            progress = tricks.Patience(n).tell(progress, value)
+            if progress.stop:
+                break
+        stop, kept, lowest = (next(replies)["value"] for _ in range(3))
+        assert stop == (progress.evaluations - 1 if progress.stop else None)
+        assert kept == progress.best_at - 1
+        assert lowest == pytest.approx(progress.best, rel=1e-4)
+
+
+def test_what_curves_say_and_what_they_refuse():
+    english = told(learning(), {"read": "says"}, {"set": {"at": "141"}, "read": "says"}, {"read": "end.train"})
+    assert english[0]["text"].startswith("At update 590: training 0.00548, test 1.08. Patience 5 would have stopped")
+    assert english[1]["text"].startswith("At update 140: training 0.493, test ")
+    assert "Patience 5 goes on; the best so far is" in english[1]["text"]
+    assert english[2]["value"] == pytest.approx(2 * np.exp(-5.9), rel=1e-4)
+    assert told(learning(), {"read": "says"}, lang="zh")[0]["text"].startswith(
+        "更新次数 590：训练 0.00548，测试 1.08。耐心值 5"
+    )
+    alpha = told(springs(), {"read": "alpha"}, {"set": {"alpha": "0.5"}, "read": "centre"}, {"read": "school"})
+    assert [each["value"] for each in alpha] == [0.125, 0.5, 0.25]
+    wrong = [
+        {"set": {"alpha": 0.3}}, {"set": {"at": "x"}}, {"set": {"at": 30}}, {"set": {"patience": 3}},
+        {"set": {"__proto__": 1}}, {"read": "constructor"}, {"read": "kept.centre"}, {"read": "stop"},
+    ]  # fmt: skip
+    assert [each["trouble"] for each in told(springs(), *wrong)] == [
+        "alpha = 0.3 is not allowed", "at = x is not allowed", "at = 30 is not allowed",
+        'this figure has no "patience"', 'this figure has no "__proto__"', 'this figure has no "constructor"',
+        'this figure has no "kept.centre"', 'this figure has no "stop"',
+    ]  # fmt: skip
+
+
+def test_curves_by_keyboard_pointer_and_text(show):
+    text = """<button disabled class="figure-set" data-figure="c"
+    data-values='{"at": "140", "patience": "20"}'>B</button>
+    <output class="figure-now" data-figure="c" data-reading="train"></output>"""
+    page = show(before=text + f"<div>{explorer.mount_point(learning().bundle, 'c')}</div>")
+    says = page.locator(".dx-says")
+    assert says.inner_text().startswith("At update 590: training 0.00548")
+    page.get_by_role("slider", name="update").press("ArrowLeft")
+    settle(page)
+    assert says.inner_text().startswith("At update 580:")
+    page.get_by_role("slider", name="patience").fill("2")
+    settle(page)
+    assert "Patience 2 would have stopped at" in says.inner_text()
+    box = page.locator(".dx-canvas").bounding_box()
+    x = page.evaluate(f"{FIGURE}.frame.X(100)")
+    page.mouse.move(box["x"] + x, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + page.evaluate(f"{FIGURE}.frame.X(203)"), box["y"] + 100, steps=4)
+    page.mouse.up()
+    settle(page)
+    assert says.inner_text().startswith("At update 200:")
+    assert page.locator(".dx-canvas").get_attribute("aria-label") == says.inner_text()
+    button = page.locator("button.figure-set")
+    button.click()
+    settle(page)
+    assert page.evaluate(f"{FIGURE}.state") == {"at": 14, "over": 0, "patience": 20}
+    assert page.locator("output.figure-now").inner_text() == "0.493"
+    button.click()
+    settle(page)
+    assert page.evaluate(f"{FIGURE}.state") == {"at": 20, "over": 0, "patience": 2}
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function(f"{FIGURE}.state.at > 25")
+    page.get_by_role("button", name="Pause").click()
+    assert axe.faults(page, ".dx", tags=axe.PRACTICE) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_curves_fit_a_phone_and_axe_finds_nothing(show, scheme):
+    figures = [learning(), springs(), modes()]
+    phone = {"has_touch": True, "is_mobile": True, "viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
+    for figure in figures:
+        page = show(figure, lang="zh-CN", **phone)
+        assert page.locator(".dx").bounding_box()["height"] < 780
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert axe.faults(page, ".dx", tags=axe.PRACTICE) == []
+        assert re.findall(r"[A-Za-z]{3,} [A-Za-z]{3,}", page.locator(".dx-says").inner_text()) == []
+        page.context.close()
+
+
+def test_a_bad_link_to_curves_is_told(show):
+    page = show(learning(), link="#explorer=0." + packed({"at": 10**6}))
+    assert "at = 1000000 is not allowed" in page.locator(".dx-notes").inner_text()
+    assert page.evaluate(f"{FIGURE}.state.at") == len(LOOKS) - 1
+    page = show(learning(), link="#explorer=0." + packed({"at": 3, "patience": 7}))
+    assert page.evaluate(f"{FIGURE}.state") == {"at": 3, "over": 0, "patience": 7}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"curves": {}}, "curves is empty"),
+        ({"curves": {"a": [1.0, 2.0]}, "x": [0, 1, 2]}, "curve 'a' has (2,) values, but there are 3 times"),
+        ({"curves": {"a": [1.0, 2.0]}, "x": [1, 0]}, "x must ascend"),
+        ({"curves": {"a": [1.0, 2.0]}, "watch": "b"}, "watch names 'b': the curves are a"),
+        ({"curves": {"a": [1.0, 2.0]}, "names": {"b": "b"}}, "names names 'b'"),
+        ({"curves": {"at": [1.0, 2.0]}}, "a curve cannot be called at"),
+        ({"curves": {"a": [1.0, 2.0]}, "lang": "fr"}, "lang='fr'"),
+        ({"curves": {"a": [1.0, 2.0]}, "at": 5}, "at=5 lies outside the times, from 0 to 1"),
+        ({"curves": {"a": np.ones(50_000)}}, "more than 40000 numbers"),
+        ({"curves": {"a": [np.nan, np.nan]}}, "no value that the picture could show"),
+        ({"curves": {"a": [1.0, 2.0]}, "watch": "a", "patience": 9}, "patience=9: with 2 looks it is 1 to 1"),
+        ({"curves": {"a": [1.0, 2.0]}, "stacked": True, "log": True}, "stacked parts have neither"),
+        ({"curves": {1: {"a": [1, 2]}, 2: {"b": [1, 2]}}, "over": "lr"}, "lr=2 has the curves b: all must have a"),
+        ({"curves": {1: {"a": [1, 2]}}, "over": "lr", "begin": 3}, "begin=3: lr has the values 1"),
+    ],
+)
+def test_curves_that_cannot_be_are_named(given, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Curves(**given)
+
+
+def test_what_a_notebook_stores_of_curves(monkeypatch):
+    monkeypatch.setenv("OPTLIB_STATIC", "1")
+    figure = Curves({"a": [1.0, np.inf, 0.123456789]}, watch="a", patience=1)
+    data, _ = figure._repr_mimebundle_()
+    assert set(data) == {explorer.MIME, "image/png", "text/plain"}
+    assert json.loads(json.dumps(data[explorer.MIME], allow_nan=False))["curves"]["curves"][0]["values"] == [
+        [1.0, None, 0.12346]
+    ]
+    for drawn in (figure, springs(), modes(), learning(log=True)):
+        assert drawn.picture.png.startswith(b"\x89PNG")
+
+
+def test_curves_answer_in_a_kernel():
+    pytest.importorskip("anywidget")
+    traits = learning().widget
+    assert traits.state == {"at": 59, "over": 0, "patience": 5}
+    assert [each["name"] for each in traits.curves["curves"]] == ["train", "test"]
 
 
 # --- in a notebook --------------------------------------------------------------------------------

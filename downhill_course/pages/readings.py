@@ -22,8 +22,8 @@ def answers(questions: list[dict]) -> list[list[dict]]:
 
     Parameters
     ----------
-    questions : of each figure its ``bundle`` (as `optlib.widget.Explorer.bundle` has it), the ``lang`` to answer in
-        ("en" or "zh"), and the list ``ask`` of ``{"set": {key: value}, "read": name}``; either may be left out
+    questions : of each figure its ``bundle`` (as `optlib.widget.Explorer` or `Curves` has it), the ``lang`` to answer
+        in ("en" or "zh"), and the list ``ask`` of ``{"set": {key: value}, "read": name}``; either may be left out
 
     Returns
     -------
@@ -46,7 +46,7 @@ def answers(questions: list[dict]) -> list[list[dict]]:
     if not questions:
         return []
     explorer = importlib.import_module("optlib.widget.explorer")
-    jobs = [{**{k: each["bundle"].get(k) for k in ("state", "extra")}, **each} for each in questions]
+    jobs = [{**{k: each["bundle"].get(k) for k in ("state", "extra", "curves")}, **each} for each in questions]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "explorer.mjs").write_text(explorer.module(), encoding="utf-8")
         (Path(folder) / "ask.mjs").write_text(_RUN, encoding="utf-8")

@@ -8,7 +8,8 @@ the picture alone is shown.
 <controls b: ravine>
 """
 
+from .chart import Curves
 from .controls import Choice, Controls, Slider, Switch, choice, log_slider, slider, switch
 from .explorer import Explorer
 
-__all__ = ["Choice", "Controls", "Explorer", "Slider", "Switch", "choice", "log_slider", "slider", "switch"]
+__all__ = ["Choice", "Controls", "Curves", "Explorer", "Slider", "Switch", "choice", "log_slider", "slider", "switch"]

@@ -21,7 +21,7 @@ STATIC = "OPTLIB_STATIC"
 #: Hyper-parameters by their letters; any other name is its own label.
 SYMBOLS = {
     **{name: known.symbol for name, known in rules.HYPER.items() if known.symbol},
-    "theta": "θ", "mu": "μ", "sigma": "σ", "steps": "t", "size": "B",
+    "alpha": "α", "theta": "θ", "mu": "μ", "sigma": "σ", "steps": "t", "size": "B",
 }  # fmt: skip
 
 

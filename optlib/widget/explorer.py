@@ -271,7 +271,7 @@ class Explorer:
     @cached_property
     def widget(self) -> Any:
         """The live widget: its traits are ``state``, ``lang`` and ``extra``."""
-        made = _widget_class()(state=copy.deepcopy(self._state), lang=self.lang, extra=self.extra)
+        made = new_widget(state=copy.deepcopy(self._state), lang=self.lang, extra=self.extra)
         made.observe(self._moved, "state")
         return made
 
@@ -298,15 +298,20 @@ class Explorer:
         return mount_point(self.bundle)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = self.picture._repr_mimebundle_()
-        data = {**data, "text/plain": repr(self), MIME: copy.deepcopy(self.bundle)}
-        if live():
-            shown = self.widget._repr_mimebundle_()
-            shown = shown[0] if isinstance(shown, tuple) else shown
-            data |= {k: v for k, v in shown.items() if k.startswith("application/")}
-        elif find_spec("anywidget") is None and not os.environ.get(STATIC):
-            print("This is a picture; pip install anywidget makes it answer.", file=sys.stderr)
-        return data, metadata
+        return shown(self)
+
+
+def shown(figure: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What Jupyter shows and a notebook stores of a figure: its picture, its bundle, and the widget if there is one."""
+    data, metadata = figure.picture._repr_mimebundle_()
+    data = {**data, "text/plain": repr(figure), MIME: copy.deepcopy(figure.bundle)}
+    if live():
+        answering = figure.widget._repr_mimebundle_()
+        answering = answering[0] if isinstance(answering, tuple) else answering
+        data |= {k: v for k, v in answering.items() if k.startswith("application/")}
+    elif find_spec("anywidget") is None and not os.environ.get(STATIC):
+        print("This is a picture; pip install anywidget makes it answer.", file=sys.stderr)
+    return data, metadata
 
 
 def mount_point(bundle: State, name: str = "") -> str:
@@ -411,6 +416,11 @@ def style() -> str:
     return (HERE / "explorer.css").read_text("utf-8")
 
 
+def new_widget(**traits: Any) -> Any:
+    """The live widget with its traits."""
+    return _widget_class()(**traits)
+
+
 @cache
 def _widget_class() -> Any:
     try:
@@ -425,5 +435,6 @@ def _widget_class() -> Any:
         state = traitlets.Dict().tag(sync=True)
         lang = traitlets.Unicode("auto").tag(sync=True)
         extra = traitlets.Unicode("").tag(sync=True)
+        curves = traitlets.Dict().tag(sync=True)
 
     return ExplorerWidget

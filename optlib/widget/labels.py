@@ -203,6 +203,21 @@ LABELS: dict[str, tuple[str, str]] = {
     "read.swings": ("swings", "来回摆"),
     "read.glides": ("glides", "平稳前进"),
     "read.verdict": ("{how}; {arrival}", "{how}；{arrival}"),
+    # curves with a scrubber
+    "chart": ("Curves", "曲线图"),
+    "chart.at": ("At {what} {at}: {values}.", "{what} {at}：{values}。"),
+    "chart.goes": (
+        "Patience {n} goes on; the best so far is {kept}, {name} {value}.",
+        "耐心值 {n}：继续训练；目前最好的在 {kept}，{name} {value}。",
+    ),
+    "chart.stopped": (
+        "Patience {n} would have stopped at {stop} and kept {kept}, {name} {value}.",
+        "耐心值 {n}：会在 {stop} 停下，保留 {kept} 处的结果，{name} {value}。",
+    ),
+    "chart.never": ("never", "不会停"),
+    "chart.patience": ("patience", "耐心值"),
+    "chart.stops": ("stops", "停下"),
+    "chart.keeps": ("keeps", "保留"),
     # why something asked for cannot be had
     "why.none": ("there is no state in it", "其中没有状态"),
     "why.entry": ('unknown entry "{name}"', "没有“{name}”这一项"),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from .chart import Curves
     from .explorer import Explorer
 
 
@@ -60,6 +61,50 @@ def _memory(figure: "Explorer", each: dict) -> np.ndarray:
         theta, kept = optimizer.tell(theta, figure.gradient(theta, t), kept)
         values.append(kept[optimizer.memory[0]][0])
     return np.array(values)
+
+
+def curves(figure: "Curves") -> Any:
+    """The curves at the beginning, what early stopping keeps, and where it stops."""
+    from .. import view
+    from ..tricks import Patience
+    from ..view import style
+
+    drawn, ax = view.panels()
+    rows = {name: values[figure.state["over"]] for name, values in figure.values.items()}
+    with view.house():
+        if figure.stacked:
+            foot = np.zeros(figure.x.size)
+            for i, (name, values) in enumerate(rows.items()):
+                height = np.where(np.isfinite(values), values, 0)
+                wide = 0.8 * (figure.x[-1] - figure.x[0]) / (figure.x.size - 1)
+                ax.bar(figure.x, height, wide, foot, color=view.series(i), label=name)
+                foot = foot + height
+        else:
+            for i, (name, values) in enumerate(rows.items()):
+                ax.plot(figure.x, np.where(np.isfinite(values), values, np.nan), color=view.series(i), label=name)
+        if figure.watch:
+            criterion, progress = Patience(figure.state["patience"]), Patience().init()
+            for value in rows[figure.watch]:
+                progress = criterion.tell(progress, value)
+                if progress.stop:
+                    ax.axvline(figure.x[progress.evaluations - 1], color=style.GREY, linestyle="--", linewidth=1)
+                    break
+            if progress.best_at:
+                kept = progress.best_at - 1
+                ring = {
+                    "markerfacecolor": "none",
+                    "color": style.GREY,
+                    "markersize": 10,
+                    "markeredgewidth": 1.6,
+                    "zorder": 5,
+                }
+                ax.plot(figure.x[kept], rows[figure.watch][kept], "o", **ring)
+        if figure.log:
+            ax.set_yscale("log")
+        ax.set_ylim(*figure.limits)
+        view.label(ax, "$t$", "")
+        view.legend(ax)
+    return view.picture(drawn, f"curves {', '.join(rows)}")
 
 
 def _stability(figure: "Explorer", n: int = 60) -> Any:

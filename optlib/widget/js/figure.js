@@ -1,7 +1,7 @@
 // The figure: its state, its time, and what is drawn of them.
 
 import { assigned, holds, undone, valueAt } from "./assign.js";
-import { Brush, fit, hexOf, rgb, Svg, wipe } from "./brush.js";
+import { Brush, fit, Svg, wipe } from "./brush.js";
 import { drawLens } from "./closeup.js";
 import { looks, vividOf } from "./curves.js";
 import { DATA, library } from "./data.js";
@@ -14,6 +14,7 @@ import { python } from "./python.js";
 import { reading } from "./readings.js";
 import { drawSeries } from "./series.js";
 import { checked, difference, packed, unpacked } from "./state.js";
+import { themeOf, watchTheme } from "./theme.js";
 import { drawNumbers, tell } from "./told.js";
 import { sentence, why } from "./trouble.js";
 import { constantsOf, isSchedule, joined, walk } from "./walk.js";
@@ -295,31 +296,17 @@ export class Figure {
       this.readTheme();
       this.refresh();
     };
-    this.dark = matchMedia("(prefers-color-scheme: dark)");
-    this.dark.addEventListener("change", repaint);
-    this.themes = new MutationObserver(repaint);
-    const attributeFilter = ["data-theme", "class", "data-jp-theme-light", "data-vscode-theme-kind"];
-    for (const element of [document.documentElement, document.body])
-      this.themes.observe(element, { attributes: true, attributeFilter });
+    const quit = watchTheme(repaint);
     this.unwatch = () => {
-      this.dark.removeEventListener("change", repaint);
-      this.themes.disconnect();
+      quit();
       this.sizes.disconnect();
     };
     this.readTheme();
     this.measure();
   }
 
-  /** Whether the page is light or dark, its paper and the colour of its notes. */
   readTheme() {
-    if (!this.root) return Object.assign(this, { theme: "light", paper: DATA.paper.light, ink: "#5c5c5c" });
-    const style = getComputedStyle(this.root),
-      read = (name) => hexOf(style.getPropertyValue(name).trim() || "#888888");
-    this.paper = read("--dx-paper");
-    this.ink = read("--dx-muted");
-    const [r, g, b] = rgb(this.paper);
-    this.theme = 0.3 * r + 0.6 * g + 0.1 * b < 128 ? "dark" : "light";
-    return this;
+    return Object.assign(this, themeOf(this.root));
   }
 
   /**

@@ -1,6 +1,8 @@
 // Where the figure is put: anywidget's entry and the page's.
 
 import { assigned } from "./assign.js";
+import { Chart } from "./chart.js";
+import { assignedChart, checkedChart, prepared, readingChart } from "./chartstate.js";
 import { Figure, libraryWith, walksOf } from "./figure.js";
 import { reading } from "./readings.js";
 import { checked } from "./state.js";
@@ -25,7 +27,7 @@ export async function own(text) {
   }
 }
 
-/** anywidget's entry: a model with the traits state, lang and extra. */
+/** anywidget's entry: a model with the traits state, lang, extra and curves. */
 export async function render({ model, el }) {
   const wished = () => (model.get("lang") === "auto" ? languageOf(el) : model.get("lang"));
   const extra = await own(model.get("extra"));
@@ -34,7 +36,9 @@ export async function render({ model, el }) {
     quiet = false;
   const begin = (options = {}) => {
     figure?.close();
-    figure = new Figure(el, model.get("state"), {
+    const data = model.get("curves"),
+      make = (...rest) => (data?.curves ? new Chart(el, data, ...rest) : new Figure(el, ...rest));
+    figure = make(model.get("state"), {
       lang: wished(),
       extra,
       onchange: (state) => {
@@ -66,9 +70,9 @@ export async function render({ model, el }) {
   };
 }
 
-/** The same figure in a page without a kernel: `given` is { state, lang, extra }, options hold link and address. */
+/** The same in a page without a kernel: `given` is { state, lang, extra, curves }, options hold link and address. */
 export function mount(el, given, options = {}) {
-  const traits = { state: given.state, lang: given.lang ?? "auto", extra: given.extra ?? "" };
+  const traits = { state: given.state, lang: given.lang ?? "auto", extra: given.extra ?? "", curves: given.curves };
   const model = {
     get: (name) => traits[name],
     set: (name, value) => {
@@ -82,12 +86,22 @@ export function mount(el, given, options = {}) {
   return render({ model, el });
 }
 
+function answerOfChart(data, state, { set, read }, lang) {
+  try {
+    const now = assignedChart(data, checkedChart(data, state), set ?? {});
+    return read ? readingChart(data, now, read, lang) : { value: null, text: "" };
+  } catch (error) {
+    return { trouble: why("en", error) };
+  }
+}
+
 /**
- * What figures say without a page: for each { state, extra, lang, ask } the answers { value, text } to the list `ask`
- * of { set, read }, or { trouble } with why there is none. The build compares the texts of chapters with them.
+ * What figures say without a page: for each { state, extra, curves, lang, ask } the answers { value, text } to the
+ * list `ask` of { set, read }, or { trouble } with why there is none. The build compares the chapters' texts with them.
  */
 export function answers(questions) {
-  return questions.map(({ state, extra, lang, ask: asked }) => {
+  return questions.map(({ state, extra, curves, lang, ask: asked }) => {
+    if (curves) return asked.map((each) => answerOfChart(prepared(curves), state, each, lang));
     const lib = libraryWith(extra ? new Function(extra) : null),
       initial = checked(lib, state);
     return asked.map(({ set, read }) => {
