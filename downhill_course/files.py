@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, or only if they change."""
 
 from __future__ import annotations
 
@@ -24,3 +24,10 @@ def replace(path: Path, text: str, private: bool = False) -> None:
     except OSError as error:
         new.unlink(missing_ok=True)
         raise Unwritable(f"{path} cannot be written: {error.strerror}. What was there before is untouched.") from None
+
+
+def write_if_new(path: Path, text: str) -> None:
+    """Write a file only if it changes: its time is what incremental builds look at."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")

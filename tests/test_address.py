@@ -52,7 +52,6 @@ def test_a_new_issue_comes_with_its_title_and_text():
     others = fields.replace("title=", "issue%5Btitle%5D=").replace("body=", "issue%5Bdescription%5D=")
     assert GITLAB.issue(title, text) == f"{GITLAB.url}/-/issues/new?{others}"
     assert GITEE.issue(title, text) == f"{GITEE.url}/issues/new?{others}"
-    assert (GITHUB.issues, GITLAB.issues) == (f"{GITHUB.url}/issues", f"{GITLAB.url}/-/issues")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +100,7 @@ def test_a_host_of_unknown_kind_gives_what_every_host_gives():
 
 
 def test_without_a_repository_there_are_no_links():
-    links = (NOWHERE.view(FILE), NOWHERE.edit(FILE), NOWHERE.raw(FILE), NOWHERE.issue("a", "b"), NOWHERE.issues)
+    links = (NOWHERE.view(FILE), NOWHERE.edit(FILE), NOWHERE.raw(FILE), NOWHERE.issue("a", "b"))
     assert {*links, NOWHERE.launch(FILE), NOWHERE.pip, NOWHERE.site, NOWHERE.commit("c0ffee")} == {""}
 
 

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
+from sample import in_stored_form
 
 from downhill_course.notebook import running as notebooks
 from downhill_course.notebook.cells import dumps, english_hash, halves, headings, language_of, pairs, parts, read, write
-from downhill_course.notebook.running import Failed, alike, execute, in_stored_form, main, normalise
+from downhill_course.notebook.running import Failed, alike, execute, main, normalise
 
 
 @pytest.mark.parametrize("path", notebooks.all_notebooks(), ids=lambda path: path.name)

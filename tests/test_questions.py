@@ -14,13 +14,13 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from pages import PHONE, ROOT, SITE
-from sample import figure, sample_notebook, write_book
+from sample import figure, in_stored_form, sample_notebook, write_book
 from test_bilingual_ext import build
 
 from downhill_course.notebook import questions, twins
 from downhill_course.notebook.measure import QUESTION, measure
 from downhill_course.notebook.questions import Faults, load
-from downhill_course.notebook.running import in_stored_form, normalise
+from downhill_course.notebook.running import normalise
 from downhill_course.notebook.views import TAGS, VIEWS
 from downhill_course.pages.asking import drag_faults
 from optlib.widget import Explorer

@@ -22,13 +22,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from sample import figure, heading, prose
 
 from downhill_course.notebook.cells import about, read, tags_of, text_of
-from downhill_course.notebook.measure import DEEPER, QUESTION, Measure, core_of, is_core, measure, minutes, words
+from downhill_course.notebook.measure import DEEPER, QUESTION, Measure, is_core, measure, minutes, words
 from downhill_course.notebook.running import REPEATABLE, STATIC
 from downhill_course.pages.course import chapters
 
 BOOK = Path(__file__).parents[1] / "book"
 CORES = [path for path in sorted(BOOK.glob("[0-9][0-9]-*.ipynb")) if is_core(path)]
-TAUGHT = [path for path in sorted(BOOK.glob("[0-9][0-9]-*.ipynb")) if is_core(core_of(path))]
+TAUGHT = sorted([*CORES, *(path.with_name(f"{path.stem}{DEEPER}.ipynb") for path in CORES)])
 HIDDEN = {"remove-cell", "remove-input"}
 BESIDE = {"numpy", "optlib", "downhill_course"} | set(sys.stdlib_module_names)
 WIDEST = 88
@@ -119,7 +119,6 @@ def test_the_minutes_follow_the_notebook(tmp_path):
     deeper.write_text("", encoding="utf-8")
     assert is_core(path)
     assert not is_core(deeper)
-    assert core_of(deeper) == core_of(path) == path
     (tmp_path / "course.yml").write_text("- file: 00-walk\n  minutes: 50\n", encoding="utf-8")
     assert chapters(tmp_path)["00-walk"]["minutes"] == 3
 

@@ -151,11 +151,6 @@ class Address:
         fields = dict(zip(self.forge.issue, (title, text), strict=True))
         return f"{self.url}{self.forge.new_issue}?{urlencode(fields, quote_via=quote)}"
 
-    @property
-    def issues(self) -> str:
-        """The list of issues."""
-        return f"{self.url}{self.forge.new_issue.removesuffix('/new')}" if self.forge and self.url else ""
-
     # --- where others run it ---
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 
+from downhill_course.files import write_if_new
 from downhill_course.notebook.cells import dumps, language_of, read, text_of
 from downhill_course.notebook.views import View
 
@@ -35,8 +36,6 @@ def offer(view: View, source: Path, target: Path) -> list[Path]:
     (target / FOLDER).mkdir(parents=True, exist_ok=True)
     for path in sorted(source.glob("*.ipynb")):
         place = target / FOLDER / path.name
-        text = dumps(as_shown(read(path), view))
-        if not place.exists() or place.read_text(encoding="utf-8") != text:
-            place.write_text(text, encoding="utf-8", newline="\n")
+        write_if_new(place, dumps(as_shown(read(path), view)))
         written.append(place)
     return written

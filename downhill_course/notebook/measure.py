@@ -94,11 +94,6 @@ def measure(notebook: dict) -> Measure:
     return Measure(total, exercises, cells, lines, figures, explorers)
 
 
-def core_of(path: Path) -> Path:
-    """The core to which a page belongs: itself, but for a page ``-deeper``."""
-    return path.with_name(path.name.replace(f"{DEEPER}.ipynb", ".ipynb"))
-
-
 def is_core(path: Path) -> bool:
     """Whether a chapter has a deeper page beside it."""
     return path.exists() and path.with_name(f"{path.stem}{DEEPER}.ipynb").exists()

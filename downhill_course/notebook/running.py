@@ -161,15 +161,6 @@ def clean(output: nbformat.NotebookNode, cell: nbformat.NotebookNode) -> nbforma
     return output
 
 
-def in_stored_form(path: Path) -> bool:
-    """Whether a notebook is stored as this command stores it, every cell run; nothing is executed.
-
-    The first code cell, which installs optlib, is part of that form, and so are the questions of the chapter's file.
-    nbval does not compare the outputs of a cell without an execution count, so this must hold for all of them.
-    """
-    return dumps(normalise(as_sources_say(path), path.name)) == path.read_text(encoding="utf-8")
-
-
 def keep_pictures(old: nbformat.NotebookNode, new: nbformat.NotebookNode) -> None:
     """Put the committed pictures back in `new` where the fresh ones look the same, so that history does not swell."""
     before = {cell.id: cell for cell in old.cells}

@@ -25,8 +25,8 @@ from downhill_course.notebook import questions
 from downhill_course.notebook.cells import about
 from downhill_course.notebook.measure import EXPLORER, QUESTION
 from downhill_course.notebook.questions import Question
-from downhill_course.notebook.views import SEPARATOR, TAGS, View
-from downhill_course.pages.bilingual import Passage, current_view
+from downhill_course.notebook.views import TAGS, View
+from downhill_course.pages.bilingual import Passage, current_view, say
 from downhill_course.pages.readings import answers
 
 logger = logging.getLogger(__name__)
@@ -52,14 +52,6 @@ def raw(text: str) -> nodes.raw:
     return nodes.raw("", text, format="html")
 
 
-def said(words: str, view: View) -> str:
-    """Bilingual words as HTML; where both stand, the Chinese ones say that they are."""
-    english, chinese = words.split(SEPARATOR)
-    if len(view.languages) == 1:
-        return html.escape(view.cut(words))
-    return f'{html.escape(english)} · <span lang="{TAGS["zh"]}">{html.escape(chinese)}</span>'
-
-
 # --- a question ---------------------------------------------------------------------------------------
 
 
@@ -81,7 +73,7 @@ class AQuestion(SphinxDirective):
             raw(
                 f'<form class="question" id="{name}" data-id="{question.id}" data-chapter="{question.chapter}" '
                 f'data-kind="{question.kind}" data-question="{data}" aria-labelledby="{name}-ask" novalidate>'
-                f'<p class="question-name">{said(NAME, view)}</p><div class="question-ask" id="{name}-ask">'
+                f'<p class="question-name">{say(NAME, view)}</p><div class="question-ask" id="{name}-ask">'
             ),
             *self.passages(questions.in_language(question, question.ask), view),
             raw("</div>"),
@@ -92,7 +84,7 @@ class AQuestion(SphinxDirective):
             if text:
                 parts += [raw(f'<div class="question-say" data-say="{index}" hidden>'), *self.passages(text, view)]
                 parts.append(raw("</div>"))
-        parts.append(raw(f'<details class="question-answer"><summary>{said(ANSWER, view)}</summary>'))
+        parts.append(raw(f'<details class="question-answer"><summary>{say(ANSWER, view)}</summary>'))
         parts += self.solution(question, view)
         parts += [*self.passages(questions.in_language(question, question.why), view), raw("</details></form>")]
         return parts
@@ -122,7 +114,7 @@ class AQuestion(SphinxDirective):
     def number(self, question: Question, view: View, name: str) -> list[nodes.Node]:
         return [
             raw(
-                f'<p class="question-field" hidden><label for="{name}-field">{said(FIELD, view)}</label> '
+                f'<p class="question-field" hidden><label for="{name}-field">{say(FIELD, view)}</label> '
                 f'<input id="{name}-field" inputmode="text" autocomplete="off" size="10"> {self.button(view)}</p>'
             )
         ]
@@ -156,13 +148,13 @@ class AQuestion(SphinxDirective):
         figure = nodes.make_id(nodes.fully_normalize_name(question.figure))
         return [
             raw(
-                f'<p class="question-field" hidden><a href="#{figure}">{said("The figure · 去图上做", view)}</a> '
-                f'<button type="button" class="question-show">{said(SHOW, view)}</button></p>'
+                f'<p class="question-field" hidden><a href="#{figure}">{say("The figure · 去图上做", view)}</a> '
+                f'<button type="button" class="question-show">{say(SHOW, view)}</button></p>'
             )
         ]
 
     def button(self, view: View) -> str:
-        return f'<button type="submit">{said(CHECK, view)}</button>'
+        return f'<button type="submit">{say(CHECK, view)}</button>'
 
     def replies(self, question: Question) -> list[dict[str, str] | None]:
         if question.kind == "number":
@@ -283,9 +275,9 @@ class Today(SphinxDirective):
         return [
             raw(
                 f'<section class="today" aria-labelledby="today-title" data-questions="{data}">'
-                f'<h3 id="today-title">{said(TODAY, view)}</h3><p class="today-now">'
+                f'<h3 id="today-title">{say(TODAY, view)}</h3><p class="today-now">'
                 f'<span class="today-line" role="status">{about}</span></p><div class="today-asked"></div>'
-                f'<details class="today-keep"><summary>{said(KEEP, view)}</summary></details></section>'
+                f'<details class="today-keep"><summary>{say(KEEP, view)}</summary></details></section>'
             )
         ]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
+from markupsafe import Markup, escape
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -43,6 +44,18 @@ def current_view(app: Sphinx) -> View:
         return VIEWS[app.config.downhill_view]
     except KeyError:
         raise SystemExit(f"downhill_view is {app.config.downhill_view!r}; use one of {', '.join(VIEWS)}") from None
+
+
+def say(text: str, view: View) -> Markup:
+    """``English · 中文`` for the view; where both are shown, the Chinese says that it is Chinese.
+
+    >>> say("Cite · 引用", VIEWS["both"])
+    Markup('Cite · <span lang="zh-CN">引用</span>')
+    """
+    english, separator, chinese = text.partition(SEPARATOR)
+    if not separator or len(view.languages) == 1:
+        return escape(view.cut(text))
+    return Markup('{}{}<span lang="{}">{}</span>').format(english, separator, TAGS["zh"], chinese)
 
 
 def outside_fences(text: str, change) -> str:

@@ -7,29 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from docutils import nodes
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from sphinx.application import Sphinx
 
 from downhill_course.notebook import downloads
 from downhill_course.notebook.address import ROOT, Address
-from downhill_course.notebook.views import SEPARATOR, TAGS, VIEWS, View, load_yaml
-from downhill_course.pages.bilingual import current_view
+from downhill_course.notebook.views import TAGS, VIEWS, View, load_yaml
+from downhill_course.pages.bilingual import current_view, say
 
 ARCHIVE = "downhill-site.zip"  # at the site's root, written by publish.py
 TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
-
-
-def say(text: str, view: View) -> Markup:
-    """``English · 中文`` for the view; where both are shown, the Chinese says that it is Chinese.
-
-    >>> say("Cite · 引用", VIEWS["both"])
-    Markup('Cite · <span lang="zh-CN">引用</span>')
-    """
-    english, separator, chinese = text.partition(SEPARATOR)
-    if not separator or len(view.languages) == 1:
-        return escape(view.cut(text))
-    return Markup('{}{}<span lang="{}">{}</span>').format(english, separator, TAGS["zh"], chinese)
 
 
 @dataclass(frozen=True)

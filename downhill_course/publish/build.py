@@ -24,13 +24,14 @@ import yaml
 
 import downhill_course
 from downhill_course import wheels
+from downhill_course.files import write_if_new
 from downhill_course.notebook import questions
 from downhill_course.notebook.address import Address
 from downhill_course.notebook.address import read as read_address
 from downhill_course.notebook.downloads import offer
 from downhill_course.notebook.views import VIEWS, View, cut_toc, load_yaml, pages_of
 from downhill_course.project import ROOT
-from downhill_course.publish.site import publish, redirects, write_if_new
+from downhill_course.publish.site import publish, redirects
 from downhill_course.publish.styles import join
 
 PACKAGE = Path(downhill_course.__file__).parent

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import jinja2
 import yaml
 
+from downhill_course.files import write_if_new
 from downhill_course.notebook.address import ROOT, Address
 from downhill_course.notebook.cells import halves, headings, read, text_of
 from downhill_course.notebook.views import TAGS, VIEWS, View
@@ -123,13 +124,6 @@ class Stamp:
 
 
 # --- files ------------------------------------------------------------------------------------------
-
-
-def write_if_new(path: Path, text: str) -> None:
-    """Write a file only if it changes: its time is what incremental builds look at."""
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def fill(folder: Path, values: dict[str, str]) -> None:
