@@ -12,11 +12,12 @@ from urllib.parse import unquote, urlsplit
 
 
 @contextmanager
-def serve(folder: Path, below: str = "/", halts: Sequence[bytes] = ()) -> Iterator[str]:
+def serve(folder: Path, below: str = "/", halts: Sequence[bytes] = (), late: Sequence[str] = ()) -> Iterator[str]:
     """The address of ``folder``, with the last slash; where nothing is, its ``404.html`` if it has one, as Pages do.
 
     Before each of ``halts``, in their order, a page waits long enough to be painted as far as it has come: what a busy
-    machine or a slow line does now and then.
+    machine or a slow line does now and then. A file that ends as one of ``late`` comes half a second
+    late.
     """
 
     class Host(http.server.SimpleHTTPRequestHandler):
@@ -27,6 +28,8 @@ def serve(folder: Path, below: str = "/", halts: Sequence[bytes] = ()) -> Iterat
             )
 
         def copyfile(self, source, outputfile) -> None:
+            if self.path.endswith(tuple(late)):
+                time.sleep(0.5)
             rest = source.read()
             for halt in halts if b"<html" in rest[:200] else ():
                 piece, found, rest = rest.partition(halt)

@@ -122,7 +122,7 @@ def test_nothing_moves_when_it_comes(visit, view, size):
     count = """window.shift = 0; new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) window.shift += entry.value;
     }).observe({ type: "layout-shift", buffered: true });"""
-    with serve(SITE, halts=PIECES) as base:
+    with serve(SITE, halts=PIECES, late=("explorer.css",)) as base:
         page = visit(f"{view}/index.html", size, base.rstrip("/"), count + remember(**{"00_descent": DONE}))
         page.locator(".home-figure").scroll_into_view_if_needed()
         page.wait_for_function(RUNNING)

@@ -92,14 +92,44 @@ def test_each_view_has_the_passages_of_its_languages(name):
 def test_side_by_side_on_a_laptop_and_in_turn_on_a_phone(visit, name):
     boxes = """[...document.querySelectorAll('.pair')].map(
       (pair) => [...pair.children].map((child) => child.getBoundingClientRect().toJSON()))"""
-    page = visit(f"both/{name}.html", LAPTOP)
-    page.wait_for_timeout(500)  # sections far below have no boxes before the first frame
+    page = visit(f"both/{name}.html#exercises", LAPTOP)  # with a place, the whole page is laid out at once
     for english, chinese in page.evaluate(boxes):
         assert chinese["left"] >= english["right"]
         assert chinese["top"] == pytest.approx(english["top"], abs=2)
     page.set_viewport_size(PHONE)
     for english, chinese in page.evaluate(boxes):
         assert chinese["top"] >= english["bottom"]
+
+
+LANDED = """(id) => {
+  const place = document.getElementById(id);
+  const { top } = (place.querySelector("h1, h2, h3, h4") ?? place).getBoundingClientRect();
+  const atTheEnd = scrollY + innerHeight > document.documentElement.scrollHeight - 3;
+  return Math.abs(top) <= 100 || (atTheEnd && top > 0 && top < innerHeight);
+}"""
+
+
+@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["390px", "1440px"])
+@pytest.mark.parametrize(("view", "name"), [("en", "03-momentum"), ("zh", "01-variants"), ("both", "05-adam")])
+def test_every_link_lands_where_it_says(visit, address, view, name, size):
+    """First loads, links of the contents, and the way back, also while figures above come to life."""
+    page = visit(f"{view}/{name}.html", size)
+    places = page.evaluate("[...document.querySelectorAll('article section[id]')].map((section) => section.id)")
+    assert len(places) > 8
+    for place in places:  # the contents lie behind a button on a phone: their links are the same
+        page.evaluate("(id) => document.querySelector(`.toc-tree a[href='#${id}'], a[href='#${id}']`).click()", place)
+        page.wait_for_function(LANDED, arg=place)
+    page.wait_for_timeout(500)
+    assert page.evaluate(LANDED, places[-1]), "it landed, and was moved away"
+    page.goto("about:blank")
+    page.go_back(wait_until="load")
+    page.wait_for_function(LANDED, arg=places[-1])
+    for place in places[1::4]:
+        page.goto("about:blank")
+        page.goto(f"{address}/{view}/{name}.html#{place}", wait_until="load")
+        page.wait_for_function(LANDED, arg=place)
+        page.wait_for_timeout(300)
+        assert page.evaluate(LANDED, place), f"{place} was landed on, and moved away"
 
 
 TOP = """() => {

@@ -12,17 +12,20 @@
   const points = []; // { point, index, name, link, figure: a promise once it was asked for }
   let loading = null;
 
-  function load() {
-    loading ??= new Promise((resolve, reject) => {
-      const style = document.createElement("link");
-      style.rel = "stylesheet";
-      style.href = asset("explorer.css");
-      const script = document.createElement("script");
-      script.src = asset("explorer.js");
-      script.onload = () => resolve(window.downhillExplorer);
-      script.onerror = () => reject(new Error("explorer.js"));
-      document.head.append(style, script);
+  function arrived(element) {
+    return new Promise((resolve, reject) => {
+      element.onload = () => resolve(element);
+      element.onerror = () => reject(new Error(element.src || element.href));
+      document.head.append(element);
     });
+  }
+
+  // A figure without its style would be drawn twice, and the page below it would move: both are waited for.
+  function load() {
+    loading ??= Promise.all([
+      arrived(Object.assign(document.createElement("script"), { src: asset("explorer.js") })),
+      arrived(Object.assign(document.createElement("link"), { rel: "stylesheet", href: asset("explorer.css") })),
+    ]).then(() => window.downhillExplorer);
     return loading;
   }
 
