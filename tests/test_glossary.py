@@ -38,7 +38,7 @@ def test_an_english_form_belongs_to_one_term() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
 def test_a_row_is_whole(row: dict) -> None:
     assert set(row) >= NEEDED
-    assert set(row) <= NEEDED | {"also_en", "also_zh", "check"}
+    assert set(row) <= NEEDED | {"also_en", "also_zh", "seek_en", "seek_zh", "check"}
     assert HAN.search(row["zh"])
     assert HAN.search(row["def_zh"])
     assert not HAN.search(row["en"])
@@ -49,7 +49,7 @@ def test_a_row_is_whole(row: dict) -> None:
     assert row["def_zh"].endswith("。")
     assert list(typography(row["def_zh"])) == []
     assert row.get("check", True) in (True, False)
-    assert all(isinstance(form, str) for key in ("also_en", "also_zh") for form in row.get(key, []))
+    assert all(isinstance(form, str) for key in set(row) - NEEDED - {"check"} for form in row[key])
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.get("check", True)], ids=lambda row: row["id"])

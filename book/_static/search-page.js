@@ -54,7 +54,7 @@ function searchPage() {
     const found = find(text);
     summary(words, text, found, part("status"));
     if (found.pages.length) results.append(element("ol", "search-pages", ...found.pages.map(page)));
-    if (found.suggestion || !found.whole) help(text, found);
+    if (!found.corrected && (found.suggestion || !found.whole)) help(text, found);
   }
 
   function help(text, { suggestion }) {

@@ -14,16 +14,20 @@ const downhillSearch = (() => {
   const APART = /[\p{L}\p{N}|\n]/u; // a phrase runs neither across a word, nor across cells or paragraphs
   const SHORTEST_BEGINNING = 3;
   const LONGEST_QUERY = 200;
+  const REFERENCE = /^(api|bibliography|coverage|sources)/; // pages that list: who asks for something reads of it first
   const FIELDS = { context: 0.5, heading: 8, text: 2, code: 0.6 };
 
-  let sections = [], pages = [], stop = new Set(), stemmer = null;
+  let sections = [], pages = [], stop = new Set(), asking = null, synonyms = [], stemmer = null;
   let postings = null; // word as it is written -> where it stands, and its letters alone
   let keys = null; // stem -> words
 
   function load(englishStemmer, data) {
     stemmer = englishStemmer;
     stop = new Set(data.stop);
-    pages = data.pages.map(([address, title]) => ({ address, title, deeper: address.endsWith("-deeper.html") }));
+    asking = new RegExp(data.asking.join("|"), "gu");
+    synonyms = data.synonyms;
+    pages = data.pages.map(([address, title]) => ({ address, title, deeper: address.endsWith("-deeper.html"),
+      reference: REFERENCE.test(address) }));
     sections = data.pages.flatMap(([, title, rows], page) => rows.map(([anchor, heading, text, code = ""], i) =>
       ({ page, anchor, heading, text, code, context: i ? title : "", top: i === 0 })));
     postings = keys = null;
@@ -83,7 +87,7 @@ const downhillSearch = (() => {
       for (let at = text.indexOf(run); at >= 0; at = text.indexOf(run, at + run.length)) all.push([at, at + run.length]);
       return all;
     };
-    return { query: run, found: count(places), spans, optional: false };
+    return { query: run, found: count(places), spans, optional: !run.replace(asking, "") };
   }
 
   function wordTerm(word) {
@@ -129,7 +133,9 @@ const downhillSearch = (() => {
     return (text.match(TERM) ?? []).flatMap((part) => {
       if (!/^\p{Script=Han}/u.test(part)) return JOINT.test(part) ? compoundTerm(part) : [wordTerm(part)];
       const term = hanTerm(part);
-      if (term.found.size) return [term];
+      if (term.found.size || term.optional) return [term];
+      const asked = part.split(asking).filter((piece) => piece.length > 1);
+      if (asked.length && asked.join("") !== part) return termsOf(asked.join(" "), note);
       const parts = pieces(part);
       note(parts.length > 1);
       return parts.length ? parts.map(hanTerm) : [term];
@@ -191,12 +197,12 @@ const downhillSearch = (() => {
   const USUAL_LENGTH = 2000;
   const FEW = 5; // of complete results: then partial ones follow them
   const TIER = 1000; // more than any score within a tier
-  const DEEPER = 0.8; // a deeper page's score within a tier: what a chapter says as well, is read there first
+  const DEEPER = 0.8, LISTED = 0.4; // what a chapter says as well, is read there first: a deeper page, a list count less in a tier
 
   // A section's score, and whether it holds all that was asked for: a run of Chinese that had to be taken to pieces
   // (`split`) is only there where the pieces follow each other.
-  function rate(index, terms, split) {
-    const section = sections[index], { deeper } = pages[section.page];
+  function rate(index, terms, split, asName) {
+    const section = sections[index], { deeper, reference } = pages[section.page];
     const needed = terms.filter((term) => !term.optional);
     const here = needed.filter((term) => term.found.has(index));
     const long = Math.sqrt(1 + (section.text.length + section.code.length) / USUAL_LENGTH); // a long list has every word
@@ -208,7 +214,7 @@ const downhillSearch = (() => {
     let tier = here.length < needed.length ? SOME : ALL;
     const phrase = tier === ALL && ["heading", "text", "code"].find((field) => phraseSpans(terms, section[field]).length);
     if (needed.every((term) => term.found.get(index)?.heading)) {
-      tier = !section.top ? HEADING : deeper ? DEEPER_TITLE : TITLE;
+      tier = reference && !section.top && !asName ? PHRASE : !section.top ? HEADING : deeper ? DEEPER_TITLE : TITLE;
       score += 400 * coverage(terms, section.heading) + (phrase === "heading" ? 100 : 0);
     } else if (phrase === "text") {
       tier = PHRASE;
@@ -217,7 +223,7 @@ const downhillSearch = (() => {
     } else if (tier === SOME) {
       score += 100 * here.length;
     }
-    return { score: tier * TIER + Math.min(score, TIER - 1) * (deeper ? DEEPER : 1), whole: tier > SOME && (!split || Boolean(phrase)) };
+    return { score: tier * TIER + Math.min(score, TIER - 1) * (reference ? LISTED : deeper ? DEEPER : 1), whole: tier > SOME && (!split || Boolean(phrase)) };
   }
 
   // A passage of a section: the paragraph that has most of the terms, the rare ones above all, cut to a readable length around the first.
@@ -282,39 +288,69 @@ const downhillSearch = (() => {
     return row[b.length];
   }
 
+  // The query in the book's own words: “local optimum” as local minimum, “过早停止” as 早停.
+  function inTheBooksWords(query, rarely) {
+    const text = query.normalize("NFKC").toLowerCase();
+    const known = synonyms.filter(([form, own, always]) => (always || rarely) && !text.includes(own.toLowerCase())
+      && (isChinese(form) ? text.includes(form) : new RegExp(`(?<![\\p{L}\\p{N}])${form}(?![\\p{L}\\p{N}])`, "u").test(text)));
+    return known.length ? known.reduce((words, [form, own]) => words.replace(form, ` ${own} `), text) : null;
+  }
+
+  // The sections that hold what was asked for, each with its score, and the terms that were not found.
+  function look(query) {
+    const { terms, split, quoted } = understand(query);
+    const known = terms.filter((term) => term.found.size);
+    for (const term of terms) term.rarity = Math.log(1 + sections.length / (1 + term.found.size));
+    const asName = /\w[._]\w/.test(query);
+    const hits = [...new Set(known.filter((term) => !term.optional).flatMap((term) => [...term.found.keys()]))]
+      .filter((index) => known.some((term) => !term.optional && stands(term.found.get(index))))
+      .filter((index) => quoted.every((phrase) => ["heading", "text", "code"].some(
+        (field) => phraseSpans(phrase, sections[index][field]).length)))
+      .map((index) => ({ index, terms: known, ...rate(index, terms, split, asName) }));
+    return { empty: !terms.length, hits, unknown: terms.filter((term) => !term.found.size) };
+  }
+
   // What there is: `whole` sections that have all of it, `partial` ones that have some; the pages, each with its hits;
-  // a `suggestion` if a word is unknown. `empty`: there is nothing to look for.
+  // a `suggestion` if a word is unknown, `corrected` if it was looked for at once, since nothing has the word as it was
+  // typed. `empty`: there is nothing to look for.
   function find(query) {
     prepare();
-    const { terms, split, quoted } = understand(query);
-    const result = { empty: !terms.length, whole: 0, partial: 0, pages: [], suggestion: null };
-    const known = terms.filter((term) => term.found.size);
-    if (known.some((term) => !term.optional)) {
-      for (const term of terms) term.rarity = Math.log(1 + sections.length / (1 + term.found.size));
-      let hits = [...new Set(known.filter((term) => !term.optional).flatMap((term) => [...term.found.keys()]))]
-        .filter((index) => known.some((term) => !term.optional && stands(term.found.get(index))))
-        .filter((index) => quoted.every((phrase) => ["heading", "text", "code"].some(
-          (field) => phraseSpans(phrase, sections[index][field]).length)))
-        .map((index) => ({ index, ...rate(index, terms, split) }));
-      result.whole = hits.filter((hit) => hit.whole).length;
-      if (result.whole >= FEW) hits = hits.filter((hit) => hit.whole);
-      result.partial = hits.length - result.whole;
-      result.pages = grouped(hits.sort((a, b) => b.whole - a.whole || b.score - a.score || a.index - b.index), known);
-    }
-    const unknown = terms.filter((term) => !term.found.size).slice(0, FEW);
-    const better = unknown.map((term) => [term.query, suggestion(term.query)]).filter(([, word]) => word);
+    const { empty, hits: typed, unknown } = look(query);
+    const own = inTheBooksWords(query, typed.filter((hit) => hit.whole).length < FEW);
+    let hits = own === null ? typed : best([...typed, ...look(own).hits]);
+    const result = { empty, whole: 0, partial: 0, pages: [], suggestion: null, corrected: false };
+    const better = unknown.slice(0, FEW).map((term) => [term.query, suggestion(term.query)]).filter(([, word]) => word);
     if (better.length) {
       result.suggestion = better.reduce((text, [word, other]) => text.replace(word, other), query.normalize("NFKC"));
+      if (!hits.some((hit) => hit.whole)) {
+        const right = look(result.suggestion).hits;
+        result.corrected = right.some((hit) => hit.whole);
+        if (result.corrected) hits = right;
+      }
     }
+    result.whole = hits.filter((hit) => hit.whole).length;
+    if (result.whole >= FEW) hits = hits.filter((hit) => hit.whole);
+    result.partial = hits.length - result.whole;
+    result.pages = grouped(hits.sort((a, b) => b.whole - a.whole || b.score - a.score || a.index - b.index));
     return result;
+  }
+
+  // Of two hits on one section, the better.
+  function best(hits) {
+    const of = new Map();
+    for (const hit of hits) {
+      const other = of.get(hit.index);
+      if (!other || hit.whole - other.whole > 0 || (hit.whole === other.whole && hit.score > other.score)) of.set(hit.index, hit);
+    }
+    return [...of.values()];
   }
 
   // The page's title alone makes none of its sections a result.
   const stands = (found) => found && (found.heading || found.text || found.code);
 
-  function grouped(hits, terms) {
+  function grouped(hits) {
     const groups = new Map();
-    for (const { index, score, whole } of hits) {
+    for (const { index, score, whole, terms } of hits) {
       const section = sections[index], page = pages[section.page];
       if (!groups.has(page)) groups.set(page, { ...page, hits: [] });
       groups.get(page).hits.push({ address: page.address + (section.anchor && "#" + section.anchor), score, whole,
@@ -344,9 +380,9 @@ const downhillSearch = (() => {
 
   // How much was found, in a sentence.
   function summary(words, query, found, into) {
-    const sentence = found.empty ? "empty" : !found.pages.length ? "none" : !found.whole ? "part"
+    const sentence = found.empty ? "empty" : found.corrected ? "corrected" : !found.pages.length ? "none" : !found.whole ? "part"
       : found.partial ? "also" : "found";
-    return say(words[sentence], { q: query, n: found.whole, m: found.partial, p: found.pages.length }, into);
+    return say(words[sentence], { q: query, s: found.suggestion, n: found.whole, m: found.partial, p: found.pages.length }, into);
   }
 
   function drawn(passage, into) {

@@ -13,11 +13,14 @@ import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
 
+import yaml
 from sphinx.application import Sphinx
 from sphinx.search.en import SearchEnglish
 
+from downhill_course.notebook.passages import BOOK, GLOSSARY
 from downhill_course.notebook.views import SEPARATOR, TAGS, VIEWS, View
 from downhill_course.pages.bilingual import current_view
+from downhill_course.pages.course import COURSE
 
 INDEX = "search-index.js"
 #: Scripts of the search itself: other pages load them when the reader goes to the search box.
@@ -35,6 +38,8 @@ WORDS = {
     "also": "Sections with all of it: {n}; after them, with a part of it: {m} · "
     "包含全部内容的有 {n} 节，随后 {m} 节包含其中一部分",
     "part": "No section has all of it; with a part of it: {m} · 没有哪一节包含全部内容；有 {m} 节包含其中一部分",
+    "corrected": "Nothing has “{q}”; sections with “{s}”: {n}, on pages: {p} · "
+    "没有“{q}”；包含“{s}”的有 {n} 节，分布在 {p} 页",
     "none": "Nothing found for “{q}” · 没有找到“{q}”",
     "empty": "“{q}” has no letter or digit to look for · “{q}”里没有可以搜索的字或数字",
     "failed": "The search index did not load. Reload the page to try again · 搜索索引没有加载成功，请刷新页面再试",
@@ -49,6 +54,21 @@ WORDS = {
     "{glossary}, and your browser’s “Find in page” (Ctrl+F). · "
     "搜索需要 JavaScript，而浏览器关闭了它。可以改用目录、{glossary}，或者浏览器的“页内查找”（Ctrl+F）。",
 }
+
+#: Words that ask: Sphinx's list has those of statements. They may be left out of what is found.
+ASKING_EN = [
+    "am", "any", "between", "better", "can", "cannot", "can't", "could", "did", "difference", "differences", "do",
+    "does", "doesn't", "don't", "get", "gets", "give", "gives", "go", "goes", "have", "has", "how", "i", "i'm",
+    "it's", "make", "makes", "me", "my", "need", "should", "so", "some", "tell", "than", "that's", "too", "use",
+    "used", "using", "versus", "vs", "want", "we", "what", "what's", "when", "where", "which", "who", "why", "work",
+    "works", "would", "you", "your",
+]  # fmt: skip
+ASKING_ZH = [
+    "为什么", "是什么", "什么是", "什么时候", "什么", "怎么办", "哪个好", "怎么选", "区别",
+    "差别", "怎么样", "怎么", "怎样", "如何", "为何", "哪个", "哪种", "哪些",
+    "多少", "请问", "应该", "我的", "是不是", "能不能", "要不要", "有没有", "时候",
+    "吗", "呢", "了", "的", "和", "与", "会",
+]  # fmt: skip
 
 # --- Formulas ----------------------------------------------------------------------------------------------------
 
@@ -236,10 +256,30 @@ class Page(HTMLParser):
 # --- The index ---------------------------------------------------------------------------------------------------
 
 
+def synonyms() -> list[tuple[str, str, bool]]:
+    """Words that readers type, each with the book's own, the longest first: none is taken for a part of another.
+
+    What a term or a chapter is asked for by (``seek_en``, ``seek_zh``) is always looked for in the book's words too;
+    the other forms of a term (``also``) have meanings besides, and are where little was found.
+    """
+    terms, course = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (GLOSSARY, BOOK / COURSE))
+    named = [{**row, **dict(zip(("en", "zh"), row["title"].split(SEPARATOR), strict=True))} for row in course]
+    pairs = {
+        form.lower(): (row[language], kind == "seek")
+        for kind in ("also", "seek")
+        for row in [*terms, *named]
+        for language in ("en", "zh")
+        for form in row.get(f"{kind}_{language}", [])
+    }
+    return sorted(((form, *own) for form, own in pairs.items()), key=lambda row: (-len(row[0]), row))
+
+
 def index(pages: dict[str, Page]) -> str:
     """The script: English stems as Sphinx makes them, and the text of every section of every page."""
     data = {
-        "stop": sorted(SearchEnglish.stopwords),
+        "stop": sorted({*SearchEnglish.stopwords, *ASKING_EN}),
+        "asking": ASKING_ZH,
+        "synonyms": synonyms(),
         "pages": [[address, page.title, page.rows()] for address, page in pages.items()],
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
