@@ -13,11 +13,12 @@ Matplotlib, `optlib.widget` knows ipywidgets) are imported by name when they are
 """
 
 from . import data, initialise, layers, models, oracles, rules, schedules, surfaces, tricks
-from .optimizer import NotFinite, Optimizer, descend, iterates, run
+from .optimizer import Descent, NotFinite, Optimizer, descend, iterates, load, run, save
 
 __version__ = "0.2.0"
 
 __all__ = [
+    "Descent",
     "NotFinite",
     "Optimizer",
     "data",
@@ -25,10 +26,12 @@ __all__ = [
     "initialise",
     "iterates",
     "layers",
+    "load",
     "models",
     "oracles",
     "rules",
     "run",
+    "save",
     "schedules",
     "surfaces",
     "tricks",

@@ -1,16 +1,49 @@
-"""Checks of what is given, the same in every room: what it was, what is allowed."""
+"""Checks of what is given, the same in every room: what it was, what is allowed.
 
-from typing import Any
+A public function says in its annotations what each argument is; `guard`, the last line of a module, holds callers to
+them, so that a function itself checks only what no annotation can say: ranges, and shapes that must fit.
+"""
+
+import collections.abc
+import functools
+import inspect
+import re
+import types
+from collections.abc import Callable
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+# --- single values --------------------------------------------------------------------------------
+
+
+def shown(value: Any) -> str:
+    """The value on one short line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def numbers(value: Any, name: str) -> NDArray:
+    """An array of real numbers of any shape, whole ones as floats; nothing is hidden behind a mask."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} is masked in {np.ma.count_masked(value)} places: fill or remove what is missing")
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "iub" or (array.dtype.kind == "O" and not any(x is None for x in array.ravel())):
+            array = array.astype(float)  # fractions and decimals, too
+    except (TypeError, ValueError):  # rows of several lengths, or things
+        raise TypeError(f"{name}={shown(value)}: it must be an array of numbers") from None
+    if array.dtype.kind != "f":
+        raise TypeError(f"{name}={shown(value)} holds {array.dtype} values: it must be an array of numbers")
+    return array
+
 
 def floats(value: ArrayLike, name: str = "theta") -> NDArray:
     """An array of floats of any shape, all finite."""
-    array = np.asarray(value)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise TypeError(f"{name} holds {array.dtype} values: it must be floats, as in [1.0, 2.0]")
+    array = numbers(value, name)
+    if not np.issubdtype(np.asarray(value).dtype, np.floating):
+        raise TypeError(f"{name} holds {np.asarray(value).dtype} values: it must be floats, as in [1.0, 2.0]")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is not finite, first at entry {int(np.argmin(np.isfinite(array)))}")
     return array
@@ -18,14 +51,15 @@ def floats(value: ArrayLike, name: str = "theta") -> NDArray:
 
 def vector(value: ArrayLike, name: str = "theta") -> NDArray:
     """An array of floats of shape (d,), d > 0, all finite."""
-    if np.ndim(value) != 1 or not np.size(value):
-        raise ValueError(f"{name} has shape {np.shape(value)}: it must be one vector, of shape (d,)")
-    return floats(value, name)
+    array = floats(value, name)
+    if array.ndim != 1 or not array.size:
+        raise ValueError(f"{name} has shape {array.shape}: it must be one vector, of shape (d,)")
+    return array
 
 
 def like(value: ArrayLike, theta: NDArray, name: str) -> NDArray:
     """An array of theta's shape, all finite."""
-    array = np.asarray(value, dtype=theta.dtype)
+    array = numbers(value, name).astype(theta.dtype, copy=False)
     if array.shape != theta.shape:
         raise ValueError(f"{name} has shape {array.shape}, but theta has shape {theta.shape}: they must be equal")
     if not np.isfinite(array).all():
@@ -35,19 +69,152 @@ def like(value: ArrayLike, theta: NDArray, name: str) -> NDArray:
 
 def whole(value: Any, name: str, low: int = 1, high: int | None = None) -> int:
     """A whole number in [low, high]."""
-    inside = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not inside or value < low or (high is not None and value > high):
+    if not _whole(value) or value < low or (high is not None and value > high):
         allowed = f"{low} or more" if high is None else f"{low} to {high}"
-        raise ValueError(f"{name}={value!r}: it must be a whole number, {allowed}")
+        raise ValueError(f"{name}={shown(value)}: it must be a whole number, {allowed}")
     return int(value)
 
 
 def number(value: Any, name: str, low: float = 0.0, high: float = np.inf, *, open_low: bool = False) -> float:
     """A finite number in [low, high), or in (low, high) where `open_low`."""
-    try:
-        x = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name}={value!r}: it must be a number") from None
+    if not _real(value):
+        raise TypeError(f"{name}={shown(value)}: it must be a number")
+    x = float(value)
     if not np.isfinite(x) or x < low or x >= high or (open_low and x == low):
         raise ValueError(f"{name}={value!r} is out of range; allowed is {'(' if open_low else '['}{low:g}, {high:g})")
     return x
+
+
+def scalar(value: Any, name: str) -> float:
+    """One number; it may be infinite or NaN."""
+    array = numbers(value, name)
+    if array.shape != ():
+        raise ValueError(f"{name} has shape {array.shape}: it must be a single number")
+    return float(array)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and abs(int(value)) < 2**62
+
+
+def _real(value: Any) -> bool:
+    if isinstance(value, (str, bytes, bool, np.bool_)) or np.ndim(value):
+        return False
+    try:
+        return not np.isnan(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _array(value: Any) -> bool:
+    try:
+        return hasattr(value, "indptr") or numbers(value, "").dtype.kind == "f"  # sparse rows are an array, too
+    except (TypeError, ValueError):
+        return False
+
+
+# --- arguments, by their annotations ---------------------------------------------------------------
+
+_Kind = tuple[Callable[[Any], bool], str]  # whether a value is of the kind, and what the kind is called
+_ARRAYS = set(get_args(ArrayLike))
+_ARRAY: _Kind = (_array, "an array of numbers")
+_SEED: _Kind = (lambda v: _whole(v) and v >= 0, "a whole number, 0 or more")
+_KINDS: dict[Any, _Kind] = {
+    int: (_whole, "a whole number"),
+    float: (_real, "a number"),
+    bool: (lambda v: isinstance(v, (bool, np.bool_)), "True or False"),
+    str: (lambda v: isinstance(v, str), "text"),
+    type(None): (lambda v: v is None, "None"),
+    Any: (lambda v: True, "anything"),
+}
+
+
+_NUMBERS = {_KINDS[int], _KINDS[float], _SEED}
+
+
+def _kinds(hint: Any) -> list[_Kind]:
+    """The kinds of value that an annotation allows."""
+    of = get_origin(hint)
+    if of in (Union, types.UnionType):
+        parts = list(get_args(hint))
+        arrays = [_ARRAY] if set(parts) >= _ARRAYS else []
+        return arrays + [kind for part in parts if not (arrays and part in _ARRAYS) for kind in _kinds(part)]
+    if hint in _KINDS:
+        return [_KINDS[hint]]
+    if of is Literal:  # which of them it is, the function itself says better
+        return [(lambda v: isinstance(v, str), f"one of {', '.join(map(repr, get_args(hint)))}")]
+    if of is np.ndarray:
+        return [_ARRAY]
+    if collections.abc.Callable in (of, hint):
+        return [(callable, "a function")]
+    if of in (tuple, list, collections.abc.Sequence, collections.abc.Iterable):
+        return [(lambda v: np.iterable(v) and not isinstance(v, (str, bytes, dict)), "a sequence")]
+    kind = of or hint
+    if getattr(kind, "_is_protocol", False) and not issubclass(kind, collections.abc.Sized):
+        wanted = [name for name in vars(kind) if not name.startswith("_")]
+        methods = f"an object with the method{'s' * (len(wanted) > 1)} {' and '.join(wanted)}"
+        return [(lambda v: not isinstance(v, type) and all(callable(getattr(v, n, None)) for n in wanted), methods)]
+    if isinstance(kind, type):
+        return [(lambda v: isinstance(v, kind), f"a {kind.__name__}")]
+    return [_KINDS[Any]]
+
+
+@functools.cache
+def _expected(function: Callable) -> dict[str, list[_Kind]]:
+    """The kinds of each argument, by name, as far as annotations say."""
+    expected = {name: _kinds(hint) for name, hint in get_type_hints(function).items() if name != "return"}
+    if expected.get("seed") == [_KINDS[int]]:
+        expected["seed"] = [_SEED]
+    return expected
+
+
+def refused(function: Callable, given: dict[str, Any]) -> tuple[str, Exception] | None:
+    """The first argument that is not what its annotation says, by name, and an error about it."""
+    for name, kinds in _expected(function).items():
+        if name in given and not any(fits(given[name]) for fits, _ in kinds):
+            value, where = given[name], function.__qualname__.removesuffix(".__init__").removesuffix(".formula")
+            counted = isinstance(value, (int, float, np.number)) and not _NUMBERS.isdisjoint(kinds)
+            error = ValueError if counted else TypeError
+            return name, error(f"{where}: {name}={shown(value)}: it must be {' or '.join(words for _, words in kinds)}")
+    return None
+
+
+def guard(room: dict[str, Any], *, late: bool = False) -> None:
+    """Hold the callers of a module's public functions and classes to their annotations. It is called in the last line.
+
+    Functions and makers of objects check before they begin. Methods without a seed, and with `late` functions too,
+    stand in loops: they look at their arguments only once they have failed, which costs a call nothing.
+    """
+    for name, thing in list(room.items()):
+        if name.startswith("_") or getattr(thing, "__module__", None) != room["__name__"]:
+            continue
+        if inspect.isfunction(thing):
+            room[name] = _guarded(thing, late)
+        elif inspect.isclass(thing) and not issubclass(thing, (tuple, BaseException)):
+            for method, call in list(vars(thing).items()):
+                if inspect.isfunction(call) and (method == "__init__" or not method.startswith("_")):
+                    begins = method == "__init__" or "seed" in call.__code__.co_varnames
+                    setattr(thing, method, _guarded(call, not begins))
+
+
+def _guarded(function: Callable, late: bool) -> Callable:
+    names, check, names_it = function.__code__.co_varnames[: function.__code__.co_argcount], refused, re.search
+
+    def early_call(*args: Any, **kwargs: Any) -> Any:
+        if wrong := check(function, dict(zip(names, args)) | kwargs):  # noqa: B905
+            raise wrong[1]
+        return function(*args, **kwargs)
+
+    def late_call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            wrong = check(function, dict(zip(names, args)) | kwargs)  # noqa: B905
+            if wrong is None or names_it(rf"\b{wrong[0]}\b", str(error)):
+                raise
+            raise wrong[1] from error
+
+    call = late_call if late else early_call
+    # made as a function of its own module, where doctest, pickle and readers look for it
+    here = types.FunctionType(call.__code__, function.__globals__, function.__name__, None, call.__closure__)
+    return functools.wraps(function)(here)

@@ -38,10 +38,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import oracles, rules
-from ._inputs import whole
+from ._inputs import guard, number, numbers, shown, vector, whole
 from ._written import draft
 from .models import Model, checked_data
-from .optimizer import Optimizer, Oracle, iterates, specification, takes_step
+from .optimizer import Optimizer, Oracle, check_oracle, iterates, specification, takes_step
 from .schedules import Schedule
 from .surfaces import Surface
 
@@ -145,14 +145,14 @@ def function(
     >>> bool((abs(problem.start(3) - [1.0, -1.0]) <= 0.5).all()), problem.name
     (True, 'mine')
     """
-    for what, value in (("f", f), ("grad", grad)):
-        if not callable(value):
-            raise TypeError(f"{what}={value!r} is not callable: give a function of theta")
-    for what, amount in (("spread", spread), ("noise", noise)):
-        if not (np.isfinite(amount) & (np.asarray(amount) >= 0)).all():
-            raise ValueError(f"{what}={amount!r} is out of range; allowed is [0, inf)")
+    check_oracle(grad)
+    noise, box = number(noise, "noise"), numbers(spread, "spread")
+    if not (np.isfinite(box) & (box >= 0)).all():
+        raise ValueError(f"spread={spread!r} is out of range; allowed is [0, inf)")
+    if not callable(start) and box.shape not in ((), np.shape(vector(start, "start"))):
+        raise ValueError(f"spread has shape {box.shape}, but start {np.shape(start)}: give one number, or one for each")
     name = name or getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__
-    return Problem(name, _Gradient(grad, float(noise)), _Start(start, np.asarray(spread, dtype=float)), f, f)
+    return Problem(name, _Gradient(grad, noise), _Start(start, box), f, f)
 
 
 def surface(f: Surface, *, noise: float = 0.0, spread: ArrayLike | None = None, name: str | None = None) -> Problem:
@@ -192,9 +192,13 @@ def examples(
     (array([0., 0.]), True)
     """
     rows, targets = checked_data(X, y)
+    if held_out is not None and (not isinstance(held_out, (tuple, list)) or len(held_out) != 2):
+        raise TypeError(f"held_out={shown(held_out)}: it must be the pair (X, y)")
     where = (rows, targets) if held_out is None else checked_data(*held_out)
     if start is None:
         start = getattr(model, "init", None) or np.zeros(rows.shape[1])
+    elif not callable(start):
+        vector(start, "start")
     measure = _Loss(model, *where) if metric is None else _Metric(metric, *where)
     source = _Batches(model, rows, targets, batch)
     source(0)  # a batch that does not fit is found now
@@ -269,6 +273,9 @@ def _entry(name: str, given: Any) -> _Entry:
         )
     rule, values = given
     _, _, defaults = specification(rule)
+    for key, tried in values.items():
+        if isinstance(tried, (Mapping, set, frozenset)):
+            raise TypeError(f"optimizer {name!r}: {key}={shown(tried)}: give a list of values to try, in order")
     fixed = {k: v for k, v in values.items() if callable(v) or isinstance(v, str) or not np.iterable(v)}
     grid = {k: [_plain(x) for x in v] for k, v in values.items() if k not in fixed}
     for key, tried in grid.items():
@@ -337,11 +344,11 @@ def _metric(problem: Problem, theta: NDArray) -> float | None:
     try:
         with np.errstate(all="ignore"):
             told = problem.metric(theta)
-            value = np.asarray(np.nan if told is None else told, dtype=float)
     except (FloatingPointError, OverflowError):  # a failure, counted as one
         return None
     if told is None:
         raise TypeError(f"the metric of problem {problem.name!r} gave None: does its function end with return?")
+    value = numbers(told, f"the metric of problem {problem.name!r}")
     if value.size != 1:
         raise ValueError(
             f"the metric of problem {problem.name!r} gave an array of shape {value.shape} for theta of shape "
@@ -548,6 +555,9 @@ class _Contenders:
 
 
 def _named_problems(problems: Any) -> dict[str, Problem]:
+    if isinstance(problems, (Mapping, str)) or not (isinstance(problems, Problem) or np.iterable(problems)):
+        hint = "compare.surface(f)" if isinstance(problems, Surface) else "compare.function, surface or examples"
+        raise TypeError(f"problems={shown(problems)}: it must be a problem, or a list of them: make one with {hint}")
     listed = [problems] if isinstance(problems, Problem) else list(problems)
     if not listed:
         raise ValueError("problems is empty: give at least one, as in [compare.surface(surfaces.ravine)]")
@@ -557,6 +567,7 @@ def _named_problems(problems: Any) -> dict[str, Problem]:
             raise TypeError(
                 f"{problem!r} is no problem: make one with compare.function, compare.surface or compare.examples"
             )
+        numbers(problem.start(0), f"the start of problem {problem.name!r}")
         theta = np.asarray(problem.start(0))
         if not np.issubdtype(theta.dtype, np.floating) or not theta.size:
             raise TypeError(f"problem {problem.name!r} starts at {theta!r}: it must start at floats, as in [1.0, 2.0]")
@@ -871,3 +882,6 @@ def contest(
                 best[problem, entry.name] = chosen.best(problem, entry, record.done)
         _run_all(chosen, record, list(chosen.repeats(best)), bar)
     return chosen.result(best, record.done)
+
+
+guard(globals())

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._inputs import guard
+
 Data = tuple[NDArray, NDArray]
 
 
@@ -375,3 +377,6 @@ def zipf(
     first = np.diff(drawn, axis=1, prepend=-1) > 0
     X = SparseRows(np.concatenate([[0], first.sum(axis=1).cumsum()]), drawn[first], np.ones(first.sum()), d)
     return X, (rng.standard_normal((classes, d)) @ X.T).argmax(axis=0)
+
+
+guard(globals())

@@ -14,6 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ._inputs import guard
+
 Distribution = Literal["uniform", "normal"]
 Shape = tuple[int, int]
 
@@ -100,3 +102,6 @@ def orthogonal(shape: Shape, rng: np.random.Generator, gain: float = 1.0) -> NDA
 
 #: What `optlib.models.MLP.init` takes as its scheme.
 SCHEMES = {"zeros": zeros, "lecun": lecun, "glorot": glorot, "he": he, "orthogonal": orthogonal}
+
+
+guard(globals())

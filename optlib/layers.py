@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._inputs import guard
+
 # --- activations ----------------------------------------------------------------------------------
 
 
@@ -368,3 +370,6 @@ def _whole(labels: NDArray) -> NDArray:
     if labels.dtype.kind not in "fb" or not (labels == np.floor(labels)).all():
         raise ValueError(f"y holds {labels.dtype} values that are no labels: give whole numbers, 0 for the first class")
     return labels.astype(np.intp)
+
+
+guard(globals(), late=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import initialise, layers
-from ._inputs import whole
+from ._inputs import guard, number, numbers, whole
 from .data import SparseRows
 
 
@@ -42,8 +42,9 @@ def checked_data(X: Any, y: ArrayLike) -> tuple[Any, NDArray]:
     ValueError: the data set is empty: X has shape (0, 2), and at least one row is needed
     """
     if not isinstance(X, SparseRows):
-        X = np.asarray(X, dtype=np.float32 if getattr(X, "dtype", None) == np.float32 else float)
-    y = np.asarray(y)
+        X = numbers(X, "X")
+        X = X if X.dtype == np.float32 else X.astype(float, copy=False)
+    y = y if type(y) is np.ndarray and y.dtype.kind in "iuf" else _targets(y)
     if X.ndim != 2:
         raise ValueError(f"X has shape {X.shape}: it must be a table of shape (n, d), one row an example")
     if not X.shape[0]:
@@ -57,6 +58,12 @@ def checked_data(X: Any, y: ArrayLike) -> tuple[Any, NDArray]:
                 row = int(np.searchsorted(X.indptr, row, side="right")) - 1
             raise ValueError(f"{name} is not finite, first in row {row}: remove or fill such examples")
     return X, y
+
+
+def _targets(y: ArrayLike) -> NDArray:
+    """Targets or labels as numbers; whole ones stay so."""
+    array = numbers(y, "y")
+    return array if array.dtype.kind == np.asarray(y).dtype.kind else np.asarray(y)
 
 
 def _parameters(theta: ArrayLike, X: NDArray, y: NDArray | None = None) -> NDArray:
@@ -76,9 +83,7 @@ def _fitting(theta: ArrayLike, size: int, because: str) -> NDArray:
 
 
 def _penalty(l2: float) -> float:
-    if not (np.isfinite(l2) and l2 >= 0):
-        raise ValueError(f"l2={l2!r} is out of range; allowed is [0, inf)")
-    return float(l2)
+    return number(l2, "l2")
 
 
 def _penalised(losses: NDArray, l2: float, theta: NDArray) -> Any:
@@ -642,3 +647,6 @@ class MatrixCompletion:
         """The whole matrix :math:`UV^\top`, of shape (..., rows, columns)."""
         U, V = self.unpack(theta)
         return U @ V.swapaxes(-1, -2)
+
+
+guard(globals())

@@ -1,41 +1,55 @@
-"""The one class, and the three ways to let it walk: `run`, `iterates` and `descend`."""
+"""The one class, the three ways to let it walk (`run`, `iterates`, `descend`), and checkpoints (`save`, `load`)."""
 
 import difflib
 import inspect
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import rules
-from ._inputs import whole
+from ._inputs import numbers, shown, whole
+from ._written import draft
 
 State = dict[str, NDArray]
 Oracle = Callable[..., ArrayLike]
 
 
 class NotFinite(FloatingPointError):
-    """A gradient or a point became infinite or not a number. `step` is the update at which it appeared, from 1."""
+    """A gradient, a point or a memory became infinite or no number. `step` is the update where it appeared, from 1."""
 
-    def __init__(self, what: str, step: int, where: str):
+    def __init__(self, what: str, step: int, where: str, advice: str = ""):
+        super().__init__(what, step, where, advice)
         self.step = step
-        super().__init__(
-            f"the {what} is not finite at step {step} ({where}). The run has diverged or the oracle is wrong there: "
-            "try a smaller lr, clip the gradient, or check the oracle with optlib.oracles.check_gradient"
+
+    def __str__(self) -> str:
+        what, step, where, advice = self.args
+        return f"the {what} is not finite at step {step} ({where}). " + (
+            advice or _DIVERGED.format(", clip the gradient")
         )
+
+
+_DIVERGED = (
+    "The run has diverged or the oracle is wrong there: try a smaller lr{}, or check the oracle with "
+    "optlib.oracles.check_gradient"
+)
 
 
 class Optimizer:
     """An update rule with its hyper-parameters: immutable, and without memory of its own.
 
-    The memory of a run lives in a *state*, a dict of arrays, so ``np.savez(path, theta=theta, **state)`` is a
-    checkpoint, and a run resumed from it equals an uninterrupted one bit for bit.
+    The memory of a run lives in a *state*, a dict of arrays that also names its rule, so ``np.savez(path, theta=theta,
+    **state)`` is a checkpoint (as `save` and `load` keep it), and a run resumed from it equals an uninterrupted one bit
+    for bit.
 
     Parameters
     ----------
@@ -58,12 +72,24 @@ class Optimizer:
     (array([0.9, 2. ]), array([0.1, 0. ]), 1)
     """
 
-    __slots__ = ("_asks_for", "_given", "_look_ahead", "_numbers", "_scheduled", "_settled", "hyper", "memory", "rule")
+    __slots__ = (
+        "_asks_for",
+        "_given",
+        "_label",
+        "_look_ahead",
+        "_numbers",
+        "_scheduled",
+        "_settled",
+        "hyper",
+        "memory",
+        "rule",
+    )
 
     rule: Callable
     hyper: Mapping[str, Any]
     memory: tuple[str, ...]
     _given: tuple[str, ...]
+    _label: NDArray  #: the rule's name, as a state keeps it
     _numbers: dict[str, Any]  #: what `hyper` shows
     _settled: bool  #: whether these are the same numbers at every step, for every theta
     _scheduled: tuple[str, ...]
@@ -82,10 +108,9 @@ class Optimizer:
         values = {
             name: _scheduled(name, v) if callable(v) else checked_hyper(rule, name, v) for name, v in values.items()
         }
-        low, high = values.get("low"), values.get("high")
-        if isinstance(low, float) and isinstance(high, float) and low > high:
-            raise ValueError(f"{_name(rule)}: low={low!r} lies above high={high!r}")
+        _check_limits(rule, values)
         put = object.__setattr__
+        put(self, "_label", np.asarray(getattr(rule, "__name__", "")))
         put(self, "rule", rule)
         put(self, "_numbers", values)
         put(self, "_settled", all(isinstance(value, float) for value in values.values()))
@@ -101,6 +126,9 @@ class Optimizer:
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"an Optimizer is immutable: make a new one, Optimizer({_name(self.rule)}, {name}=...)")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("an Optimizer is immutable: nothing of it can be deleted")
+
     def __reduce__(self) -> tuple:
         return _made, (self.rule, self._numbers)  # so that one can be copied, and sent to a worker
 
@@ -112,7 +140,7 @@ class Optimizer:
         """The state before the first step: one array like theta for each memory, and the step count ``t`` = 0."""
         theta = as_point(theta)
         start = rules.START.get(self.rule, {})
-        return {**{name: self._begin(name, start.get(name, 0.0), theta) for name in self.memory}, "t": np.asarray(0)}
+        return self._state([self._begin(name, start.get(name, 0.0), theta) for name in self.memory], 0)
 
     def _begin(self, name: str, value: float | str, theta: NDArray) -> NDArray:
         """A memory at the start: a number, theta itself, or the value of a hyper-parameter."""
@@ -139,7 +167,8 @@ class Optimizer:
         """The point whose gradient `tell` wants next: theta itself, or where the rule looks ahead. Shape of theta."""
         theta = as_point(theta)
         self._check_state(state, theta)
-        return self._ask(theta, self._memory(state), self._values(int(state["t"]), theta))
+        point = self._ask(theta, self._memory(state, theta), self._values(int(state["t"]), theta))
+        return point.copy() if np.may_share_memory(point, theta) else point
 
     def tell(
         self, theta: ArrayLike, g: ArrayLike, state: State, loss: ArrayLike | None = None, *, strict: bool = True
@@ -155,18 +184,19 @@ class Optimizer:
         state that belongs to another optimizer; TypeError : whole numbers where floats are needed.
         """
         theta = as_point(theta)
-        self._check_state(state, theta)
+        self._check_state(state, theta, strict)
         with np.errstate(all="ignore"):  # what overflows is reported, with its step
             g = as_gradient(g, theta, int(state["t"]) + 1)
             value = None if loss is None else lambda _: loss
-            theta, memory, t = next(_steps(self, lambda _: g, theta, state, value, strict, timed=False))
+            theta, memory, t, _ = next(_steps(self, lambda _: g, theta, state, value, strict, timed=False))
         return theta, self._state(memory, t)
 
-    def _memory(self, state: State) -> list[NDArray]:
-        return [np.asarray(state[name]) for name in self.memory]  # lists, where it comes from JSON
+    def _memory(self, state: State, theta: NDArray) -> list[NDArray]:
+        return [np.asarray(state[name], dtype=theta.dtype) for name in self.memory]  # lists, where it comes from JSON
 
     def _state(self, memory: Iterable[NDArray], t: int) -> State:
-        return {**{name: np.asarray(m) for name, m in zip(self.memory, memory, strict=True)}, "t": np.asarray(t)}
+        kept = {name: np.asarray(m) for name, m in zip(self.memory, memory, strict=True)}
+        return {**kept, "t": np.asarray(t), "rule": self._label}
 
     # The same without checks, for loops that have checked once.
 
@@ -178,12 +208,29 @@ class Optimizer:
             for name in self._scheduled
         }
         now = {**self._numbers, **now}
+        _check_limits(self.rule, now)
         return now if theta is None else {name: _fitted(self.rule, name, v, theta) for name, v in now.items()}
 
     def _ask(self, theta: NDArray, memory: Sequence[NDArray], values: Mapping[str, Any]) -> NDArray:
         if self._look_ahead is None:
             return theta
         return self._look_ahead(theta, **{n: values[n] if i is None else memory[i] for n, i in self._asks_for})
+
+    def _check_kept(self, kept: Sequence[Any], theta: NDArray) -> None:
+        """What a rule returned as its memory is as large as theta, or one number."""
+        for name, memory in zip(self.memory, kept, strict=True):
+            array, shape = numbers(memory, f"{_name(self.rule)}'s memory {name!r}"), self._shape(name, theta)
+            if array.shape not in (shape, ()):
+                raise ValueError(
+                    f"{_name(self.rule)} returned a memory {name!r} of shape {array.shape}; it belongs to theta's "
+                    f"{theta.shape}, so it must have shape {shape}"
+                )
+
+    def _check_rounded(self, theta: NDArray) -> None:
+        """No hyper-parameter is 0 in theta's precision that is not 0: an epsilon would no longer do its work."""
+        for name, value in self._numbers.items():
+            if isinstance(value, float) and value and not theta.dtype.type(value):
+                raise ValueError(f"{_name(self.rule)}: {name}={value!r} is 0 in {theta.dtype}: make it larger")
 
     def _fitting(self, new: Any, kept: Any, theta: NDArray) -> NDArray:
         """What a rule returned as its point, as an array of theta's shape."""
@@ -201,31 +248,44 @@ class Optimizer:
             raise TypeError(
                 f"{_name(self.rule)} compares losses: give tell(..., loss=...), or run and descend a loss=f"
             )
-        value = np.asarray(loss, dtype=theta.dtype)
+        value = numbers(loss, "the loss").astype(theta.dtype, copy=False)
+        if value.shape != theta.shape[:-1]:
+            raise ValueError(
+                f"the loss has shape {value.shape}, but theta has shape {theta.shape}: it must be "
+                f"{'a single number' if theta.ndim < 2 else f'one number for each start, {theta.shape[:-1]}'}"
+            )
         return np.broadcast_to(value[..., None] if theta.ndim else value, theta.shape)
 
-    def _check_state(self, state: State, theta: NDArray) -> None:
+    def _check_state(self, state: State, theta: NDArray, strict: bool = False) -> None:
         names = {*self.memory, "t"}
-        if not isinstance(state, Mapping) or state.keys() != names:
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state={shown(state)}: it must be a dict of arrays, as optimizer.init(theta) makes it")
+        of = str(state.get("rule", self._label))  # a checkpoint of old names none
+        if of != self._label:
             raise ValueError(
-                f"this state holds {_listed(state or ())}, but {_name(self.rule)} keeps {_listed(names)}: "
+                f"this state belongs to {of}, but the optimizer's rule is {_name(self.rule)}: memories of one name "
+                "need not be one thing. Start with optimizer.init(theta)"
+            )
+        if state.keys() - {"rule"} != names:
+            raise ValueError(
+                f"this state holds {_listed(state.keys() - {'rule'})}, but {_name(self.rule)} keeps {_listed(names)}: "
                 "it comes from another optimizer. Start with optimizer.init(theta)"
             )
         for name in self.memory:
-            shape = self._shape(name, theta)
-            if np.shape(state[name]) != shape:
+            shape, memory = self._shape(name, theta), numbers(state[name], f"memory {name!r}")
+            if memory.shape != shape:
                 raise ValueError(
-                    f"memory {name!r} has shape {np.shape(state[name])}, but {shape} belongs to theta's {theta.shape}: "
+                    f"memory {name!r} has shape {memory.shape}, but {shape} belongs to theta's {theta.shape}: "
                     "the state belongs to another problem. Start with optimizer.init(theta)"
                 )
             kept = np.asarray(state[name]).dtype
-            if kept.kind != "f":
-                raise TypeError(f"memory {name!r} holds {kept} values: a memory is an array of floats")
             if kept != theta.dtype and isinstance(state[name], np.ndarray):
                 raise TypeError(
                     f"memory {name!r} holds {kept} values, but theta {theta.dtype}: the points would change their "
                     "precision. Give both the same, as with state[name].astype(theta.dtype)"
                 )
+            if strict and not np.isfinite(memory).all():
+                raise ValueError(f"memory {name!r} of the state is not finite: start with optimizer.init(theta)")
         t = np.asarray(state["t"])
         if t.ndim or t.dtype.kind not in "iuf" or not t >= 0 or t % 1:
             raise ValueError(f"t={state['t']!r} in the state is no count of updates: a whole number, 0 or more")
@@ -254,24 +314,25 @@ def run(
     [ 1.  -0.5]
     [ 0.5  -0.25]
     """
-    theta = _prepared(optimizer, oracle, theta)
-    state = optimizer.init(theta) if state is None else state
-    optimizer._check_state(state, theta)
-    for point, memory, t in _quiet(_steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))):
-        yield point.copy(), optimizer._state([np.array(m) for m in memory], t)
+    theta, state = _prepared(optimizer, oracle, theta, state, loss, strict)
+    walk = _steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))
+    return ((point.copy(), optimizer._state([np.array(m) for m in memory], t)) for point, memory, t, _ in _quiet(walk))
 
 
 def _steps(
     optimizer: Optimizer, oracle: Oracle, theta: NDArray, state: State, loss: Oracle | None, strict: bool, timed: bool
-) -> Iterator[tuple[NDArray, Sequence[NDArray], int]]:
-    """The one loop: point, memory and count after each update, which are its own and not to be changed.
+) -> Iterator[tuple[NDArray, Sequence[NDArray], int, NDArray]]:
+    """The one loop: point, memory, count and gradient of each update, which are its own and not to be changed.
 
     What overflows is reported with its step, so whoever goes through it silences NumPy's warnings (`_quiet`).
     """
     rule, given, values, count = optimizer.rule, optimizer._given, optimizer._numbers, len(optimizer.memory)
     settled, ahead, wants_loss = optimizer._settled, optimizer._look_ahead is not None, "loss" in given
-    memory: Sequence[NDArray] = optimizer._memory(state)
+    memory: Sequence[NDArray] = optimizer._memory(state, theta)
     theta = theta.copy()  # an oracle that changes its argument changes no caller's
+    optimizer._check_rounded(theta)
+    pairs = [(i, min(i + 1, count - 1)) for i in range(0, count, 2)]
+    first = True
     shape, dtype, product = theta.shape, theta.dtype, np.ndarray.dot if theta.ndim == 1 else np.vdot
     for t in itertools.count(int(state["t"])):
         if not settled:
@@ -286,12 +347,20 @@ def _steps(
             result = rule(theta, g, *memory, t + 1, **values)
         else:
             told = optimizer._loss(theta, None if loss is None else loss(point))
+            if strict:
+                require_finite(told, "loss", t + 1)
             result = rule(theta, g, *memory, told, *([t + 1] if "t" in given else ()), **values)
         if type(result) is not tuple or len(result) != 2:
             raise _no_step(rule, result)
         new, kept = result
         if type(new) is not np.ndarray or new.shape != shape or len(kept) != count:
             new = optimizer._fitting(new, kept, theta)
+        if first:
+            first = False
+            optimizer._check_kept(kept, theta)
+            if any(np.shape(m) != shape for m in kept):  # matrices, or numbers: each for itself
+                pairs = [(i, i) for i in range(count)]
+            inner = product if all(np.shape(m) == shape for m in kept) else np.vdot
         # the oracle may fill its array anew; and a yielded point, kept in memory, would be the caller's too
         for m in kept:
             if m is g or m is theta:
@@ -299,21 +368,40 @@ def _steps(
                 break
         theta, memory = new.copy() if new is g else new, kept
         # finite only if every number of both is: one pass where two would cost a tenth of a small step
-        if strict and not math.isfinite(product(g, theta)):
-            require_finite(g, "gradient", t + 1)
-            require_finite(theta, "new point", t + 1)
-        yield theta, memory, t + 1
+        if strict:
+            if not math.isfinite(product(g, theta)):
+                advice = _DIVERGED.format("") if getattr(oracle, "clips", False) else ""
+                require_finite(g, "gradient", t + 1, advice)
+                require_finite(theta, "new point", t + 1, advice)
+            for i, j in pairs:
+                if not math.isfinite(inner(memory[i], memory[j])):
+                    for name, kept in zip(optimizer.memory, memory, strict=True):
+                        require_finite(kept, f"memory {name!r}", t + 1, _TOO_LARGE.format(theta.dtype))
+        yield theta, memory, t + 1, g
 
 
-def _prepared(optimizer: Optimizer, oracle: Oracle, theta: ArrayLike) -> NDArray:
-    """The start of a walk as an array, or an error that says what was given in an optimizer's or oracle's place."""
+_TOO_LARGE = "A gradient so large does not fit into a memory of {}, which would stay there: clip it, or scale the loss"
+
+
+def _prepared(
+    optimizer: Optimizer, oracle: Oracle, theta: ArrayLike, state: State | None, loss: Oracle | None, strict: bool
+) -> tuple[NDArray, State]:
+    """Start and state of a walk, or an error that says what was given in whose place."""
     if not isinstance(optimizer, Optimizer):
         given = _name(optimizer)
         hint = f"write Optimizer({given}, lr=0.01)" if callable(optimizer) else "give an Optimizer(rule, lr=...)"
-        raise TypeError(f"{given} is no Optimizer: {hint}")
-    if not callable(oracle):
-        raise TypeError(f"{oracle!r} is no oracle: give a function theta -> gradient, such as surfaces.bowl.grad")
-    return as_point(theta)
+        raise TypeError(f"optimizer={given} is no Optimizer: {hint}")
+    check_oracle(oracle)
+    if loss is not None and not callable(loss):
+        raise TypeError(f"loss={shown(loss)}: it must be a function, theta -> value")
+    theta = as_point(theta)
+    if not theta.size:
+        raise ValueError(f"theta has shape {theta.shape}: there is nothing in it to move")
+    if strict:
+        require_finite(theta, "start", 0, "Begin with numbers")
+    state = optimizer.init(theta) if state is None else state
+    optimizer._check_state(state, theta, strict)
+    return theta, state
 
 
 def _quiet(steps: Iterator[Any]) -> Iterator[Any]:
@@ -334,39 +422,159 @@ def iterates(
     >>> next(walk), next(walk)
     (array([ 4., -2.]), array([ 2., -1.]))
     """
-    theta = _prepared(optimizer, oracle, theta)
-    yield theta.copy()
-    state = optimizer.init(theta)
-    for point, _, _ in _quiet(_steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))):
-        yield point.copy()
+    theta, state = _prepared(optimizer, oracle, theta, None, loss, strict)
+    walk = _quiet(_steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle)))
+    return itertools.chain([theta.copy()], (point.copy() for point, *_ in walk))
+
+
+class Descent(NamedTuple):
+    """How a walk went: what `descend` returns with ``report=True``."""
+
+    path: NDArray  #: the points that were kept, of shape (n, ..., d)
+    theta: NDArray  #: the last point
+    state: State  #: the optimizer's state there, to go on from
+    steps: int  #: updates made
+    reason: str  #: why it ended: "steps" if all were made, else what `stop` said
 
 
 def descend(
     optimizer: Optimizer, oracle: Oracle, theta: ArrayLike, steps: int, *,
-    loss: Oracle | None = None, strict: bool = True,
-) -> NDArray:  # fmt: skip
-    """The whole path of a walk: the start and `steps` points after it, stacked, of shape (steps + 1, ..., d).
+    loss: Oracle | None = None, strict: bool = True, state: State | None = None,
+    keep: Literal["all", "last"] = "all", every: int = 1, stop: Any = None, each: Callable[..., Any] | None = None,
+    report: bool = False,
+) -> Any:  # fmt: skip
+    """The path of a walk: the start and `steps` points after it, stacked, of shape (steps + 1, ..., d).
 
-    Parameters are those of `run`. The path is kept whole: of 1,000 steps in a million dimensions that is 8 GB, where
-    `run` keeps one point (and `optlib.compile.kernel` makes its update one pass over memory).
+    Parameters
+    ----------
+    optimizer, oracle, theta, state, loss, strict : as in `run`
+    steps : updates to make, 0 or more
+    keep : "all" points, or the "last" alone, of theta's shape: of 1,000 steps in a million dimensions all are 8 GB
+    every : keep the start, each so many-th point and the last one
+    stop : when to end early. A function of theta, which may also name ``g``, the gradient that led there, and ``t``,
+        the updates made; it returns a reason (or True), or nothing to go on. Or a criterion of `optlib.tricks`, such
+        as ``Patience(10)``, which is told ``loss(theta)`` after each step
+    each : a function like `stop` that is called after each step, for progress or a record; what it returns is ignored
+    report : return a `Descent` (path, theta, state, steps, reason) rather than the path
 
     >>> from optlib import rules, surfaces
     >>> descend(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0], steps=2)
     array([[ 4. , -2. ],
            [ 2. , -1. ],
            [ 1. , -0.5]])
+    >>> flat = lambda theta, g: "flat" if abs(g).max() < 0.01 else None
+    >>> end = descend(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0], 99, stop=flat, report=True)
+    >>> end.steps, end.reason
+    (10, 'flat')
     """
-    steps = whole(steps, "steps", 0)
-    theta = _prepared(optimizer, oracle, theta)
-    if strict:
-        require_finite(theta, "start", 0)
-    path = np.empty((steps + 1, *theta.shape), theta.dtype)
-    path[0] = theta
-    walk = _steps(optimizer, oracle, theta, optimizer.init(theta), loss, strict, takes_step(oracle))
+    steps, every = whole(steps, "steps", 0), whole(every, "every")
+    if keep not in ("all", "last") or (keep == "last" and every > 1):
+        raise ValueError(
+            f"keep={shown(keep)}, every={every}: give keep='all' or 'last', or every=k for each k-th point"
+        )
+    theta, state = _prepared(optimizer, oracle, theta, state, loss, strict)
+    judge, watch = _judge(stop, loss), None if each is None else _caller(each, "each")
+    path = np.empty((1 if keep == "last" else steps // every + 2, *theta.shape), theta.dtype)
+    path[0], count, made, reason = theta, 1, 0, "steps"
+    memory: Sequence[NDArray] | None = None
+    walk = _steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))
     with np.errstate(all="ignore"):
-        for point, _, t in islice(walk, steps):
-            path[t] = point
-    return path
+        for theta, memory, t, g in islice(walk, steps):  # noqa: B007
+            made += 1
+            if keep == "all" and made % every == 0:
+                path[count] = theta
+                count += 1
+            if watch is not None:
+                watch(theta, g, t)
+            if judge is not None and (said := judge(theta, g, t)):
+                reason = said
+                break
+    if keep == "last" or made % every:
+        path[count - (keep == "last")] = theta
+        count += keep == "all"
+    path = path[:count]
+    if not report:
+        return path[0] if keep == "last" else path
+    if memory is not None:
+        state = optimizer._state([np.array(m) for m in memory], t)
+    return Descent(path, theta.copy(), state, made, reason)
+
+
+def _caller(f: Callable, what: str) -> Callable[[NDArray, NDArray, int], Any]:
+    """A function of theta that is also given g and t if it names them; it gets copies."""
+    if not callable(f):
+        raise TypeError(f"{what}={shown(f)}: it must be a function of theta, and of g and t if it names them")
+    named = inspect.signature(f).parameters
+    wants_g, wants_t = "g" in named, "t" in named
+
+    def call(theta: NDArray, g: NDArray, t: int) -> Any:
+        return f(theta.copy(), **({"g": g.copy()} if wants_g else {}), **({"t": t} if wants_t else {}))
+
+    return call
+
+
+def _judge(stop: Any, loss: Oracle | None) -> Callable[[NDArray, NDArray, int], str | None] | None:
+    """A function that says why to stop, or nothing."""
+    if stop is None:
+        return None
+    if hasattr(stop, "tell") and not isinstance(stop, type):
+        if loss is None:
+            raise TypeError(f"stop={type(stop).__name__} is told losses: give a loss=f, too")
+        progress = stop.init()
+
+        def told(theta: NDArray, g: NDArray, t: int) -> str | None:
+            nonlocal progress
+            progress = stop.tell(progress, loss(theta))
+            return type(stop).__name__ if progress.stop else None
+
+        return told
+    ask = _caller(stop, "stop")
+
+    def judge(theta: NDArray, g: NDArray, t: int) -> str | None:
+        said = ask(theta, g, t)
+        if not (said is None or isinstance(said, (str, bool, np.bool_))):
+            raise TypeError(f"stop gave {shown(said)}: it must give True, a reason, or nothing to go on")
+        return said if isinstance(said, str) else _name(stop) if said else None
+
+    return judge
+
+
+# --- checkpoints ----------------------------------------------------------------------------------
+
+
+def save(path: str | os.PathLike, theta: ArrayLike, state: State) -> None:
+    """A checkpoint as one file, whole or not at all: what ``np.savez(path, theta=theta, **state)`` writes.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from optlib import rules
+    >>> optimizer, theta = Optimizer(rules.adam), np.array([1.0, 2.0])
+    >>> with TemporaryDirectory() as folder:
+    ...     save(f"{folder}/run.npz", theta, optimizer.init(theta))
+    ...     theta, state = load(f"{folder}/run.npz")
+    >>> theta, sorted(state)
+    (array([1., 2.]), ['m', 'rule', 't', 'v'])
+    """
+    if not isinstance(state, Mapping) or "t" not in state:
+        raise TypeError(f"state={shown(state)}: it must be an optimizer's state, a dict of arrays with t")
+    with draft(Path(path)) as new, new.open("wb") as file:
+        np.savez(file, **{"theta": as_point(theta), **state})  # type: ignore[arg-type]
+
+
+def load(path: str | os.PathLike) -> tuple[NDArray, State]:
+    """Theta and state of a checkpoint, for `run` or `descend` to go on from.
+
+    Raises
+    ------
+    ValueError : a file that is no checkpoint. OSError : none can be read there.
+    """
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            state = {name: stored[name] for name in stored.files}
+        theta = state.pop("theta")
+        state["t"]
+    except (ValueError, KeyError, AttributeError, EOFError, BadZipFile) as error:
+        raise ValueError(f"path={shown(str(path))} is no checkpoint: optlib.save writes one ({error})") from None
+    return theta, state
 
 
 # --- reading a rule's signature -----------------------------------------------------------------
@@ -436,6 +644,18 @@ def _at(name: str, schedule: Callable, t: int) -> Any:
         return schedule(t)
     except OverflowError:
         raise ValueError(f"{name}={_name(schedule)} grows beyond the largest float at t={t}") from None
+    except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+        raise TypeError(
+            f"{name}={_name(schedule)} cannot be called with t={t}, the updates made, as a schedule is: {error}"
+        ) from error
+
+
+def _check_limits(rule: Callable, values: Mapping[str, Any]) -> None:
+    low, high = values.get("low"), values.get("high")
+    if low is None or high is None or callable(low) or callable(high):
+        return
+    if np.any(np.asarray(low) > high):
+        raise ValueError(f"{_name(rule)}: low={low!r} lies above high={high!r}")
 
 
 _ANY = rules.Hyper(low=-np.inf)  #: what a hyper-parameter may be that only a rule of your own has
@@ -448,8 +668,8 @@ def checked_hyper(rule: Callable, name: str, value: Any, when: str = "") -> Any:
         return value  # what a schedule gives at every step, without arrays
     try:
         array = _floats(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{_name(rule)}: {name}={value!r}{when} is no number") from None
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{_name(rule)}: {name}={shown(value)}{when} is no number") from None
     inside = (array >= low) & ((array <= high) if closed else (array < high))
     if not inside.all():
         allowed = f"[{low:g}, {high:g}{']' if closed else ')'}"
@@ -460,6 +680,8 @@ def checked_hyper(rule: Callable, name: str, value: Any, when: str = "") -> Any:
 def _floats(value: Any) -> NDArray:
     """A copy of the value as floats; what only looks like a number ("0.1", True, None) is refused."""
     array = np.asarray(value)
+    if np.ma.is_masked(value):
+        raise TypeError
     if array.dtype.kind == "O":  # fractions, decimals
         return np.array([float(x) for x in array.ravel()]).reshape(array.shape)
     if array.dtype.kind not in "iuf":
@@ -494,8 +716,32 @@ def takes_step(oracle: Oracle) -> bool:
         return False
 
 
+def check_oracle(oracle: Any) -> None:
+    """What is given can be called as oracle(theta), or as oracle(theta, t=...)."""
+    if not callable(oracle):
+        raise TypeError(
+            f"oracle={shown(oracle)} is no oracle: give a function theta -> gradient, such as surfaces.bowl.grad"
+        )
+    try:
+        signature = inspect.signature(oracle)
+    except (TypeError, ValueError):  # some built-in callables have no signature
+        return
+    try:
+        signature.bind(0, **({"t": 0} if "t" in signature.parameters else {}))
+    except TypeError:
+        raise TypeError(
+            f"oracle={_name(oracle)}({', '.join(signature.parameters)}) cannot be called as oracle(theta), or as "
+            "oracle(theta, t=...): its first argument is the point, and one that counts updates must be called t"
+        ) from None
+
+
 def as_point(theta: ArrayLike) -> NDArray:
-    array = np.asarray(theta)
+    if np.ma.is_masked(theta):
+        numbers(theta, "theta")
+    try:
+        array = np.asarray(theta)
+    except ValueError:
+        raise TypeError(f"theta is {shown(theta)}: its rows differ in length, and it must be one array") from None
     if array.dtype == np.float16:
         raise TypeError("theta is in half precision, in which every eps is 0: take float32")
     if not np.issubdtype(array.dtype, np.floating):
@@ -507,12 +753,9 @@ def as_point(theta: ArrayLike) -> NDArray:
 
 
 def as_gradient(g: ArrayLike, theta: NDArray, step: int) -> NDArray:
-    g = np.asarray(g)
-    if g.dtype != theta.dtype:
-        try:
-            g = g.astype(theta.dtype, casting="unsafe" if g.dtype.kind in "iufO" else "safe")
-        except (TypeError, ValueError):
-            raise TypeError(f"the gradient holds {g.dtype} values at step {step}: an oracle returns numbers") from None
+    if g is None:
+        raise TypeError(f"the oracle returned None at step {step}: does its function end with `return`?")
+    g = numbers(g, f"the gradient at step {step}").astype(theta.dtype, copy=False)
     if g.shape != theta.shape:
         raise ValueError(
             f"the gradient has shape {g.shape}, but theta has shape {theta.shape} (at step {step}): "
@@ -521,10 +764,10 @@ def as_gradient(g: ArrayLike, theta: NDArray, step: int) -> NDArray:
     return g
 
 
-def require_finite(array: NDArray, what: str, step: int) -> None:
+def require_finite(array: NDArray, what: str, step: int, advice: str = "") -> None:
     # The sum of squares is finite for almost every good array and one cheap pass; only a bad sum is looked into.
     if math.isfinite(np.vdot(array, array)) or np.isfinite(array).all():
         return
     bad = np.argwhere(~np.isfinite(np.atleast_1d(array)))
     first = tuple(int(i) for i in bad[0])
-    raise NotFinite(what, step, f"{len(bad)} of {np.size(array)} numbers, the first at index {first}")
+    raise NotFinite(what, step, f"{len(bad)} of {np.size(array)} numbers, the first at index {first}", advice)

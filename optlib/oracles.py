@@ -14,14 +14,14 @@ seed and `t` alone, so they have no memory, two runs see the same batches, and a
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeGuard
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._inputs import whole
+from ._inputs import guard, number, numbers, scalar, shown, whole
 from .models import Model, checked_data
-from .optimizer import Oracle, takes_step
+from .optimizer import Oracle, check_oracle, takes_step
 
 Order = Literal["epoch", "once", "iid", "fixed"]
 
@@ -49,6 +49,8 @@ class Examples:
     """A model and the examples it learns from."""
 
     def __init__(self, model: Model, X: Any, y: ArrayLike):
+        if not callable(getattr(model, "grad", None)) or isinstance(model, type):
+            raise TypeError(f"model={shown(model)}: it must be an object with grad(theta, X, y), as in optlib.models")
         self.model = model
         self.X, self.y = checked_data(X, y)
 
@@ -115,8 +117,7 @@ class minibatch(Examples):
 
     def indices(self, t: int) -> NDArray:
         """The rows of X that step t uses, of shape (size,)."""
-        if t < 0:
-            raise ValueError(f"t={t!r}: it counts the updates already made, 0 or more")
+        t = whole(t, "t", 0)
         if self.order == "iid":
             return np.random.default_rng([self.seed, t]).integers(len(self.X), size=self.size)
         epoch, i = divmod(t, self.batches)
@@ -205,9 +206,7 @@ class hard_examples(minibatch):
         seed: int = 0,
     ):  # fmt: skip
         super().__init__(model, X, y, size, order=order, seed=seed)
-        if not hasattr(model, "losses"):
-            raise TypeError(f"{model!r} has no method losses(theta, X, y), which ranks the examples")
-        if not _number(ratio) or not 0 < ratio <= 1:
+        if not 0 < ratio <= 1:
             raise ValueError(f"ratio={ratio!r} is out of range; it is the share of a batch to keep, allowed is (0, 1]")
         self.ratio = float(ratio)
 
@@ -237,9 +236,9 @@ class _Changed:
     """An oracle whose gradient is another one's, changed; it hands the step on to those that ask for it."""
 
     def __init__(self, oracle: Oracle):
-        if not callable(oracle):
-            raise TypeError(f"{oracle!r} is no oracle: give a callable, theta -> gradient or (theta, t) -> gradient")
+        check_oracle(oracle)
         self.oracle = oracle
+        self.clips = getattr(oracle, "clips", False)  #: whether gradients are clipped on their way
         self._takes_step = takes_step(oracle)
         #: whether the gradient differs from step to step, so that t must be given
         self.timed = oracle.timed if isinstance(oracle, _Changed) else self._takes_step
@@ -284,7 +283,7 @@ class noisy(_Changed):
         super().__init__(oracle)
         self.timed = True
         self.seed = whole(seed, "seed", 0)
-        self.eta, self.gamma = _at_least_zero("eta", eta), _at_least_zero("gamma", gamma)
+        self.eta, self.gamma = number(eta, "eta"), number(gamma, "gamma")
         self._drawn: tuple[Any, NDArray] = (None, np.empty(0))
 
     def noise(self, t: int, shape: tuple[int, ...]) -> NDArray:
@@ -312,8 +311,9 @@ class clipped(_Changed):
     Parameters
     ----------
     oracle : theta -> gradient, or (theta, t) -> gradient
-    norm : c, above 0; for theta of shape (..., d) each copy has its own length
+    norm : c, above 0: limit of the length of the whole gradient, of whatever shape
     value : v, above 0; give one of the two
+    rows : whether each row of a theta of shape (..., d) has a length of its own, as where rows are independent runs
 
     >>> oracle = clipped(lambda theta: np.array([30.0, 40.0]), norm=5.0)
     >>> oracle(np.zeros(2)), clipped(oracle, value=3.5)(np.zeros(2))
@@ -322,20 +322,22 @@ class clipped(_Changed):
     Source: Pascanu, Mikolov & Bengio (2013), algorithm 1. PyTorch divides by the norm plus 1e-6; this is exact.
     """
 
-    def __init__(self, oracle: Oracle, *, norm: float | None = None, value: float | None = None):
+    def __init__(
+        self, oracle: Oracle, *, norm: float | None = None, value: float | None = None, rows: bool = False
+    ):  # fmt: skip
         super().__init__(oracle)
+        self.clips, self.rows = True, rows
         if (norm is None) == (value is None):
             raise TypeError(f"norm={norm!r}, value={value!r}: clip either by norm or by value; for both, clip twice")
         name, limit = ("norm", norm) if norm is not None else ("value", value)
-        if not _number(limit) or not 0 < limit < math.inf:
-            raise ValueError(f"{name}={limit!r} is out of range; allowed is (0, inf)")
+        number(limit, name, open_low=True)
         self.norm, self.value = norm, value
 
     def __call__(self, theta: NDArray, t: int | None = None) -> NDArray:
         g = self._gradient(theta, t)
         if self.value is not None:
             return np.clip(g, -self.value, self.value)
-        length = _length(g)
+        length = _length(g if self.rows else g.reshape(-1))
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(length >= self.norm, g * (self.norm / length), g)
 
@@ -371,7 +373,7 @@ class l2(_Changed):
 
     def __init__(self, oracle: Oracle, strength: float):
         super().__init__(oracle)
-        self.strength = _at_least_zero("strength", strength)
+        self.strength = number(strength, "strength")
 
     def __call__(self, theta: NDArray, t: int | None = None) -> NDArray:
         return self._gradient(theta, t) + self.strength * np.asarray(theta)
@@ -379,16 +381,6 @@ class l2(_Changed):
     def loss(self, theta: ArrayLike) -> Any:
         """The loss of the oracle inside, and the penalty, of shape (...)."""
         return super().loss(theta) + 0.5 * self.strength * (np.asarray(theta) ** 2).sum(axis=-1)
-
-
-def _number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-
-
-def _at_least_zero(name: str, value: float) -> float:
-    if not _number(value) or not 0 <= value < math.inf:
-        raise ValueError(f"{name}={value!r} is out of range; allowed is [0, inf)")
-    return float(value)
 
 
 # --- gradient checking --------------------------------------------------------------------------
@@ -441,19 +433,20 @@ def central_difference(f: Callable[[NDArray], Any], theta: ArrayLike, h: float |
     >>> central_difference(lambda x: x[0] ** 2 * x[1], [3.0, 2.0]).round(6)
     array([12.,  9.])
     """
-    theta = np.asarray(theta, dtype=float)
+    theta = numbers(theta, "theta")
     gradient = np.empty_like(theta)
     for i, step in np.ndenumerate(_steps(theta, h)):
         shift = np.zeros_like(theta)
         shift[i] = step
         up, down = theta + shift, theta - shift
-        gradient[i] = (f(up) - f(down)) / (up[i] - down[i])  # the step as it was rounded
+        rise = scalar(f(up), "f(theta)") - scalar(f(down), "f(theta)")
+        gradient[i] = rise / (up[i] - down[i])  # the step as it was rounded
     return gradient
 
 
 def _steps(theta: NDArray, h: float | None) -> NDArray:
     scale = np.finfo(float).eps ** (1 / 3) * np.maximum(1.0, np.abs(theta))
-    return scale if h is None else np.full_like(theta, h)
+    return scale if h is None else np.full_like(theta, number(h, "h", open_low=True))
 
 
 def check_gradient(
@@ -489,8 +482,8 @@ def check_gradient(
 
     Source: the practice of CS231n, "neural networks 3".
     """
-    theta = np.asarray(theta, dtype=float)
-    claimed = np.asarray(gradient(theta), dtype=float)
+    theta, tolerance = numbers(theta, "theta"), number(tolerance, "tolerance", open_low=True)
+    claimed = numbers(gradient(theta), "gradient(theta)")
     if claimed.shape != theta.shape:
         raise ValueError(f"the gradient has shape {claimed.shape}, but theta has shape {theta.shape}")
     measured = central_difference(f, theta, h)
@@ -504,3 +497,6 @@ def check_gradient(
     return GradientCheck(
         np.arange(theta.size), claimed.ravel(), measured.ravel(), error.ravel(), step.ravel(), tolerance
     )
+
+
+guard(globals())

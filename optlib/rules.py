@@ -261,7 +261,7 @@ def local_gains(
     >>> round(float(theta), 6), round(float(gain), 6)
     (0.79, 1.05)
     """
-    agree = g * previous
+    agree = sign(g) * sign(previous)
     gain = where(agree > 0, gain + delta, where(agree < 0, gain * (1 - delta), gain))
     gain = minimum(maximum(gain, low), high)
     theta = theta - lr * gain * g
@@ -290,7 +290,7 @@ def delta_bar_delta(
     >>> round(float(theta), 6), round(float(rate), 6)
     (0.7, 0.15)
     """
-    agree = g_bar * g
+    agree = sign(g_bar) * sign(g)
     rate = rate + where(agree > 0, kappa, where(agree < 0, -phi * rate, 0.0))
     g_bar = (1 - beta) * g + beta * g_bar
     theta = theta - rate * g
@@ -328,7 +328,7 @@ def rprop_minus(
     >>> round(float(theta), 6), round(float(step), 6)
     (0.88, 0.12)
     """
-    step = rprop_step(g * previous, step, eta_plus=eta_plus, eta_minus=eta_minus, low=low, high=high)
+    step = rprop_step(sign(g) * sign(previous), step, eta_plus=eta_plus, eta_minus=eta_minus, low=low, high=high)
     theta = theta - sign(g) * step
     return theta, (step, g)
 
@@ -351,7 +351,7 @@ def rprop_plus(
     >>> print(theta)
     0.75
     """
-    agree = g * previous
+    agree = sign(g) * sign(previous)
     step = rprop_step(agree, step, eta_plus=eta_plus, eta_minus=eta_minus, low=low, high=high)
     move = where(agree < 0, -move, -sign(g) * step)
     theta = theta + move
@@ -375,7 +375,7 @@ def irprop_minus(
     >>> print(theta)
     1.0
     """
-    agree = g * previous
+    agree = sign(g) * sign(previous)
     step = rprop_step(agree, step, eta_plus=eta_plus, eta_minus=eta_minus, low=low, high=high)
     g = where(agree < 0, 0.0, g)
     theta = theta - sign(g) * step
@@ -400,7 +400,7 @@ def irprop_plus(
     >>> print(theta)
     1.0
     """
-    agree = g * previous
+    agree = sign(g) * sign(previous)
     step = rprop_step(agree, step, eta_plus=eta_plus, eta_minus=eta_minus, low=low, high=high)
     back = where(loss > last, -move, 0.0)
     move = where(agree < 0, back, -sign(g) * step)

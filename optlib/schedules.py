@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from ._inputs import guard, number, refused, scalar, shown, whole
+
 
 @dataclass(frozen=True, init=False)
 class Schedule:
@@ -69,7 +71,12 @@ class Schedule:
         put(self, "_values", values)
 
     def __call__(self, t: float) -> Any:
-        return self.formula(t, **self._values)
+        try:
+            return self.formula(t, **self._values)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            if wrong := refused(self.formula, {"t": t}):
+                raise wrong[1] from None
+            raise type(error)(f"{self!r} has no value at t={t!r}: {error}") from None
 
     def __repr__(self) -> str:
         return f"{self.formula.__name__}({', '.join(f'{name}={value!r}' for name, value in self.constants)})"
@@ -77,6 +84,14 @@ class Schedule:
 
 #: The maker of each schedule, by name: ``TABLE["cosine"](high=0.1, steps=100)``.
 TABLE: dict[str, Callable[..., Schedule]] = {}
+
+
+def _length(value: Any) -> Any:
+    """A length in steps as a whole number, if it is one but for rounding, as 0.1 * 30 is."""
+    if not isinstance(value, (float, np.floating)) or not isfinite(value):
+        return value
+    x = float(value)
+    return round(x) if abs(x - round(x)) < 1e-9 * abs(x) else value
 
 
 def _positive(**values: float) -> None:
@@ -92,10 +107,14 @@ def _maker(*positive: str, check: Callable[..., None] | None = None) -> Callable
         signature = inspect.signature(formula)
         constants = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in [*signature.parameters.values()][1:]]
         signature = signature.replace(parameters=constants, return_annotation=Schedule)
+        whole = [p.name for p in constants if p.annotation is int]
 
         def make(*args: Any, **kwargs: Any) -> Schedule:
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
+            given.arguments.update({name: _length(given.arguments[name]) for name in whole})
+            if wrong := refused(formula, given.arguments):
+                raise wrong[1]
             _positive(**{name: given.arguments[name] for name in positive})
             if check is not None:
                 check(**given.arguments)
@@ -359,13 +378,20 @@ def joined(*pieces: tuple[Callable[[float], float] | float, float]) -> Schedule:
     """
     if not pieces:
         raise ValueError("joined needs at least one (schedule, length) pair")
-    for i, (_, length) in enumerate(pieces):
-        last = i == len(pieces) - 1 and length == inf
-        if not (last or (isfinite(length) and length > 0 and length == int(length))):
-            raise ValueError(
-                f"length={length!r} is out of range; it must be a whole number, 1 or more; the last or inf"
-            )
-    return Schedule(_joined, pieces=tuple((then, length) for then, length in pieces))
+    kept = []
+    for i, piece in enumerate(pieces):
+        if not isinstance(piece, (tuple, list)) or len(piece) != 2:
+            raise TypeError(f"piece {i + 1} is {shown(piece)}: pieces are pairs (schedule, length), as in (0.1, 100)")
+        then, length = piece[0], _length(piece[1])
+        if not callable(then) and refused(_joined, {"t": then}):
+            raise TypeError(f"piece {i + 1} begins with {shown(then)}: give a schedule or a number")
+        if not (length == inf and i == len(pieces) - 1):
+            try:
+                length = whole(length, "length")
+            except ValueError as error:
+                raise ValueError(f"{error}; the last or inf") from None
+        kept.append((then, length))
+    return Schedule(_joined, pieces=tuple(kept))
 
 
 def _joined(t: float, *, pieces: tuple[tuple[Any, float], ...]) -> float:
@@ -421,11 +447,10 @@ class Plateau:
         _positive(start=start)
         if not 0 < factor < 1:
             raise ValueError(f"factor={factor!r} is out of range; allowed is (0, 1)")
-        if not (patience >= 0 and threshold >= 0 and 0 <= low <= start):
-            raise ValueError(
-                f"patience={patience!r}, threshold={threshold!r}, low={low!r}: none may be negative, and low is at "
-                f"most start={start!r}"
-            )
+        whole(patience, "patience", 0)
+        number(threshold, "threshold")
+        if number(low, "low") > start:
+            raise ValueError(f"low={low!r} lies above start={start!r}")
         self.factor, self.patience, self.threshold, self.low = factor, patience, threshold, low
         self.rate, self.best, self.waited = start, inf, 0
 
@@ -433,9 +458,10 @@ class Plateau:
         return self.rate
 
     def update(self, loss: float) -> None:
-        """Take note of a loss, once an epoch or whenever it is measured."""
+        """Take note of a loss, once an epoch or whenever it is measured; one that is no number is no improvement."""
+        loss = scalar(loss, "loss")
         if loss < (self.best - self.threshold * abs(self.best) if isfinite(self.best) else self.best):
-            self.best, self.waited = float(loss), 0
+            self.best, self.waited = loss, 0
             return
         self.waited += 1
         if self.waited > self.patience:
@@ -448,4 +474,9 @@ class Plateau:
 
     def restore(self, state: Sequence[float]) -> None:
         """Go on from a `state`."""
+        if len(state) != 3:
+            raise ValueError(f"state={shown(state)}: it must be rate, best loss and updates waited")
         self.rate, self.best, self.waited = float(state[0]), float(state[1]), int(state[2])
+
+
+guard(globals())

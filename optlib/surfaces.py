@@ -18,6 +18,8 @@ import numpy as np
 from numpy import cos, exp, sin
 from numpy.typing import ArrayLike, NDArray
 
+from ._inputs import numbers, shown
+
 Range = tuple[float, float]
 _DOUBLE = np.dtype(float)
 
@@ -52,6 +54,18 @@ class Surface:
     _shape: tuple[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        for what in ("value", "gradient"):
+            if not callable(getattr(self, what)):
+                raise TypeError(f"{what}={shown(getattr(self, what))}: it must be a function of the coordinates")
+        if (
+            (domain := numbers(self.domain, "domain")).ndim != 2
+            or domain.shape[1] != 2
+            or (domain[:, 0] >= domain[:, 1]).any()
+        ):
+            raise ValueError(f"domain={shown(self.domain)}: it must hold a pair (low, high) for each coordinate")
+        for what, points in (("start", [self.start]), ("minima", self.minima)):
+            if len(points) and numbers(points, what).shape[1:] != (len(domain),):
+                raise ValueError(f"{what}={shown(getattr(self, what))}: the domain has {len(domain)} coordinates")
         object.__setattr__(self, "_numbers", dict(self.constants))  # a dict is unpacked faster than its proxy
         object.__setattr__(self, "_shape", (len(self.domain),))
 
@@ -112,13 +126,14 @@ class Surface:
         return bool(np.abs(self.grad(point)).max() < 1e-6 and (self(around) > self(point)).all())
 
     def _points(self, theta: ArrayLike) -> NDArray:
-        theta = np.asarray(theta)
-        if theta.dtype.kind != "f":  # whole numbers, too, are points of the plane, whose gradients are not whole
-            theta = theta.astype(float)
+        if type(theta) is not np.ndarray or theta.dtype.kind != "f":
+            theta = numbers(
+                theta, "theta"
+            )  # whole numbers, too, are points of the plane, whose gradients are not whole
         if theta.ndim == 0 or theta.shape[-1] != self.dim:
             raise ValueError(
                 f"surface {self.name!r} has {self.dim} coordinate{'s' * (self.dim > 1)}, so points have shape "
-                f"(..., {self.dim}); given was shape {theta.shape}"
+                f"(..., {self.dim}); theta has shape {theta.shape}"
             )
         return theta
 
@@ -282,7 +297,7 @@ class Quadratic:
     """
 
     def __init__(self, curvatures: ArrayLike):
-        self.curvatures = np.asarray(curvatures, dtype=float)
+        self.curvatures = numbers(curvatures, "curvatures")
         if self.curvatures.ndim != 1 or not self.curvatures.size:
             raise ValueError(f"curvatures must be a list of numbers, one a dimension; given was {curvatures!r}")
         if not np.isfinite(self.curvatures).all():
@@ -297,9 +312,9 @@ class Quadratic:
         return self.curvatures * self._points(theta)
 
     def _points(self, theta: ArrayLike) -> NDArray:
-        theta, d = np.asarray(theta, dtype=float), self.curvatures.size
+        theta, d = numbers(theta, "theta"), self.curvatures.size
         if theta.shape[-1:] != (d,):
-            raise ValueError(f"points have shape (..., {d}), one coordinate a curvature; given was {theta.shape}")
+            raise ValueError(f"points have shape (..., {d}), one coordinate a curvature; theta has shape {theta.shape}")
         return theta
 
     @property

@@ -277,7 +277,7 @@ def test_bad_problems():
         contest(replace(mine(), metric=lambda theta: theta), PAIR, budget=5)
     with pytest.raises(ValueError, match="noise=-1"):
         mine(noise=-1)
-    with pytest.raises(TypeError, match="grad=3 is not callable"):
+    with pytest.raises(TypeError, match="grad=3: it must be a function"):
         function(bowl, 3, [1.0])
     with pytest.raises(ValueError, match="size=6: it must be a whole number, 1 to 5"):
         examples(models.LinearRegression(), *data.line(n=5), batch=6)

@@ -79,7 +79,7 @@ def test_kernel_refuses_what_does_not_fit():
         step(theta, [1.0, 1.0], state)
     with pytest.raises(NotFinite, match="the gradient is not finite at step 1"):
         step(theta, np.array([1.0, 1.0, np.inf, 1.0]), state)
-    with pytest.raises(ValueError, match="it comes from another optimizer"):
+    with pytest.raises(ValueError, match="this state belongs to momentum"):
         step(theta, np.ones(4), Optimizer(rules.momentum).init(theta))
     with pytest.raises(ValueError, match="theta is not contiguous, or may not be written to"):
         step(np.ones(8)[::2], np.ones(4), state)

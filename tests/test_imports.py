@@ -20,7 +20,8 @@ ROOT = Path(optlib.__file__).parents[1]
 #: `optlib` knows nothing of the course; the course may use all of it.
 STOREYS = {
     "optlib": [
-        {"_inputs", "_written", "rules", "schedules", "surfaces", "data", "layers", "initialise"},
+        {"_inputs", "_written"},
+        {"rules", "schedules", "surfaces", "data", "layers", "initialise"},
         {"optimizer", "models", "oracles"},
         {"tricks", "compare", "compile", "parallel", "view"},
         {"widget"},
@@ -41,7 +42,7 @@ STOREY = {
     for number, rooms in enumerate(storeys)
     for room in rooms
 }
-#: Below the third storey of optlib a room knows its neighbours only where it is named here.
+#: Below the fourth storey of optlib a room knows its neighbours only where it is named here.
 BESIDE = {("oracles", "models"), ("oracles", "optimizer")}
 
 #: The rooms of optlib that know a library; every room knows the standard library and NumPy.

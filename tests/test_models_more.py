@@ -664,7 +664,7 @@ def test_other_mistakes_with_sparse_rows():
         (lambda: MLP([3, 2], loss="hinge"), r"loss='hinge' is unknown; allowed are 'softmax', 'squared'"),
         (lambda: MLP([3, 2], dropout=1.0), r"dropout=1.0 is out of range; .* allowed is \[0, 1\)"),
         (lambda: MLP([3, 2], dropout=-0.1), r"dropout=-0.1 is out of range"),
-        (lambda: MLP([3, 2], dropout=np.nan), r"dropout=nan is out of range"),
+        (lambda: MLP([3, 2], dropout=np.nan), r"dropout=nan: it must be a number"),
         (lambda: MLP([3, 2], eps=0.0), r"eps=0.0 is out of range; allowed is \(0, inf\)"),
         (lambda: MLP([3, 2]).init(scheme="xavier"), r"scheme='xavier' is unknown; allowed are 'zeros', 'lecun'"),
         (lambda: SoftmaxRegression(1), r"classes=1: it must be a whole number, 2 or more"),

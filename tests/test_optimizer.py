@@ -124,7 +124,7 @@ def test_a_state_of_another_optimizer_is_told():
     state = MOMENTUM.init([1.0, 2.0])
     for use in (lambda: SGD.tell([1.0, 2.0], [1.0, 2.0], state), lambda: SGD.ask([1.0, 2.0], state),
                 lambda: next(run(SGD, bowl, [1.0, 2.0], state))):  # fmt: skip
-        with pytest.raises(ValueError, match="this state holds t, u, but sgd keeps t: it comes from another optimizer"):
+        with pytest.raises(ValueError, match="this state belongs to momentum, but the optimizer's rule is sgd"):
             use()
     with pytest.raises(ValueError, match=r"memory 'u' has shape \(2,\), but \(3,\) belongs to theta's \(3,\)"):
         MOMENTUM.tell(np.ones(3), np.ones(3), state)
@@ -369,7 +369,7 @@ def test_a_start_or_a_gradient_that_is_no_number_is_named():
     with pytest.raises(NotFinite, match=r"the start is not finite.*1 of 2 numbers, the first at index \(1,\)"):
         descend(optimizer, f.grad, [1.0, np.nan], 3)
     for gradient in (lambda theta: theta * 1j, lambda theta: ["a", "b"]):
-        with pytest.raises(TypeError, match=r"the gradient holds .* values at step 1: an oracle returns numbers"):
+        with pytest.raises(TypeError, match=r"the gradient at step 1=.*holds .* values: it must be an array"):
             descend(optimizer, gradient, [1.0, 2.0], 3)
 
 
@@ -380,7 +380,7 @@ def test_a_start_or_a_gradient_that_is_no_number_is_named():
         ({"t": np.asarray(2.5)}, ValueError, "is no count of updates"),
         ({"t": np.asarray(-1)}, ValueError, "is no count of updates"),
         ({"m": np.array([0, 0])}, TypeError, "memory 'm' holds int64 values"),
-        ({"m": np.array(["a", "b"])}, TypeError, "memory 'm' holds <U1 values"),
+        ({"m": np.array(["a", "b"])}, TypeError, "memory 'm'=.* holds <U1 values"),
     ],
 )
 def test_a_checkpoint_that_was_tampered_with_is_refused(change, error, says):
@@ -389,8 +389,10 @@ def test_a_checkpoint_that_was_tampered_with_is_refused(change, error, says):
     for attempt in (lambda: optimizer.ask(theta, state), lambda: optimizer.tell(theta, theta, state)):
         with pytest.raises(error, match=says):
             attempt()
-    with pytest.raises(ValueError, match="holds nothing, but adam keeps"):
+    with pytest.raises(TypeError, match="state=None: it must be a dict of arrays"):
         optimizer.tell(theta, theta, None)
+    with pytest.raises(ValueError, match="this state holds nothing, but adam keeps m, t, v"):
+        optimizer.tell(theta, theta, {})
 
 
 # --- what is easily given by mistake ----------------------------------------------------------------------

@@ -130,7 +130,7 @@ def test_bad_data_that_arrive_online_are_told():
 
 @pytest.mark.parametrize("size", [0, 13, -1, 2.5, True, "3", None])
 def test_bad_batch_sizes_are_told(size):
-    with pytest.raises(ValueError, match=r"size=.*: it must be a whole number, 1 to 12"):
+    with pytest.raises((TypeError, ValueError), match=r"size=.*: it must be a whole number"):
         minibatch(MODEL, *line(12), size=size)
 
 
@@ -322,10 +322,10 @@ def test_central_differences_of_a_matrix():
 def test_a_seed_is_a_whole_number(seed):
     rows, targets = np.ones((4, 1)), np.ones(4)
     for make in (lambda: minibatch(MODEL, rows, targets, 2, seed=seed), lambda: noisy(lambda theta: theta, seed)):
-        with pytest.raises(ValueError, match=r"seed=.*: it must be a whole number, 0 or more"):
+        with pytest.raises((TypeError, ValueError), match=r"seed=.*: it must be a whole number, 0 or more"):
             make()
 
 
 def test_a_step_before_the_first_is_none():
-    with pytest.raises(ValueError, match="t=-1: it counts the updates already made"):
+    with pytest.raises(ValueError, match="t=-1: it must be a whole number, 0 or more"):
         minibatch(MODEL, np.ones((4, 1)), np.ones(4), 2).indices(-1)

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import floats, like, number, whole
+from .._inputs import floats, guard, like, number, whole
 from ..optimizer import Optimizer, Oracle, State, run
 from ..schedules import Schedule
 
@@ -239,3 +239,6 @@ def _read(state: State, *more: str) -> NDArray:
             "another kind of average. Start with init(theta)"
         )
     return np.asarray(state["average"])
+
+
+guard(globals())

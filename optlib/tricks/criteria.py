@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .._inputs import number, whole
+from .._inputs import guard, number, scalar, whole
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Progress:
     best_at: int = 0  #: the evaluation that had it, from 1
     stop: bool = False
     rises: int = 0  #: strips in a row at whose ends the validation loss was higher than a strip before
-    strip_end: float = np.nan  #: validation loss at the end of the latest strip
+    strip_end: float = np.inf  #: validation loss at the end of the latest strip
     training: tuple[float, ...] = ()  #: the latest training losses, one strip at most
 
     @property
@@ -50,7 +50,7 @@ class _Criterion:
 
         A loss that is not a number counts as infinite: nothing gets better by it.
         """
-        loss, now = single_loss(validation), progress.evaluations + 1
+        loss, now = single_loss(validation, "validation"), progress.evaluations + 1
         progress = replace(progress, evaluations=now)
         if loss < progress.best:
             progress = replace(progress, best=loss, best_at=now)
@@ -84,7 +84,7 @@ class Patience(_Criterion):
 
     def tell(self, progress: Progress, validation: float, training: float | None = None) -> Progress:
         """Progress after one more evaluation, with the validation loss."""
-        loss, now = single_loss(validation), progress.evaluations + 1
+        loss, now = single_loss(validation, "validation"), progress.evaluations + 1
         better = loss < progress.best if np.isinf(progress.best) else loss < progress.best - self.least
         if better:
             return replace(progress, evaluations=now, best=loss, best_at=now, stop=False)
@@ -148,7 +148,7 @@ class PQ(_Criterion):
     def _judge(self, progress: Progress, loss: float, training: float | None) -> Progress:
         if training is None:
             raise TypeError("PQ compares with the training loss: give tell(progress, validation, training)")
-        recent = (*progress.training, _positive(single_loss(training), "training"))[-self.strip :]
+        recent = (*progress.training, _positive(single_loss(training, "training"), "training"))[-self.strip :]
         progress = replace(progress, training=recent)
         excess = _generalisation_loss(progress, loss)
         if progress.evaluations % self.strip:
@@ -185,7 +185,7 @@ class UP(_Criterion):
     def _judge(self, progress: Progress, loss: float, training: float | None) -> Progress:
         if progress.evaluations % self.strip:
             return progress
-        rises = progress.rises + 1 if loss > progress.strip_end else 0  # nothing is greater than NaN: the first strip
+        rises = progress.rises + 1 if loss > progress.strip_end else 0  # nothing is above infinity, the first strip's
         return replace(progress, rises=rises, strip_end=loss, stop=rises >= self.strips)
 
 
@@ -194,15 +194,16 @@ def _generalisation_loss(progress: Progress, loss: float) -> float:
     return 100 * (loss / progress.best - 1) if np.isfinite(progress.best) else np.inf
 
 
-def single_loss(value: Any) -> float:
+def single_loss(value: Any, name: str = "the loss") -> float:
     """One number, where what is not a number counts as infinite."""
-    x = np.asarray(value, dtype=float)
-    if x.shape != ():
-        raise ValueError(f"a loss of shape {x.shape} was told: it must be a single number")
-    return np.inf if np.isnan(x) else float(x)
+    x = scalar(value, name)
+    return np.inf if np.isnan(x) else x
 
 
 def _positive(loss: float, name: str) -> float:
     if loss <= 0:
         raise ValueError(f"the {name} loss is {loss:g}: Prechelt's quotients need positive losses. Patience does not")
     return loss
+
+
+guard(globals())

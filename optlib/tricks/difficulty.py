@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import number, whole
+from .._inputs import guard, number, whole
 from ..models import Model
 from ..oracles import Examples
 
@@ -166,3 +166,6 @@ def _by_level(difficulty: ArrayLike, n: int, levels: tuple[int, ...]) -> dict[tu
             shown = level[0] if len(level) == 1 else level
             raise ValueError(f"no example has difficulty {shown}: number the levels without gaps, from 1")
     return rows
+
+
+guard(globals())

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import like, number, vector, whole
+from .._inputs import guard, like, number, scalar, vector, whole
 
 Loss = Callable[[NDArray], Any]
 Unpack = Callable[[NDArray], Any]
@@ -234,7 +234,7 @@ def _positions(extent: Any, n: int) -> NDArray:
 
 def _value(loss: Loss, point: NDArray) -> float:
     with np.errstate(all="ignore"):  # far from the minimum a loss may overflow; the plot shows where
-        value = np.asarray(loss(point))
-    if value.shape != ():
-        raise ValueError(f"the loss has shape {value.shape} at one point: it must be a single number")
-    return float(value)
+        return scalar(loss(point), "the loss")
+
+
+guard(globals())

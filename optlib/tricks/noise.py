@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import like, number, vector
+from .._inputs import guard, like, number, vector
 from ..models import Model, checked_data
 from .second_order import Gradient, hessian, hessian_vector
 
@@ -134,3 +134,6 @@ def _weighed(grad: Gradient, theta: NDArray, mean: NDArray, apart: NDArray) -> t
 
 def _quotient(noise: float, signal: float) -> float:
     return noise / signal if signal > 0 else float("inf") if noise > 0 else float("nan")
+
+
+guard(globals())

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import number, whole
+from .._inputs import guard, number, whole
 from ..optimizer import Optimizer, Oracle, run
 from ..schedules import ramp
+from .criteria import single_loss
 
 
 class RangeTest(NamedTuple):
@@ -93,10 +94,7 @@ def _walked(
 
 def _value(loss: Callable[[NDArray], Any], point: NDArray) -> float:
     with np.errstate(all="ignore"):  # where the rate is too high the loss may overflow
-        value = np.asarray(loss(point), dtype=float)
-    if value.shape != ():
-        raise ValueError(f"the loss has shape {value.shape} at one point: it must be a single number")
-    return np.inf if np.isnan(value) else float(value)
+        return single_loss(loss(point))
 
 
 def _bounds(rates: NDArray, losses: NDArray, start: float, begin: float, window: int) -> tuple[float, float]:
@@ -111,3 +109,6 @@ def _bounds(rates: NDArray, losses: NDArray, start: float, begin: float, window:
         )
     falling = int(np.argmax(smooth <= start - begin * fall))
     return float(rates[min(falling, bottom)]), float(rates[bottom])
+
+
+guard(globals())

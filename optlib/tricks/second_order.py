@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import like, number, vector, whole
+from .._inputs import guard, like, number, vector, whole
 from .spectrum import Product, lanczos
 
 Gradient = Callable[[NDArray], ArrayLike]
@@ -231,3 +231,6 @@ def _functions(f: Any) -> tuple[Gradient, Gradient]:
 
 def _or_inf(value: Any) -> float:
     return float(value) if np.isfinite(value) else np.inf
+
+
+guard(globals())

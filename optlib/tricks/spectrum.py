@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import like, number, vector, whole
+from .._inputs import guard, like, number, vector, whole
 
 Product = Callable[[NDArray], ArrayLike]
 
@@ -159,3 +159,6 @@ def _smooth(values: NDArray, weights: NDArray, width: float | None, points: int)
     grid = np.linspace(values[0] - 5 * sigma, values[-1] + 5 * sigma, points)
     bells = np.exp(-0.5 * ((grid[:, None] - values) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
     return Density(values, weights, grid, bells @ weights)
+
+
+guard(globals())

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import number, whole
+from .._inputs import guard, number, whole
 from ..optimizer import State
 from .criteria import Criterion, single_loss
 
@@ -117,3 +117,6 @@ def _remaining(curvatures: ArrayLike, lr: float, steps: int) -> tuple[NDArray, N
     if not (np.isfinite(lam).all() and (lam >= 0).all()):
         raise ValueError("curvatures must be finite and 0 or more: the filter is that of a convex quadratic")
     return lam, (1 - number(lr, "lr", open_low=True) * lam) ** whole(steps, "steps", 0)
+
+
+guard(globals())
