@@ -16,14 +16,15 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rows import HERE, Row, asked, report, row, seconds
 
-from downhill_course.figures import choosing, rates
-from optlib import compare, rules
+from optlib import compare, data, models, rules, schedules, surfaces
 
 ROOT = HERE.parent
+PEAKS = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]  # highest rates to choose from
 
 
 def bounded(job: str, who: str, allowed: float, times: list[float]) -> Row:
@@ -45,20 +46,37 @@ def run_all(quick: bool) -> list[Row]:
     return found
 
 
+def net() -> compare.Problem:
+    """A net of two hidden layers on handwritten digits, 32 examples a step; the loss on held-out digits counts."""
+    seen, unseen = data.split(*data.digits(), test=0.3, seed=0)
+    return compare.examples(models.MLP([64, 24, 24, 10]), *seen, batch=32, held_out=unseen, name="net")
+
+
+def scheduled(steps: int) -> dict[str, Any]:
+    """Momentum under four schedules, each with six highest rates to choose from."""
+    made = {
+        "constant": schedules.constant,
+        "cosine": partial(schedules.cosine, steps=steps),
+        "linear": partial(schedules.polynomial, steps=steps),
+        "one cycle": partial(schedules.one_cycle, steps=steps),
+    }
+    return {name: (rules.momentum, {"lr": [make(high) for high in PEAKS]}) for name, make in made.items()}
+
+
 def contests(quick: bool) -> list[Row]:
-    """Two contests of the chapters, with one process and with two."""
+    """Two contests as chapters hold them, with one process and with two."""
     budget, seeds = (60, 2) if quick else (600, 5)
+    tuned = {rule.__name__: (rule, {"lr": PEAKS}) for rule in (rules.sgd, rules.momentum, rules.rmsprop, rules.adam)}
     found = []
     for name, contest in {
-        "schedules on a network (chapter 10)": lambda workers: compare.contest(
-            rates.net(), rates.entries(rules.momentum, budget), budget=budget, seeds=seeds, points=10,
-            progress=False, workers=workers,
+        "four schedules on a network": partial(compare.contest, net(), scheduled(budget), points=10),
+        "four algorithms on two surfaces and a network": partial(
+            compare.contest, [compare.surface(surfaces.ravine), compare.surface(surfaces.rosenbrock), net()], tuned
         ),
-        "six problems (chapter 06)": lambda workers: compare.contest(
-            choosing.six(), choosing.RACERS, budget=budget // 2, seeds=seeds, progress=False, workers=workers
-        ),
-    }.items():  # fmt: skip
-        one, two = (seconds(partial(contest, n)) for n in (1, 2))
+    }.items():
+        one, two = (
+            seconds(partial(contest, budget=budget, seeds=seeds, progress=False, workers=workers)) for workers in (1, 2)
+        )
         found.append(bounded(f"contest: {name}", "a reader", 30.0, [one]))
         found.append(row(f"contest: {name}, two processes", "one process", np.array([one / two]), 1.0, f"{two:.1f} s"))
     return found

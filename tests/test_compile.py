@@ -14,19 +14,28 @@ pytest.importorskip("numba", reason="the compiled engine needs Numba: pip instal
 
 ELEMENTWISE = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
 WITHOUT_LOSS = [rule for rule in ELEMENTWISE if rule is not rules.irprop_plus]
+#: What these call, each in its own way, all others call: float32 of the same sources is a sample's matter.
+SAMPLE = {
+    rules.sgd, rules.nesterov_1983, rules.local_gains, rules.rprop_plus, rules.adagrad_sigma, rules.adam, rules.adamax,
+    rules.nadam, rules.amsgrad,
+}  # fmt: skip
+TYPED = [
+    pytest.param(rule, dtype, marks=pytest.mark.slow if dtype is np.float32 and rule not in SAMPLE else ())
+    for dtype in (np.float64, np.float32)
+    for rule in WITHOUT_LOSS
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory):
-    """Compiled code of this run, apart from the user's."""
+def own_cache(pytestconfig):
+    """Compiled code of the tests, apart from the user's. It is kept: what a rule's source says, names its file."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPTLIB_CACHE", str(tmp_path_factory.mktemp("compiled")))
+        patch.setenv("OPTLIB_CACHE", str(pytestconfig.cache.mkdir("compiled")))
         patch.setattr(compile.native, "_MODULES", {})
         yield
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("rule", WITHOUT_LOSS, ids=lambda r: r.__name__)
+@pytest.mark.parametrize(("rule", "dtype"), TYPED, ids=lambda value: value.__name__)
 def test_kernel_is_numpy_to_the_last_bit(rule, dtype):
     rng = np.random.default_rng(0)
     optimizer = Optimizer(rule)

@@ -194,13 +194,18 @@ def test_a_sandbox_dies_with_the_grader():
     worker.close()
 
 
-def test_a_call_has_a_deadline_and_an_oracle_is_counted():
-    with sandbox(1.0).open() as worker:
-        worker.run("def f(g):\n    return sum(g(i) for i in range(500))\ndef loop():\n    while True: pass\n")
+def test_an_oracle_is_counted():
+    with sandbox().open() as worker:
+        worker.run("def f(g):\n    return sum(g(i) for i in range(500))\n")
         seen = []
         assert worker.call("f", [lambda x: seen.append(x) or 2.0]) == 1000.0
         assert len(seen) == 500
         with pytest.raises(Answered, match="ValueError"):
             worker.call("f", [lambda x: 1 / 0])
+
+
+def test_a_call_has_a_deadline():
+    with sandbox(1.0).open() as worker:
+        worker.run("def loop():\n    while True: pass\n")
         with pytest.raises(Gone, match="time"):
             worker.call("loop")
