@@ -42,6 +42,9 @@ FAULTS = """() => {
   }
   const ids = [...document.querySelectorAll("[id]")].filter((e) => !e.closest("svg")).map((e) => e.id);
   for (const id of new Set(ids.filter((id, i) => ids.indexOf(id) < i))) faults.push(`the id ${id} stands twice`);
+  for (const box of document.querySelectorAll("article .cell_output, article .cell_output pre"))
+    if (innerWidth < 500 && box.scrollWidth > box.clientWidth + 1)
+      faults.push(`a result is cut: ${box.innerText.slice(0, 80)}`);
   const switches = [...document.querySelectorAll(".view-switch")].filter((e) => e.checkVisibility());
   const inside = switches.map((e) => e.getBoundingClientRect()).filter((b) => b.left >= 0 && b.right <= innerWidth);
   if (inside.length !== 1) faults.push(`${inside.length} language switches to be seen instead of one`);
@@ -55,7 +58,7 @@ def test_a_page_loads_and_fits(visit, name, view):
     page.evaluate("for (const image of document.images) image.loading = 'eager'")
     page.wait_for_function("[...document.images].every((image) => image.complete)")
     assert page.evaluate("[...document.images].filter((i) => !i.naturalWidth).map((i) => i.src)") == []
-    for size in (PHONE, LAPTOP):
+    for size in ({"width": 360, "height": 780}, PHONE, LAPTOP):
         page.set_viewport_size(size)
         page.evaluate("scrollTo({top: document.body.scrollHeight, behavior: 'instant'})")
         assert page.evaluate(FAULTS) == []
