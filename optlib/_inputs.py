@@ -8,8 +8,10 @@ import collections.abc
 import functools
 import inspect
 import re
+import traceback
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -32,7 +34,7 @@ def numbers(value: Any, name: str) -> NDArray:
         array = np.asarray(value)
         if array.dtype.kind in "iub" or (array.dtype.kind == "O" and not any(x is None for x in array.ravel())):
             array = array.astype(float)  # fractions and decimals, too
-    except (TypeError, ValueError):  # rows of several lengths, or things
+    except (TypeError, ValueError, OverflowError):  # rows of several lengths, things, and whole numbers without end
         raise TypeError(f"{name}={shown(value)}: it must be an array of numbers") from None
     if array.dtype.kind != "f":
         raise TypeError(f"{name}={shown(value)} holds {array.dtype} values: it must be an array of numbers")
@@ -98,12 +100,16 @@ def _whole(value: Any) -> bool:
 
 
 def _real(value: Any) -> bool:
-    if isinstance(value, (str, bytes, bool, np.bool_)) or np.ndim(value):
+    if isinstance(value, (str, bytes, bool, np.bool_, np.ma.core.MaskedConstant)) or getattr(value, "shape", ()) != ():
         return False
     try:
         return not np.isnan(float(value))
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _sequence(value: Any) -> bool:
+    return np.iterable(value) and not isinstance(value, (str, bytes, dict))
 
 
 def _array(value: Any) -> bool:
@@ -148,7 +154,10 @@ def _kinds(hint: Any) -> list[_Kind]:
     if collections.abc.Callable in (of, hint):
         return [(callable, "a function")]
     if of in (tuple, list, collections.abc.Sequence, collections.abc.Iterable):
-        return [(lambda v: np.iterable(v) and not isinstance(v, (str, bytes, dict)), "a sequence")]
+        inside = [] if of is collections.abc.Iterable else [part for part in get_args(hint) if part is not Ellipsis]
+        items = _kinds(inside[0]) if len(set(inside)) == 1 else [_KINDS[Any]]
+        words = f"a sequence, each of it {items[0][1]}" if items != [_KINDS[Any]] else "a sequence"
+        return [(lambda v: _sequence(v) and (not inside or all(any(fits(x) for fits, _ in items) for x in v)), words)]
     kind = of or hint
     if getattr(kind, "_is_protocol", False) and not issubclass(kind, collections.abc.Sized):
         wanted = [name for name in vars(kind) if not name.startswith("_")]
@@ -163,8 +172,8 @@ def _kinds(hint: Any) -> list[_Kind]:
 def _expected(function: Callable) -> dict[str, list[_Kind]]:
     """The kinds of each argument, by name, as far as annotations say."""
     expected = {name: _kinds(hint) for name, hint in get_type_hints(function).items() if name != "return"}
-    if expected.get("seed") == [_KINDS[int]]:
-        expected["seed"] = [_SEED]
+    for name in expected.keys() & {"seed", "rng"}:
+        expected[name] = [_SEED if kind is _KINDS[int] else kind for kind in expected[name]]
     return expected
 
 
@@ -174,47 +183,74 @@ def refused(function: Callable, given: dict[str, Any]) -> tuple[str, Exception] 
         if name in given and not any(fits(given[name]) for fits, _ in kinds):
             value, where = given[name], function.__qualname__.removesuffix(".__init__").removesuffix(".formula")
             counted = isinstance(value, (int, float, np.number)) and not _NUMBERS.isdisjoint(kinds)
-            error = ValueError if counted else TypeError
+            listed = _sequence(value) and any(words.startswith("a sequence") for _, words in kinds)
+            error = ValueError if counted or listed else TypeError
             return name, error(f"{where}: {name}={shown(value)}: it must be {' or '.join(words for _, words in kinds)}")
     return None
 
 
-def guard(room: dict[str, Any], *, late: bool = False) -> None:
+def explained(function: Callable, given: dict[str, Any], error: Exception) -> Exception | None:
+    """A better error, where one says nothing about the arguments and no code of the caller's raised it."""
+    wrong = refused(function, given)
+    if any(re.search(rf"\b{name}\b", str(error)) for name in ([wrong[0]] if wrong else given)):
+        return None
+    if wrong:
+        return wrong[1]
+    files = [step.filename for step in traceback.extract_tb(error.__traceback__, -20)]
+    if not all(file.startswith(_OURS) or file.endswith(".pyx") for file in files):
+        return None
+    told = ", ".join(f"{name}={shown(value)}" for name, value in given.items() if name != "self")
+    kind = next(kind for kind in _RAW if isinstance(error, kind))
+    return kind(f"{function.__qualname__}: {error} (given {told})") if told else None
+
+
+_OURS = (str(Path(__file__).parent), str(Path(np.__file__).parent), inspect.__file__, "<")
+_RAW = (TypeError, ValueError, AttributeError, LookupError, OverflowError, ZeroDivisionError)
+
+
+def guard(room: dict[str, Any], *names: str, late: bool = False) -> None:
     """Hold the callers of a module's public functions and classes to their annotations. It is called in the last line.
 
-    Functions and makers of objects check before they begin. Methods without a seed, and with `late` functions too,
-    stand in loops: they look at their arguments only once they have failed, which costs a call nothing.
+    Functions and makers of objects check before they begin. Methods without a seed, and with `late` everything, stand
+    in loops: they look at their arguments only once they have failed, which costs a call nothing.
     """
     for name, thing in list(room.items()):
-        if name.startswith("_") or getattr(thing, "__module__", None) != room["__name__"]:
+        if (
+            name.startswith("_")
+            or getattr(thing, "__module__", None) != room["__name__"]
+            or (names and name not in names)
+        ):
             continue
         if inspect.isfunction(thing):
             room[name] = _guarded(thing, late)
         elif inspect.isclass(thing) and not issubclass(thing, (tuple, BaseException)):
-            for method, call in list(vars(thing).items()):
-                if inspect.isfunction(call) and (method == "__init__" or not method.startswith("_")):
-                    begins = method == "__init__" or "seed" in call.__code__.co_varnames
-                    setattr(thing, method, _guarded(call, not begins))
+            for kind in (kind for kind in thing.__mro__ if kind.__module__ == room["__name__"]):
+                for method, call in list(vars(kind).items()):
+                    known = not inspect.isfunction(call) or hasattr(call, "__wrapped__")
+                    if not known and (method == "__init__" or not method.startswith("_")):
+                        begins = method == "__init__" or "seed" in call.__code__.co_varnames
+                        setattr(kind, method, _guarded(call, late or not begins))
 
 
 def _guarded(function: Callable, late: bool) -> Callable:
-    names, check, names_it = function.__code__.co_varnames[: function.__code__.co_argcount], refused, re.search
+    names, check, explain, raw = (
+        function.__code__.co_varnames[: function.__code__.co_argcount],
+        refused,
+        explained,
+        _RAW,
+    )
 
-    def early_call(*args: Any, **kwargs: Any) -> Any:
-        if wrong := check(function, dict(zip(names, args)) | kwargs):  # noqa: B905
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not late and (wrong := check(function, dict(zip(names, args)) | kwargs)):  # noqa: B905
             raise wrong[1]
-        return function(*args, **kwargs)
-
-    def late_call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except Exception as error:
-            wrong = check(function, dict(zip(names, args)) | kwargs)  # noqa: B905
-            if wrong is None or names_it(rf"\b{wrong[0]}\b", str(error)):
+        except raw as error:
+            better = explain(function, dict(zip(names, args)) | kwargs, error)  # noqa: B905
+            if better is None:
                 raise
-            raise wrong[1] from error
+            raise better from error
 
-    call = late_call if late else early_call
     # made as a function of its own module, where doctest, pickle and readers look for it
     here = types.FunctionType(call.__code__, function.__globals__, function.__name__, None, call.__closure__)
     return functools.wraps(function)(here)

@@ -194,7 +194,10 @@ def examples(
     rows, targets = checked_data(X, y)
     if held_out is not None and (not isinstance(held_out, (tuple, list)) or len(held_out) != 2):
         raise TypeError(f"held_out={shown(held_out)}: it must be the pair (X, y)")
-    where = (rows, targets) if held_out is None else checked_data(*held_out)
+    try:
+        where = (rows, targets) if held_out is None else checked_data(*held_out)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"held_out: {error}") from None
     if start is None:
         start = getattr(model, "init", None) or np.zeros(rows.shape[1])
     elif not callable(start):

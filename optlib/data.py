@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._inputs import guard
+from ._inputs import guard, number, numbers, whole
 
 Data = tuple[NDArray, NDArray]
 
 
-def _rng(n: int, seed: int) -> np.random.Generator:
-    if n < 1:
-        raise ValueError(f"n={n}: a data set needs at least one row")
+def _rng(seed: int, **sizes: int) -> np.random.Generator:
+    for name, size in sizes.items():
+        whole(size, name)
     return np.random.default_rng(seed)
 
 
@@ -40,7 +40,7 @@ def three_points() -> Data:
 
 def line(n: int = 100, *, slope: float = 2.0, intercept: float = 1.0, noise: float = 0.5, seed: int = 0) -> Data:
     """Points around a line: X of shape (n, 2), a column of ones and x in [-1, 1]; y = intercept + slope x + noise."""
-    rng = _rng(n, seed)
+    rng = _rng(seed, n=n)
     x = rng.uniform(-1.0, 1.0, n)
     X = np.column_stack([np.ones(n), x])
     return X, X @ [intercept, slope] + noise * rng.standard_normal(n)
@@ -48,14 +48,14 @@ def line(n: int = 100, *, slope: float = 2.0, intercept: float = 1.0, noise: flo
 
 def regression(n: int = 200, d: int = 10, *, condition: float = 10.0, noise: float = 0.5, seed: int = 0) -> Data:
     """Linear regression in d dimensions whose columns' scales span the given condition number of the Hessian."""
-    rng = _rng(n, seed)
-    X = rng.standard_normal((n, d)) * np.sqrt(np.geomspace(1.0, 1.0 / condition, d))
+    rng = _rng(seed, n=n, d=d)
+    X = rng.standard_normal((n, d)) * np.sqrt(np.geomspace(1.0, 1.0 / number(condition, "condition", open_low=True), d))
     return X, X @ rng.standard_normal(d) + noise * rng.standard_normal(n)
 
 
 def two_classes(n: int = 200, d: int = 2, *, distance: float = 2.0, seed: int = 0) -> Data:
     """Two round clouds, their centres `distance` apart along the diagonal; a column of ones first, labels 0 and 1."""
-    rng = _rng(n, seed)
+    rng = _rng(seed, n=n, d=d)
     y = (np.arange(n) % 2).astype(float)
     X = rng.standard_normal((n, d)) + np.outer(y - 0.5, np.full(d, distance / np.sqrt(d)))
     return np.column_stack([np.ones(n), X]), y
@@ -67,7 +67,7 @@ def imbalanced(n: int = 1000, d: int = 2, *, rare: float = 0.02, distance: float
     >>> int(imbalanced(1000, rare=0.02)[1].sum())
     20
     """
-    rng = _rng(n, seed)
+    rng = _rng(seed, n=n, d=d)
     if not 0 < rare <= 0.5:
         raise ValueError(f"rare={rare!r} is out of range; it is the share of the rarer class, allowed is (0, 0.5]")
     y = np.zeros(n)
@@ -89,7 +89,7 @@ def spirals(n: int = 200, *, turns: float = 1.5, noise: float = 0.05, seed: int 
     >>> bool(np.hypot(*X.T).max() <= 1), y.mean()
     (True, np.float64(0.5))
     """
-    rng = _rng(n, seed)
+    rng = _rng(seed, n=n)
     if not turns > 0:
         raise ValueError(f"turns={turns!r} is out of range; allowed is (0, inf)")
     y = np.arange(n) % 2
@@ -187,7 +187,7 @@ def low_rank(
     >>> X.shape, y.shape
     ((6, 2), (6,))
     """
-    rng = _rng(min(rows, columns, rank), seed)
+    rng = _rng(seed, rows=rows, columns=columns, rank=rank)
     if not 0 < observed <= 1:
         raise ValueError(f"observed={observed!r} is out of range; it is a share of the entries, allowed is (0, 1]")
     M = rng.standard_normal((rows, rank)) @ rng.standard_normal((columns, rank)).T / np.sqrt(rank)
@@ -216,8 +216,9 @@ def adding_digits(digits: ArrayLike, *, places: int, seed: int = 0) -> Data:
     ((2, 40), array([2., 4.]))
     """
     k = np.asarray(digits)
-    rng = _rng(k.size, seed)
-    if k.ndim != 1 or k.dtype.kind not in "iu" or k.min() < 1 or k.max() > places:
+    rng = _rng(seed)
+    whole(places, "places")
+    if k.ndim != 1 or not k.size or k.dtype.kind not in "iu" or k.min() < 1 or k.max() > places:
         raise ValueError(f"digits={digits!r}: each difficulty must be a whole number from 1 to places={places}")
     low = np.where(k > 1, 10 ** (k - 1), 0)
     numbers = rng.integers(low[:, None], (10**k)[:, None], size=(len(k), 2))
@@ -261,8 +262,11 @@ class SparseRows:
     ndim = 2
 
     def __init__(self, indptr: ArrayLike, indices: ArrayLike, values: ArrayLike, columns: int):
+        for name, array in (("indptr", numbers(indptr, "indptr")), ("indices", numbers(indices, "indices"))):
+            if (array != np.floor(array)).any():
+                raise ValueError(f"{name}={array}: it must hold whole numbers")
         self.indptr, self.indices = np.asarray(indptr, dtype=np.intp), np.asarray(indices, dtype=np.intp)
-        self.values = np.asarray(values, dtype=float)
+        self.values = numbers(values, "values").astype(float, copy=False)
         ptr, entries = self.indptr, self.indices
         if ptr.ndim != 1 or not ptr.size or ptr[0] != 0 or (np.diff(ptr) < 0).any():
             raise ValueError(f"indptr={ptr}: it must start at 0, never fall, and hold one number more than rows")
@@ -272,7 +276,9 @@ class SparseRows:
                 "each entry needs one of both"
             )
         if entries.size and not 0 <= entries.min() <= entries.max() < columns:
-            raise ValueError(f"indices run from {entries.min()} to {entries.max()}; allowed is 0 to {columns - 1}")
+            raise ValueError(
+                f"indices run from {entries.min()} to {entries.max()}; columns={columns} allows 0 to {columns - 1}"
+            )
         self.shape = (len(ptr) - 1, int(columns))
         self.dtype = self.values.dtype
 
@@ -371,7 +377,7 @@ def zipf(
     >>> X.shape, bool(X.dense()[:, 0].mean() > X.dense()[:, 50].mean())
     ((50, 100), True)
     """
-    rng = _rng(n, seed)
+    rng = _rng(seed, n=n, d=d, classes=classes, words=words)
     frequency = np.arange(1, d + 1) ** -float(exponent)
     drawn = np.sort(rng.choice(d, size=(n, words), p=frequency / frequency.sum()), axis=1)
     first = np.diff(drawn, axis=1, prepend=-1) > 0

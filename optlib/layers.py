@@ -286,16 +286,16 @@ def dropout_mask(shape: tuple[int, ...], rate: float, rng: np.random.Generator, 
     return mask
 
 
-def checked_rate(rate: float) -> float:
+def checked_rate(rate: float, name: str = "rate") -> float:
     """The rate, if it is a probability below 1.
 
     >>> checked_rate(1.0)
     Traceback (most recent call last):
     ...
-    ValueError: dropout=1.0 is out of range; it is the probability to drop a unit, allowed is [0, 1)
+    ValueError: rate=1.0 is out of range; it is the probability to drop a unit, allowed is [0, 1)
     """
     if isinstance(rate, (str, bool)) or not 0 <= rate < 1:
-        raise ValueError(f"dropout={rate!r} is out of range; it is the probability to drop a unit, allowed is [0, 1)")
+        raise ValueError(f"{name}={rate!r} is out of range; it is the probability to drop a unit, allowed is [0, 1)")
     return float(rate)
 
 

@@ -310,7 +310,7 @@ class MLP:
         if not eps > 0:
             raise ValueError(f"eps={eps!r} is out of range; allowed is (0, inf)")
         self.activation, self.batch_norm, self.kind, self.eps = activation, bool(batch_norm), loss, float(eps)
-        self.dropout = layers.checked_rate(dropout)
+        self.dropout = layers.checked_rate(dropout, "dropout")
         self._parts = self._layout()
         self.size = self._parts[-1][-1][1]
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import rules
-from ._inputs import numbers, shown, whole
+from ._inputs import guard, numbers, shown, whole
 from ._written import draft
 
 State = dict[str, NDArray]
@@ -186,7 +186,7 @@ class Optimizer:
         theta = as_point(theta)
         self._check_state(state, theta, strict)
         with np.errstate(all="ignore"):  # what overflows is reported, with its step
-            g = as_gradient(g, theta, int(state["t"]) + 1)
+            g = as_gradient(g, theta, int(state["t"]) + 1, "the gradient g")
             value = None if loss is None else lambda _: loss
             theta, memory, t, _ = next(_steps(self, lambda _: g, theta, state, value, strict, timed=False))
         return theta, self._state(memory, t)
@@ -398,7 +398,7 @@ def _prepared(
     if not theta.size:
         raise ValueError(f"theta has shape {theta.shape}: there is nothing in it to move")
     if strict:
-        require_finite(theta, "start", 0, "Begin with numbers")
+        require_finite(theta, "start", 0, "Give theta numbers to begin with")
     state = optimizer.init(theta) if state is None else state
     optimizer._check_state(state, theta, strict)
     return theta, state
@@ -725,6 +725,8 @@ def check_oracle(oracle: Any) -> None:
     try:
         signature = inspect.signature(oracle)
     except (TypeError, ValueError):  # some built-in callables have no signature
+        if isinstance(oracle, type):
+            raise TypeError(f"oracle={shown(oracle)} is a class: give a function theta -> gradient") from None
         return
     try:
         signature.bind(0, **({"t": 0} if "t" in signature.parameters else {}))
@@ -752,13 +754,13 @@ def as_point(theta: ArrayLike) -> NDArray:
     return array
 
 
-def as_gradient(g: ArrayLike, theta: NDArray, step: int) -> NDArray:
+def as_gradient(g: ArrayLike, theta: NDArray, step: int, what: str = "the gradient") -> NDArray:
     if g is None:
         raise TypeError(f"the oracle returned None at step {step}: does its function end with `return`?")
-    g = numbers(g, f"the gradient at step {step}").astype(theta.dtype, copy=False)
+    g = numbers(g, f"{what} at step {step}").astype(theta.dtype, copy=False)
     if g.shape != theta.shape:
         raise ValueError(
-            f"the gradient has shape {g.shape}, but theta has shape {theta.shape} (at step {step}): "
+            f"{what} has shape {g.shape}, but theta has shape {theta.shape} (at step {step}): "
             "an oracle returns one number for every number of theta"
         )
     return g
@@ -771,3 +773,6 @@ def require_finite(array: NDArray, what: str, step: int, advice: str = "") -> No
     bad = np.argwhere(~np.isfinite(np.atleast_1d(array)))
     first = tuple(int(i) for i in bad[0])
     raise NotFinite(what, step, f"{len(bad)} of {np.size(array)} numbers, the first at index {first}", advice)
+
+
+guard(globals(), "Optimizer", "run", "iterates", "descend", "save", "load", late=True)

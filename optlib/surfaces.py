@@ -9,7 +9,7 @@ array([-2.,  0.])
 0.0
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 from numpy import cos, exp, sin
 from numpy.typing import ArrayLike, NDArray
 
-from ._inputs import numbers, shown
+from ._inputs import guard, numbers, shown
 
 Range = tuple[float, float]
 _DOUBLE = np.dtype(float)
@@ -54,6 +54,10 @@ class Surface:
     _shape: tuple[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.minima, (tuple, list)) or not isinstance(self.constants, Mapping):
+            raise TypeError(
+                f"minima={shown(self.minima)}, constants={shown(self.constants)}: they must be a tuple and a mapping"
+            )
         for what in ("value", "gradient"):
             if not callable(getattr(self, what)):
                 raise TypeError(f"{what}={shown(getattr(self, what))}: it must be a function of the coordinates")
@@ -326,3 +330,6 @@ class Quadratic:
     def condition(self) -> float:
         """Condition number L/mu."""
         return float(self.curvatures.max() / self.curvatures.min())
+
+
+guard(globals(), "Quadratic", late=True)

@@ -627,8 +627,8 @@ def test_sparse_gradients_in_single_precision():
         (([1, 2], [0], [1.0], 3), "indptr=.*: it must start at 0, never fall"),
         (([0, 2, 1], [0], [1.0], 3), "it must start at 0, never fall"),
         (([0, 2], [0], [1.0], 3), r"indptr ends at 2, but there are \(1,\) indices and \(1,\) values"),
-        (([0, 1], [3], [1.0], 3), "indices run from 3 to 3; allowed is 0 to 2"),
-        (([0, 1], [-1], [1.0], 3), "indices run from -1 to -1; allowed is 0 to 2"),
+        (([0, 1], [3], [1.0], 3), "indices run from 3 to 3; columns=3 allows 0 to 2"),
+        (([0, 1], [-1], [1.0], 3), "indices run from -1 to -1; columns=3 allows 0 to 2"),
     ],
 )
 def test_sparse_parts_that_do_not_fit(parts, message):
@@ -658,7 +658,7 @@ def test_other_mistakes_with_sparse_rows():
     [
         (lambda: MLP([3]), r"sizes=\[3\]: name the inputs, the hidden layers and the outputs"),
         (lambda: MLP([3, 0, 2]), r"a size of the network=0: it must be a whole number, 1 or more"),
-        (lambda: MLP([3, 2.5, 2]), r"a size of the network=2.5: it must be a whole number"),
+        (lambda: MLP([3, 2.5, 2]), r"sizes=.*2.5.*: it must be a sequence, each of it a whole number"),
         (lambda: MLP([3, 1]), r"sizes=\[3, 1\]: the softmax needs two outputs or more; or choose loss='squared'"),
         (lambda: MLP([3, 2], "gelu"), r"activation='gelu' is unknown; allowed are 'relu', 'tanh', 'sigmoid'"),
         (lambda: MLP([3, 2], loss="hinge"), r"loss='hinge' is unknown; allowed are 'softmax', 'squared'"),
@@ -673,7 +673,7 @@ def test_other_mistakes_with_sparse_rows():
         (lambda: initialise.he((3,), np.random.default_rng()), r"shape=\(3,\): weights have the shape"),
         (lambda: initialise.he((3, 2), np.random.default_rng(), "cauchy"), r"distribution='cauchy' is unknown"),
         (lambda: layers.batch_norm([[1.0]], [1.0], [0.0]), r"shape \(1, 1\): it needs .* at least two examples"),
-        (lambda: layers.dropout([1.0], 1.0, 0), r"dropout=1.0 is out of range"),
+        (lambda: layers.dropout([1.0], 1.0, 0), r"rate=1.0 is out of range"),
         (lambda: layers.moving_statistics((0.0, 1.0), BATCH, momentum=1.5), r"momentum=1.5 is out of range"),
     ],
 )  # fmt: skip
@@ -749,7 +749,7 @@ def test_data_follow_from_their_seed(make):
     assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
     assert not np.array_equal(one[0], other[0])
     assert len(one[0]) == len(one[1]) == 30
-    with pytest.raises(ValueError, match="n=0: a data set needs at least one row"):
+    with pytest.raises(ValueError, match="=0: it must be a whole number, 1 or more|digits=.*places=3"):
         make(0)
 
 

@@ -109,7 +109,7 @@ def test_a_point_must_be_floats(theta):
 
 @pytest.mark.parametrize("g", [[1.0], 1.0, [[1.0, 2.0]], [1.0, 2.0, 3.0]], ids=str)
 def test_a_gradient_has_the_shape_of_its_point(g):
-    with pytest.raises(ValueError, match=r"the gradient has shape \(.*\), but theta has shape \(2,\) \(at step 1\)"):
+    with pytest.raises(ValueError, match=r"the gradient g has shape \(.*\), but theta has shape \(2,\) \(at step 1\)"):
         SGD.tell([1.0, 2.0], g, SGD.init([1.0, 2.0]))
     with pytest.raises(ValueError, match=r"at step 1"):
         descend(SGD, lambda theta: g, [1.0, 2.0], 1)
