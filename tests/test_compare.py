@@ -269,7 +269,7 @@ def test_bad_contests(changes, words):
 
 
 def test_bad_problems():
-    with pytest.raises(TypeError, match="problems=.* each of it a Problem"):
+    with pytest.raises(ValueError, match=r"problems=.* each of it a Problem"):
         contest([surfaces.bowl], PAIR, budget=5)  # type: ignore[list-item]
     with pytest.raises(TypeError, match="must start at floats"):
         contest(replace(mine(), start=lambda seed: np.array([1, 2])), PAIR, budget=5)

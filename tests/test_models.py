@@ -176,7 +176,7 @@ def test_data_follow_from_their_seed(make):
     assert not np.array_equal(one[0], other[0])
     assert one[0].shape[0] == len(one[1]) == 30
     checked_data(*one)
-    with pytest.raises(ValueError, match="=0: it must be a whole number, 1 or more|digits=.*places=3"):
+    with pytest.raises(ValueError, match=r"=0: it must be a whole number, 1 or more|digits=.*places=3"):
         make(0)
 
 

@@ -749,7 +749,7 @@ def test_data_follow_from_their_seed(make):
     assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
     assert not np.array_equal(one[0], other[0])
     assert len(one[0]) == len(one[1]) == 30
-    with pytest.raises(ValueError, match="=0: it must be a whole number, 1 or more|digits=.*places=3"):
+    with pytest.raises(ValueError, match=r"=0: it must be a whole number, 1 or more|digits=.*places=3"):
         make(0)
 
 
