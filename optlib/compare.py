@@ -1,7 +1,8 @@
 r"""A fair contest between optimizers: the same budget, the same number of tuning runs, fresh seeds, and the spread.
 
-A contest has two rounds. *Tuning*: each optimizer tries equally many settings of its grid on each problem. *Repeats*:
-its best setting runs again with seeds that tuning has not seen; only these runs are reported.
+A contest has two rounds. *Tuning*: each optimizer tries equally many settings of its grid on each problem, or on the
+problem of other data that `tuning` gives. *Repeats*: its best setting runs again with seeds that tuning has not seen;
+only these runs are reported, and `Contest.gaps` pairs them.
 
 The budget counts gradient evaluations: one call of the problem's oracle is one, so on one problem each run costs the
 same. A rule that compares losses is given them free.
@@ -471,9 +472,11 @@ class _Contenders:
 
     def __init__(
         self, problems: Any, optimizers: Any, budget: int, tries: int | None, seeds: int, tuning_seeds: int, seed: int,
-        points: int, workers: int,
+        points: int, workers: int, tuning: Any = None,
     ):  # fmt: skip
         self.problems = _named_problems(problems)
+        self.tuned_on = self.problems if tuning is None else _twins_of(self.problems, _named_problems(tuning))
+        self.apart = tuning is not None
         if not isinstance(optimizers, Mapping) or not optimizers:
             raise ValueError(f"optimizers={optimizers!r}: give a dict with at least one entry, name -> (rule, grid)")
         self.entries = {str(name): _entry(str(name), given) for name, given in optimizers.items()}
@@ -493,6 +496,10 @@ class _Contenders:
     def total(self) -> int:
         """Runs of the whole contest."""
         return len(self.problems) * len(self.entries) * (self.tries * self.tuning_seeds + self.seeds)
+
+    def problem_of(self, task: _Task) -> Problem:
+        """The problem of a run: the one to tune on for a tuning seed, else the one that is reported."""
+        return (self.tuned_on if task.seed < self.seed + self.tuning_seeds else self.problems)[task.problem]
 
     def settings(self, entry: _Entry) -> list[int]:
         """The settings an optimizer tries: its grid in order, or a draw from it, the same for grids of one size."""
@@ -528,6 +535,8 @@ class _Contenders:
 
     def described(self) -> dict[str, Any]:
         """What must be the same when a contest goes on."""
+        other = self.tuned_on if self.apart else {}
+        tuned = {name: _fingerprint(problem, self.seed) for name, problem in other.items()}
         return {
             "format": 1, "budget": self.budget, "tries": self.tries, "seeds": self.seeds,
             "tuning seeds": self.tuning_seeds, "seed": self.seed, "evaluations": self.at,
@@ -539,6 +548,7 @@ class _Contenders:
                 }
                 for entry in self.entries.values()
             },
+            **({"tuned on": tuned} if tuned else {}),
         }  # fmt: skip
 
     def result(self, best: Mapping[tuple[str, str], int], done: Mapping[_Task, dict]) -> "Contest":
@@ -553,8 +563,9 @@ class _Contenders:
         order = {problem: i for i, problem in enumerate(self.problems)}
         rows.sort(key=lambda row: (order[row.problem], row.median))
         return Contest(
-            tuple(rows), np.array(self.at), curves, self.budget, self.tries, self.tuning_seeds, self.seeds, self.seed
-        )
+            tuple(rows), np.array(self.at), curves, self.budget, self.tries, self.tuning_seeds, self.seeds, self.seed,
+            self.apart,
+        )  # fmt: skip
 
 
 def _named_problems(problems: Any) -> dict[str, Problem]:
@@ -580,6 +591,17 @@ def _named_problems(problems: Any) -> dict[str, Problem]:
     return named
 
 
+def _twins_of(problems: Mapping[str, Problem], tuning: Mapping[str, Problem]) -> dict[str, Problem]:
+    """The problems to tune on, one for each that is reported: of the same name, or one for one."""
+    if len(problems) == len(tuning) == 1:
+        return dict(zip(problems, tuning.values(), strict=True))
+    if set(problems) != set(tuning):
+        raise ValueError(
+            f"tuning names {', '.join(tuning)}, and the problems are {', '.join(problems)}: give one of each name"
+        )
+    return dict(tuning)
+
+
 def _number(value: float | None) -> float:
     return math.inf if value is None else value
 
@@ -598,7 +620,7 @@ def _run_all(chosen: _Contenders, record: _Record, tasks: Sequence[_Task], bar: 
         else:
             waiting.append(task)
     jobs = {
-        task: (chosen.problems[task.problem], chosen.entries[task.optimizer].optimizer(task.setting), task, chosen.at)
+        task: (chosen.problem_of(task), chosen.entries[task.optimizer].optimizer(task.setting), task, chosen.at)
         for task in waiting
     }
     if chosen.workers == 1 or len(waiting) < 2:
@@ -722,6 +744,7 @@ class Contest:
     tuning_seeds: int
     seeds: int
     seed: int
+    apart: bool = False  #: whether the settings were chosen on problems of their own
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -741,14 +764,38 @@ class Contest:
         has = ", ".join(f"{row.optimizer} on {row.problem}" for row in self.rows)
         raise KeyError(f"no {optimizer!r} on {problem!r} in this contest; it has {has}")
 
+    def gaps(self, one: str, other: str, problem: str | None = None) -> NDArray:
+        """How much higher `one` ends than `other`, seed by seed, of shape (seeds,): negative where it is better.
+
+        Both have met the same start and the same batches with a seed, so what makes one seed harder for both cancels.
+        A failed run is infinitely high; where both have failed the gap is nan. KeyError: a name that is not there.
+
+        >>> from optlib import rules, surfaces
+        >>> grid = {"lr": [0.01, 0.1, 0.5]}
+        >>> result = contest(surface(surfaces.bowl), {"sgd": (rules.sgd, grid), "adam": (rules.adam, grid)}, budget=30)
+        >>> gaps = result.gaps("sgd", "adam")
+        >>> gaps.shape, int((gaps < 0).sum())
+        ((5,), 5)
+        """
+        if problem is None:
+            if len(self.problems) > 1:
+                raise ValueError(
+                    f"the contest has {len(self.problems)} problems: name one of {', '.join(self.problems)}"
+                )
+            (problem,) = self.problems
+        self.row(problem, one), self.row(problem, other)  # names what is missing
+        ends = [self.curves[problem, name][:, -1] for name in (one, other)]
+        with np.errstate(invalid="ignore"):
+            return ends[0] - ends[1]
+
     @property
     def terms(self) -> str:
         """Budget, tuning and repeats in one line: what a comparison must state."""
         return (
             f"budget {self.budget} gradient evaluation{'s' * (self.budget > 1)}; "
             f"{self.tries} setting{'s' * (self.tries > 1)} tried with {self.tuning_seeds} "
-            f"seed{'s' * (self.tuning_seeds > 1)}, the best repeated with {self.seeds} fresh "
-            f"seed{'s' * (self.seeds > 1)}"
+            f"seed{'s' * (self.tuning_seeds > 1)}{' on other data' * self.apart}, the best repeated with "
+            f"{self.seeds} fresh seed{'s' * (self.seeds > 1)}"
         )
 
     def __str__(self) -> str:
@@ -780,7 +827,8 @@ class Contest:
         """Terms, table and curves as JSON; written to `path` if given, and returned. What is not finite is null."""
         told = {
             "budget": self.budget, "tries": self.tries, "tuning_seeds": self.tuning_seeds, "seeds": self.seeds,
-            "seed": self.seed, "rows": [_told(row) for row in self.rows], "evaluations": self.evaluations.tolist(),
+            "seed": self.seed, "apart": self.apart, "rows": [_told(row) for row in self.rows],
+            "evaluations": self.evaluations.tolist(),
             "curves": [
                 {"problem": problem, "optimizer": name, "values": [[_finite(v) for v in run] for run in runs.tolist()]}
                 for (problem, name), runs in self.curves.items()
@@ -834,8 +882,8 @@ def _written(text: str, path: str | os.PathLike | None) -> str:
 
 def contest(
     problems: Problem | Sequence[Problem], optimizers: Mapping[str, Any], *, budget: int, tries: int | None = None,
-    seeds: int = 5, tuning_seeds: int = 1, seed: int = 0, points: int = 50, file: str | os.PathLike | None = None,
-    workers: int = 1, progress: bool | None = None,
+    tuning: Problem | Sequence[Problem] | None = None, seeds: int = 5, tuning_seeds: int = 1, seed: int = 0,
+    points: int = 50, file: str | os.PathLike | None = None, workers: int = 1, progress: bool | None = None,
 ) -> "Contest":  # fmt: skip
     """Tune each optimizer on the same number of runs, repeat its best setting with fresh seeds, and tabulate.
 
@@ -847,6 +895,9 @@ def contest(
     budget : gradient evaluations of each run, 1 or more
     tries : settings each optimizer may try on each problem; by default the size of the smallest grid. A larger grid is
         searched at random (without repetition), a smaller one is refused, since it would be less well tuned
+    tuning : problems on which the settings are chosen, made like `problems` from other data: one for each, of the same
+        name (a single one may be called as it likes). By default they are chosen on `problems` themselves with other
+        seeds: where examples are held out for the metric, the choice has then seen them
     seeds : fresh seeds for the repeats of the best setting, 1 or more
     tuning_seeds : seeds with which each setting is tried; the setting with the least median wins
     seed : the first of all seeds: tuning has seed, seed + 1, ..., the repeats those that follow
@@ -874,7 +925,7 @@ def contest(
     bowl     sgd             0  0 .. 0               0/5     8  lr=1  (lr=1 is the greatest of its grid)
     bowl     adam       0.0686  0.0528 .. 0.0761     0/5     8  lr=0.1
     """
-    chosen = _Contenders(problems, optimizers, budget, tries, seeds, tuning_seeds, seed, points, workers)
+    chosen = _Contenders(problems, optimizers, budget, tries, seeds, tuning_seeds, seed, points, workers, tuning)
     record = _Record(file, chosen)
     with _Bar(chosen.total, progress) as bar:
         best = {}

@@ -98,6 +98,46 @@ def test_rows_are_sorted_by_problem_then_median():
         assert medians == sorted(medians)
 
 
+def test_settings_are_chosen_on_the_tuning_problem_and_reported_on_the_other():
+    steep = function(lambda x: 50 * bowl(x), lambda x: 50 * slope(x), [3.0, -2.0], name="steep")
+    tuned = contest(mine(), {"sgd": PAIR["sgd"]}, budget=20, tuning=steep, seeds=3)
+    alone = contest(mine(), {"sgd": (rules.sgd, {"lr": [1e-2]})}, budget=20, seeds=3)
+    assert tuned.rows[0].problem == "mine"
+    assert tuned.rows[0].chosen == {"lr": 1e-2}  # 0.1 diverges where the curvature is 100
+    assert contest(mine(), {"sgd": PAIR["sgd"]}, budget=20).rows[0].chosen == {"lr": 1e-1}
+    np.testing.assert_array_equal(tuned.curves["mine", "sgd"], alone.curves["mine", "sgd"])
+    assert "tried with 1 seed on other data, the best repeated with 3 fresh seeds" in tuned.terms
+    assert "on other data" not in alone.terms
+
+
+def test_each_problem_has_a_tuning_problem_of_its_name():
+    with pytest.raises(ValueError, match="tuning names mine, and the problems are mine, bowl: give one of each name"):
+        contest([mine(), surface(surfaces.bowl)], PAIR, budget=5, tuning=mine())
+    both = [surface(surfaces.bowl), mine()]
+    result = contest([mine(), surface(surfaces.bowl)], PAIR, budget=5, tuning=both)
+    assert result.problems == ("mine", "bowl")
+
+
+def test_gaps_pair_the_ends_seed_by_seed():
+    result = contest(mine(), PAIR, budget=20, seeds=4)
+    ends = {name: result.curves["mine", name][:, -1] for name in PAIR}
+    np.testing.assert_array_equal(result.gaps("sgd", "adam"), ends["sgd"] - ends["adam"])
+    np.testing.assert_array_equal(result.gaps("adam", "sgd", "mine"), ends["adam"] - ends["sgd"])
+    with pytest.raises(KeyError, match="no 'nag' on 'mine'"):
+        result.gaps("nag", "adam")
+    two = contest([mine(), surface(surfaces.bowl)], PAIR, budget=5)
+    with pytest.raises(ValueError, match="has 2 problems: name one of mine, bowl"):
+        two.gaps("sgd", "adam")
+
+
+def test_a_gap_to_a_failed_run_is_infinite():
+    wild = {"wild": (rules.sgd, {"lr": [50.0]}), "tame": (rules.sgd, {"lr": [1e-3]})}
+    gaps = contest(function(cliff, cliff_slope, [1.0], name="cliff"), wild, budget=20, seeds=2).gaps
+    assert (gaps("wild", "tame") == np.inf).all()
+    assert (gaps("tame", "wild") == -np.inf).all()
+    assert np.isnan(gaps("wild", "wild")).all()
+
+
 def test_it_is_deterministic_and_another_seed_is_another_contest():
     once, again = (contest(mine(noise=0.2), PAIR, budget=15, seeds=3).to_json() for _ in range(2))
     assert once == again
@@ -338,6 +378,7 @@ def test_failed_runs_are_resumed_too(tmp_path):
         ({"optimizers": {"sgd": PAIR["sgd"]}}, "optimizer adam is only in the file"),
         ({"optimizers": {**PAIR, "sgd": (rules.sgd, {"lr": [1e-3, 1e-2, 0.2]})}}, "optimizer sgd grid lr was .*0.2"),
         ({"problems": mine(spread=0.6)}, "problem mine start was"),
+        ({"tuning": mine(spread=0.6)}, "tuned on is not in the file"),
         ({"problems": function(cliff, slope, [3.0, -2.0], name="mine", spread=0.5)}, "problem mine metric there was"),
     ],
 )

@@ -287,7 +287,7 @@ def test_a_schedule_can_be_chosen(show):
 
 
 def test_a_link_restores_exactly_this_state(show):
-    figure = Explorer("race-saddle")
+    figure = Explorer("race", tab="saddle")
     page = show(figure)
     moved(page, start=[0.5, -1.25], steps=33, noise=0.1, levels="log", at=12)
     address = page.evaluate(f"{FIGURE}.address()")
@@ -505,14 +505,14 @@ def test_it_is_quiet(show):
 
 
 def test_a_ravine_is_true_to_scale(show):
-    for name in ("ravine", "nesterov", "adagrad", "bias-correction", "race-canyon"):
+    for name in ("ravine", "nesterov", "adagrad", "bias-correction", "race"):
         page = show(Explorer(name))
         units = page.evaluate(f"[{FIGURE}.frame.X(1) - {FIGURE}.frame.X(0), {FIGURE}.frame.Y(0) - {FIGURE}.frame.Y(1)]")
         assert units[0] == pytest.approx(units[1], rel=0.02), name
 
 
 def test_names_stand_at_the_ends_and_a_press_makes_a_run_stand_out(show):
-    page = show(Explorer("race-lowlands"))
+    page = show(Explorer("race", tab="three_lowlands"))
     names = page.evaluate(f"{FIGURE}.names.map(({{ words, x, y, w, h }}) => [words, x, y, w, h])")
     assert {name for name, *_ in names} == {"SGD", "Momentum", "NAG", "Adagrad", "Adadelta", "RMSprop", "Adam"}
     for k, (_, x, y, w, h) in enumerate(names):
@@ -525,7 +525,7 @@ def test_names_stand_at_the_ends_and_a_press_makes_a_run_stand_out(show):
     page.mouse.click(box["x"] + x + w / 2, box["y"] + y + h / 2)
     settle(page)
     assert page.evaluate(vivid) == [True, False, True, False, False, False, False]
-    assert state(page)["start"] == Explorer("race-lowlands").state["start"]
+    assert state(page)["start"] == Explorer("race", tab="three_lowlands").state["start"]
     more(page)
     button = page.get_by_role("button", name="Adam", exact=True)
     button.click()
@@ -772,7 +772,7 @@ def test_reduced_motion_plays_in_stills(show):
 
 
 def test_the_surface_turns_in_three_dimensions(show):
-    page = show(Explorer("saddle-race"))
+    page = show(Explorer("race", tab="saddle", view="relief"))
     ink = "(() => { const c = document.querySelector('.dx-canvas'); return c.toDataURL(); })()"
     before = page.evaluate(ink)
     canvas = page.locator(".dx-canvas").bounding_box()

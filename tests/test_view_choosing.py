@@ -1,93 +1,114 @@
-"""The races, the contest and the figures of the chapter on watching and choosing."""
+"""The figures of the chapter on watching and choosing: what is drawn, and what is refused."""
 
 import numpy as np
 import pytest
 
 from downhill_course.figures import choosing
-from optlib import compare, rules, surfaces
+from optlib import Optimizer, compare, descend, rules, surfaces
 from optlib.view import colour
-from optlib.widget.presets import PRESETS
 
-GRID = {"lr": [0.01, 0.1]}
+RATES = [0.25, 0.5, 1.0]
+LOSSES = {"sgd": [3.0, 2.0, 0.5], "adam": [0.4, 1.0, np.inf]}
 
 
-@pytest.mark.parametrize("name", choosing.RACES)
-def test_a_race_is_the_explorers_race_of_that_name(name):
-    race, preset = choosing.RACES[name], PRESETS[name]
-    assert (race.surface.name, race.steps) == (preset["surface"], preset["steps"])
-    np.testing.assert_array_equal(race.start, preset.get("start", race.surface.start))
-    shown = {run["rule"]: run["hyper"]["lr"] for run in preset["runs"] if "lr" in run["hyper"]}
-    assert shown == {name: lr for name, lr in race.rates.items() if name in shown}
-    assert set(race.rates) - set(shown) <= {"adadelta"}
-    assert race.rates["adadelta"] == 1.0
+def curves(axes) -> dict[str, list]:
+    return {line.get_label(): list(line.get_ydata()) for line in axes.lines if line.get_label()[0] != "_"}
+
+
+def ranking(axes) -> list[str]:
+    return [tick.get_text() for tick in axes.get_yticklabels()]
+
+
+def test_one_rate_for_all_is_a_line_and_ranks_the_curves_there():
+    picture = choosing.valleys(RATES, LOSSES, at=0.5, top=8.0)
+    above, below = picture.figure.axes
+    assert curves(above) == {"sgd": [3.0, 2.0, 0.5], "adam": [0.4, 1.0, 8.0]}  # a walk that failed is at the top
+    assert [0.5, 0.5] in [list(line.get_xdata()) for line in above.lines]
+    assert ranking(below) == ["adam", "sgd"]
+    assert repr(picture) == "<loss against rate: sgd, adam; ranking: adam, sgd>"
+
+
+def test_rates_of_their_own_are_dots_and_repeats_are_bars():
+    ends = {"sgd": [0.6, 0.5, 9.0], "adam": [0.7, 0.65, 0.8]}
+    above, below = choosing.valleys(RATES, LOSSES, at={"sgd": 1.0, "adam": 0.25}, ends=ends, top=8.0).figure.axes
+    dots = {
+        line.get_color(): (line.get_xdata()[0], line.get_ydata()[0])
+        for line in above.lines
+        if len(line.get_xdata()) == 1
+    }
+    assert dots == {colour("sgd"): (1.0, 0.5), colour("adam"): (0.25, 0.4)}
+    assert ranking(below) == ["sgd", "adam"]  # by the median, which one failure does not move
+    bars = [list(line.get_xdata()) for line in below.lines if len(line.get_xdata()) == 2 and line.get_alpha()]
+    assert bars == [[0.5, 8.0], [0.65, 0.8]]
+
+
+def test_the_ideal_is_the_best_of_all_and_is_dotted_in_both():
+    above, below = choosing.valleys(RATES, LOSSES, at=1.0, marks=[2.3]).figure.axes
+    across = [line.get_ydata()[0] for line in above.lines if list(line.get_xdata()) == [0, 1]]
+    upright = [line.get_xdata()[0] for line in below.lines if list(line.get_ydata()) == [0, 1]]
+    assert across == upright == [0.4, 2.3]
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match=r"'sgd' has losses of shape \(2,\)"):
+        choosing.valleys(RATES, {"sgd": [1.0, 2.0]}, at=0.5)
+    with pytest.raises(ValueError, match=r"'adam' is marked at the rate 0.3, which is none"):
+        choosing.valleys(RATES, LOSSES, at={"sgd": 1.0, "adam": 0.3})
+
+
+# --- pairs, races, standings ------------------------------------------------------------------------
+
+
+def test_a_pair_is_a_mark_and_equality_a_dotted_line():
+    axes = choosing.pairs({"momentum": [0.2, 0.3], "adam": [0.1, 0.4]}).figure.axes[0]
+    equal, marks = axes.lines
+    assert list(equal.get_xdata()) == list(equal.get_ydata())
+    assert (list(marks.get_xdata()), list(marks.get_ydata())) == ([0.2, 0.3], [0.1, 0.4])
+    assert marks.get_color() == colour("adam")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("$J$ (momentum)", "$J$ (adam)")
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ({"sgd": [1.0]}, "give those of two methods"),
+        ({"sgd": [1.0], "adam": [1.0, 2.0]}, "give as many of each"),
+    ],
+)
+def test_pairs_need_two_of_the_same_draws(ends, words):
+    with pytest.raises(ValueError, match=words):
+        choosing.pairs(ends)
 
 
 def test_races_draw_every_racer_in_its_colour():
-    picture = choosing.races({"race-canyon": None, "beale-race": {**choosing.RACES["beale-race"].rates, "adam": 1.0}})
-    for axes in picture.figure.axes[:2]:
-        drawn = {line.get_color() for line in axes.lines}
-        assert {colour(name) for name in choosing.NAMES} <= drawn
-    with pytest.raises(KeyError):
-        choosing.races({"no race": None})
+    f = surfaces.ravine
+    paths = {rule.__name__: descend(Optimizer(rule, lr=0.01), f.grad, f.start, 20) for rule in (rules.sgd, rules.adam)}
+    picture = choosing.races({"one": (f, paths), "two": (f, paths), "three": (f, paths)})
+    shown = [axes for axes in picture.figure.axes if axes.get_visible()]
+    assert len(shown) == 3
+    for axes in shown:
+        assert {colour("sgd"), colour("adam")} <= {line.get_color() for line in axes.lines}
 
 
-def test_arrivals_count_the_step_after_the_last_one_above():
-    race = choosing.RACES["race-canyon"]
-    found = choosing.arrivals("race-canyon", 1.0)
-    for racer, path in race.paths().items():
-        heights = [float(race.surface(point)) for point in path]
-        step = found[racer]
-        assert (heights[-1] > 1.0) == (step is None)
-        if step is not None:
-            assert max(heights[step:]) <= 1.0 < heights[step - 1]
-    came = [step for step in found.values() if step is not None]
-    assert came == sorted(came)
-
-
-def test_the_tuned_rates_are_of_the_grid_and_at_least_as_low():
-    race = choosing.RACES["beale-race"]
-    tuned = race.tuned()
-    assert all(lr in choosing.RACERS[name][1]["lr"] for name, lr in tuned.items())
-    for name, path in race.paths(tuned).items():
-        least = [lr for lr in choosing.RACERS[name][1]["lr"] if lr <= tuned[name]]
-        others = [race.paths({**tuned, name: lr})[name][-1] for lr in least]
-        assert race.surface(path[-1]) <= min(race.surface(end) for end in others) + 1e-12
-
-
+@pytest.fixture(scope="module")
 def small():
+    grid = {"lr": [0.01, 0.1]}
     problems = [compare.surface(surfaces.bowl), compare.surface(surfaces.ravine)]
-    return compare.contest(problems, {"sgd": (rules.sgd, GRID), "adam": (rules.adam, GRID)}, budget=30, seeds=2)
+    return compare.contest(problems, {"sgd": (rules.sgd, grid), "adam": (rules.adam, grid)}, budget=30, seeds=2)
 
 
-def test_lag_counts_decades_behind_the_best():
-    result = small()
-    behind = choosing.lag(result)
-    for problem in result.problems:
-        ends = {name: result.row(problem, name).median for name in ("sgd", "adam")}
-        assert min(behind[problem].values()) == 0.0
-        worst = max(ends, key=ends.get)
-        wanted = np.log10(max(ends[worst], 1e-6) / max(min(ends.values()), 1e-6))
-        assert behind[problem][worst] == pytest.approx(wanted)
+def test_behind_counts_times_the_best(small):
+    for problem, times in choosing.behind(small).items():
+        ends = {name: max(small.row(problem, name).median, 1e-6) for name in ("sgd", "adam")}
+        assert times == {name: pytest.approx(end / min(ends.values())) for name, end in ends.items()}
 
 
-def test_standings_put_the_best_at_one_and_cut_the_far():
-    figure = choosing.standings(small(), most=0.5).figure
-    marks = [line for line in figure.axes[0].lines if line.get_color() in (colour("sgd"), colour("adam"))]
+def test_standings_put_the_best_at_one_and_cut_the_far(small):
+    axes = choosing.standings(small, most=3.0).figure.axes[0]
+    marks = [
+        line for line in axes.lines if line.get_color() in (colour("sgd"), colour("adam")) and len(line.get_xdata())
+    ]
     at = [float(line.get_xdata()[0]) for line in marks]
     assert len(at) == 4
-    assert at.count(1.0) >= 2
-    assert max(at) <= 10**0.5 + 1e-9
-
-
-def test_sweeps_try_every_rate_of_everyone():
-    found = choosing.sweep(compare.surface(surfaces.bowl), budget=20)
-    assert {name: rates for name, (rates, _) in found.items()} == {n: g["lr"] for n, (_, g) in choosing.RACERS.items()}
-    assert found["sgd"][1][-1] == np.inf or found["sgd"][1][-1] > min(found["sgd"][1])
-    drawn = choosing.valleys(found).figure.axes[0]
-    assert {line.get_label() for line in drawn.lines if not line.get_label().startswith("_")} == set(choosing.NAMES)
-
-
-def test_who_is_tuned_alone_wins():
-    problem = choosing.six()[5]
-    assert choosing.rigged(problem, "sgd", 50) == "sgd"
-    assert choosing.rigged(problem, "adam", 50) == "adam"
+    assert at.count(1.0) == 2
+    assert max(at) <= 3.0

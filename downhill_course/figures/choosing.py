@@ -1,253 +1,204 @@
-"""Races, contests and figures of the chapter on watching and choosing.
+"""Figures of the chapter on watching and choosing.
 
 >>> from downhill_course.figures import choosing
->>> sorted(choosing.RACERS)
-['adadelta', 'adagrad', 'adam', 'momentum', 'nag', 'rmsprop', 'sgd']
+>>> choosing.pairs({"momentum": [0.12, 0.15], "adam": [0.11, 0.13]})
+<pairs: adam against momentum>
 """
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from optlib import compare, data, models, rules, surfaces
-from optlib.optimizer import Optimizer, descend
+from optlib import compare
 from optlib.surfaces import Surface
 from optlib.view.contours import contour
 from optlib.view.pictures import Picture, picture
 from optlib.view.style import GREY, house, label, legend, listed, look_of, panels
 
-#: The racers of the overview's and the slides' pictures, and Adam, whom those pictures leave out.
-NAMES = ("sgd", "momentum", "nag", "adagrad", "adadelta", "rmsprop", "adam")
 
+def valleys(
+    rates: ArrayLike, losses: Mapping[str, ArrayLike], *, at: float | Mapping[str, float],
+    ends: Mapping[str, ArrayLike] | None = None, marks: ArrayLike = (), top: float = 8.0, y: str = "$J$",
+) -> Picture:  # fmt: skip
+    r"""Above, where each method ends against its learning rate; below, the ranking at the rates that are marked.
 
-def half_decades(low: float, n: int = 11) -> list[float]:
-    """n learning rates from `low` upwards, two a decade.
+    One rate for all is an upright line, a rate for each method a dot on its curve. Dotted in both panels: the best that
+    any method reached at any rate, which is the ideal.
 
-    >>> half_decades(0.01, 4)
-    [0.01, 0.032, 0.1, 0.32]
-    """
-    return [float(f"{low * 10 ** (k / 2):.2g}") for k in range(n)]
-
-
-_LOWEST = {"sgd": 1e-3, "momentum": 1e-4, "nag": 1e-4, "adagrad": 1e-3, "adadelta": 1e-2, "rmsprop": 1e-4, "adam": 1e-4}
-
-#: Each racer with eleven learning rates, five decades wide; everything else as its paper has it.
-RACERS: Mapping[str, Any] = MappingProxyType(
-    {name: (getattr(rules, name), {"lr": half_decades(_LOWEST[name])}) for name in NAMES}
-)
-#: The rates that PyTorch gives who asks for none. Momentum's 0.9 is the usual choice; nag as in `momentum`.
-DEFAULTS: Mapping[str, float] = MappingProxyType(
-    {"sgd": 1e-3, "momentum": 1e-3, "nag": 1e-3, "adagrad": 1e-2, "adadelta": 1.0, "rmsprop": 1e-2, "adam": 1e-3}
-)
-
-
-class Race(NamedTuple):
-    """A picture of the sources: a surface, a start, and the learning rates that make the picture."""
-
-    surface: Surface
-    start: tuple[float, float]
-    steps: int
-    rates: Mapping[str, float]
-
-    def paths(self, rates: Mapping[str, float] | None = None) -> dict[str, NDArray]:
-        """Where everyone goes, at the disclosed rates or at others."""
-        rates = self.rates if rates is None else rates
-        return {
-            name: descend(
-                Optimizer(getattr(rules, name), lr=rates[name]), self.surface.grad, self.start, steps=self.steps
-            )
-            for name in NAMES
-        }
-
-    def tuned(self) -> dict[str, float]:
-        """The rate of each racer's grid that ends lowest on this surface from this start."""
-        problem = compare.function(self.surface, self.surface.grad, self.start, name=self.surface.name)
-        result = compare.contest(problem, RACERS, budget=self.steps, seeds=1, points=1, progress=False)
-        return {row.optimizer: row.chosen["lr"] for row in result.rows}
-
-
-_SAME = {"sgd": 0.01, "momentum": 0.01, "nag": 0.01, "adagrad": 0.4, "adadelta": 1.0, "rmsprop": 0.03, "adam": 0.05}
-
-
-def _rates(**other: float) -> Mapping[str, float]:
-    return MappingProxyType({**_SAME, **other})
-
-
-#: The overview's two pictures and the slides' three, each with the rates of the explorer of the same name.
-RACES: Mapping[str, Race] = MappingProxyType(
-    {
-        "beale-race": Race(
-            surfaces.beale, (1.0, 1.5), 200, _rates(momentum=0.005, nag=0.005, adagrad=0.5)
-        ),
-        "race-lowlands": Race(
-            surfaces.three_lowlands, (0.3, 1.9), 200, _rates(sgd=0.1, momentum=0.05, nag=0.05, rmsprop=0.04)
-        ),
-        "race-saddle": Race(
-            surfaces.saddle, (1.0, 1e-4), 150, _rates(sgd=0.1, momentum=0.03, nag=0.03, adagrad=0.5, rmsprop=0.05)
-        ),
-        "race-canyon": Race(
-            surfaces.ravine, (-10.0, 1.0), 150, _rates(sgd=0.015, momentum=0.003, nag=0.003, adagrad=1.0, rmsprop=0.1)
-        ),
-    }
-)  # fmt: skip
-
-
-def races(named: Mapping[str, Mapping[str, float] | None]) -> Picture:
-    """Races from above, two in a row: each by its name in `RACES`, with other rates than the disclosed ones if given.
+    Parameters
+    ----------
+    rates : learning rates, of shape (n,), increasing
+    losses : name of a method -> where it ends at each rate, of shape (n,); what is not finite or above `top` is drawn
+        at the top
+    at : the rate of all, or name -> its own rate; each one of `rates`
+    ends : name -> ends of repeats at its rate, of any length: the ranking then shows their median and their range.
+        By default the ranking shows the curve's own height
+    marks : other heights with a dotted line, such as the loss of guessing
+    top : the greatest loss that is drawn
+    y : what the loss is called
 
     Raises
     ------
-    KeyError : a name that is no race.
+    ValueError : a curve of another length than the rates, or a marked rate that is none of them, with the name.
+
+    >>> valleys([0.1, 1.0], {"sgd": [2.0, 1.0], "adam": [1.0, 9.0]}, at=0.1)
+    <loss against rate: sgd, adam; ranking: adam, sgd>
     """
-    figure, axes = panels(((len(named) + 1) // 2, 2), size=(640, 300 * ((len(named) + 1) // 2)))
-    flat = np.ravel(axes)
-    for axis, (name, rates) in zip(flat, named.items(), strict=False):
-        race = RACES[name]
-        contour(race.surface, race.paths(rates), ax=axis, key=False)
-    for axis in flat[len(named) :]:
-        axis.set_visible(False)
+    eta = np.asarray(rates, dtype=float)
+    curves = {name: _curve(name, values, eta, top) for name, values in losses.items()}
+    own = {name: float(at[name] if isinstance(at, Mapping) else at) for name in curves}
+    heights = {name: curves[name][_index(name, eta, own[name])] for name in curves}
+    shown = {name: np.atleast_1d(np.asarray((ends or heights)[name], dtype=float)) for name in curves}
+    order = sorted(curves, key=lambda name: float(np.median(shown[name])))
+    ideal = min(float(curve.min()) for curve in curves.values())
+    tall = 64 + 26 * len(curves)
+    figure, (above, below) = panels((2, 1), size=(500, 330 + tall), height_ratios=[330, tall])
+    dotted = {"color": GREY, "linestyle": (0, (1, 1.6)), "linewidth": 1.4}
+    with house():
+        for i, (name, curve) in enumerate(curves.items()):
+            style = look_of(name, i)
+            above.plot(eta, curve, color=style.colour, linestyle=style.line, marker=style.marker, markersize=3.5,
+                       label=name, zorder=3)  # fmt: skip
+            if isinstance(at, Mapping):
+                above.plot(own[name], heights[name], style.marker, color=style.colour, markersize=10, zorder=5)
+            middle, row = float(np.median(shown[name])), order.index(name)
+            reach = np.minimum([shown[name].min(), shown[name].max()], top)
+            below.plot(reach, [row, row], color=style.colour, linewidth=4, alpha=0.4, zorder=3)
+            below.plot(min(middle, top), row, style.marker, color=style.colour, markersize=9, zorder=4)
+        if not isinstance(at, Mapping):
+            above.axvline(float(at), color=GREY, linewidth=2.4, alpha=0.8, zorder=2)
+        for height in (ideal, *np.atleast_1d(np.asarray(marks, dtype=float))):
+            above.axhline(height, **dotted)
+            below.axvline(height, **dotted)
+        low = 0.7 * min([ideal, *(float(values.min()) for values in shown.values())])
+        above.set(xscale="log", yscale="log", ylim=(low, top * 1.15))
+        below.set(xscale="log", xlim=(low, top * 1.15), ylim=(len(curves) - 0.5, -0.5))
+        above.set_xscale("log", base=2)
+        ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0) if low <= t <= top]
+        above.set_yticks(ticks, [f"{t:g}" for t in ticks])
+        below.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        below.set_yticks(range(len(order)), order)
+        for ax in (above, below):
+            ax.minorticks_off()
+            ax.grid(True, axis="x" if ax is below else "y")
+    label(above, r"$\eta$", y)
+    label(below, y, "")
     legend(figure)
-    return picture(figure, f"races: {listed(dict.fromkeys(named))}")
+    return picture(figure, f"loss against rate: {listed(curves)}; ranking: {listed(order)}")
 
 
-# --- a fair contest on six problems -----------------------------------------------------------------
+def _curve(name: str, values: ArrayLike, eta: NDArray, top: float) -> NDArray:
+    curve = np.asarray(values, dtype=float)
+    if curve.shape != eta.shape:
+        raise ValueError(f"{name!r} has losses of shape {curve.shape}, but there are rates of shape {eta.shape}")
+    return np.where(np.isfinite(curve), np.minimum(curve, top), top)
 
 
-def six() -> list[compare.Problem]:
-    """Two surfaces, and four problems with data where the loss on held-out examples counts.
+def _index(name: str, eta: NDArray, rate: float) -> int:
+    found = int(np.argmin(np.abs(eta - rate)))
+    if not np.isclose(eta[found], rate):
+        raise ValueError(f"{name!r} is marked at the rate {rate:g}, which is none of the rates that were tried")
+    return found
 
-    >>> [problem.name for problem in six()]
-    ['ravine', 'rosenbrock', 'sparse', 'digits', 'net', 'completion']
+
+def pairs(ends: Mapping[str, ArrayLike]) -> Picture:
+    """Where two methods end on the same data sets: a dot for each set, below the dotted diagonal if the second wins.
+
+    Parameters
+    ----------
+    ends : names of two methods -> their ends on the same sets in the same order, of shape (n,)
+
+    Raises
+    ------
+    ValueError : another number of methods than two, or of ends.
+
+    >>> pairs({"sgd": [1.0, 2.0], "adam": [1.5, 1.0]})
+    <pairs: adam against sgd>
     """
-    seen, unseen = data.split(*data.digits(), test=0.3, seed=0)
-    bags, others = data.split(*data.zipf(1200, d=2000, words=15, seed=1), test=0.5, seed=0)
-    known, hidden = data.split(*data.low_rank(40, 30, rank=3, observed=0.5, noise=0.05, seed=0), test=0.3, seed=0)
-    examples = compare.examples
-    return [
-        compare.surface(surfaces.ravine),
-        compare.surface(surfaces.rosenbrock),
-        examples(models.LogisticRegression(), *bags, batch=20, held_out=others, name="sparse"),
-        examples(models.SoftmaxRegression(10), *seen, batch=32, start=np.zeros(640), held_out=unseen, name="digits"),
-        examples(models.MLP([64, 24, 24, 10]), *seen, batch=32, held_out=unseen, name="net"),
-        examples(models.MatrixCompletion(40, 30, 3), *known, batch=32, held_out=hidden, name="completion"),
-    ]
+    if len(ends) != 2:
+        raise ValueError(f"ends of {listed(ends) or 'nobody'}: give those of two methods")
+    (one, x), (other, y) = ((name, np.asarray(values, dtype=float)) for name, values in ends.items())
+    if x.shape != y.shape:
+        raise ValueError(f"{one} has {x.shape} ends and {other} {y.shape}: give as many of each, in the same order")
+    figure, ax = panels(size=(440, 400))
+    low, high = 0.9 * min(x.min(), y.min()), 1.05 * max(x.max(), y.max())
+    style = look_of(other, 0)
+    with house():
+        ax.plot([low, high], [low, high], color=GREY, linestyle=(0, (1, 1.6)), linewidth=1.4)
+        ax.plot(x, y, style.marker, color=style.colour, markersize=7, alpha=0.8)
+        ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+        ax.grid(True)
+    label(ax, f"$J$ ({one})", f"$J$ ({other})")
+    return picture(figure, f"pairs: {other} against {one}")
 
 
-def lag(result: compare.Contest, floor: float = 1e-6) -> dict[str, dict[str, float]]:
-    """How far each optimizer ends behind the best, in decades of the median, problem by problem.
+def races(walks: Mapping[str, tuple[Surface, Mapping[str, ArrayLike]]]) -> Picture:
+    """Several races from above, two in a row.
 
-    Values below `floor` count as `floor`: who has arrived does not lead by arriving twice.
+    Parameters
+    ----------
+    walks : name -> a surface and each racer's path on it, of shape (steps + 1, 2)
+
+    >>> from optlib import surfaces
+    >>> races({"bowl": (surfaces.bowl, {"sgd": [[1.0, 1.0], [0.5, 0.5]]})})
+    <races: bowl>
+    """
+    rows = (len(walks) + 1) // 2
+    figure, axes = panels((rows, 2), size=(640, 300 * rows))
+    flat = np.ravel(axes)
+    for ax, (surface, paths) in zip(flat, walks.values(), strict=False):
+        contour(surface, paths, ax=ax, key=False)
+    for ax in flat[len(walks) :]:
+        ax.set_visible(False)
+    legend(figure)
+    return picture(figure, f"races: {listed(walks)}")
+
+
+def behind(result: compare.Contest, floor: float = 1e-6) -> dict[str, dict[str, float]]:
+    """How many times the best median each optimizer ends at, problem by problem.
+
+    Medians below `floor` count as `floor`: who has arrived does not lead by arriving twice.
+
+    >>> from optlib import rules, surfaces
+    >>> grid = {"lr": [0.1, 0.2]}
+    >>> entries = {"sgd": (rules.sgd, grid), "adam": (rules.adam, grid)}
+    >>> min(behind(compare.contest(compare.surface(surfaces.bowl), entries, budget=9))["bowl"].values())
+    1.0
     """
     found: dict[str, dict[str, float]] = {}
     for problem in result.problems:
         ends = {row.optimizer: max(row.median, floor) for row in result.rows if row.problem == problem}
         best = min(ends.values())
-        found[problem] = {name: float(np.log10(end / best)) for name, end in ends.items()}
+        found[problem] = {name: end / best for name, end in ends.items()}
     return found
 
 
-def standings(result: compare.Contest, *, floor: float = 1e-6, most: float = 3.0) -> Picture:
+def standings(result: compare.Contest, *, floor: float = 1e-6, most: float = 1000.0) -> Picture:
     """Each problem a line, each optimizer a mark: how many times the best median it ends at, from 1 (left) on.
 
-    What is more than 10 ** most behind, or has failed, stands at the right edge.
+    What is more than `most` times behind, or has failed, stands at the right edge.
     """
     figure, ax = panels(size=(560, 90 + 48 * len(result.problems)))
-    behind = lag(result, floor)
-    names = [name for name in NAMES if name in next(iter(behind.values()))]
+    lag = behind(result, floor)
+    names = sorted({row.optimizer for row in result.rows})
     with house():
+        for i, name in enumerate(names):  # the legend's marks, also of who stands at the edge
+            style = look_of(name, i)
+            ax.plot([], [], style.marker, markersize=8, color=style.colour, label=name)
         for line, problem in enumerate(result.problems):
             for i, name in enumerate(names):
-                at = min(behind[problem][name], most)
-                height = line + 0.3 * (i / max(1, len(names) - 1) - 0.5) * 2
+                at = min(lag[problem][name], most)
+                height = line + 0.6 * (i / max(1, len(names) - 1) - 0.5)
                 style = look_of(name, i)
-                edge = at >= most
-                ax.plot(
-                    10**at, height, ">" if edge else "o", ms=8, color=style.colour, label=name if line == 0 else "_"
-                )
+                ax.plot(at, height, ">" if at >= most else style.marker, markersize=8, color=style.colour)
+            if line:
+                ax.axhline(line - 0.5, color=GREY, linewidth=0.5, alpha=0.4)
         ax.set_yticks(range(len(result.problems)), result.problems)
         ax.invert_yaxis()
         ax.set_xscale("log")
-        ax.set_xlim(0.9, 10**most * 1.2)
+        ax.set_xlim(0.9, most * 1.2)
         ax.grid(True, axis="x")
-        for line in range(len(result.problems) - 1):
-            ax.axhline(line + 0.5, color=GREY, lw=0.5, alpha=0.4)
-        label(ax, r"$f\,/\,f_{\mathrm{best}}$", "")
-        legend(ax)
+    label(ax, r"$f\,/\,f_{\mathrm{best}}$", "")
+    legend(ax)
     return picture(figure, f"standings on {', '.join(result.problems)}")
-
-
-# --- how wide the good rates lie ------------------------------------------------------------------
-
-
-def sweep(problem: compare.Problem, budget: int, seed: int = 0) -> dict[str, tuple[list[float], list[float]]]:
-    """What each racer ends at, for each rate of its grid: (rates, ends); what fails ends at infinity."""
-    found = {}
-    for name, (rule, grid) in RACERS.items():
-        each = {f"{lr:g}": Optimizer(rule, lr=lr) for lr in grid["lr"]}
-        result = compare.contest(problem, each, budget=budget, seeds=1, seed=seed, points=1, progress=False)
-        ends = [result.row(problem.name, key).median for key in each]
-        found[name] = (list(grid["lr"]), [end if np.isfinite(end) else np.inf for end in ends])
-    return found
-
-
-def wide(found: Mapping[str, tuple[Sequence[float], Sequence[float]]], within: float = 2.0) -> dict[str, int]:
-    """How many of a racer's rates end within a factor of its own best.
-
-    >>> wide({"sgd": ([0.1, 1.0, 10.0], [4.0, 3.0, float("inf")])})
-    {'sgd': 2}
-    """
-    return {name: int(np.sum(np.asarray(ends) <= within * min(ends))) for name, (_, ends) in found.items()}
-
-
-def valleys(found: Mapping[str, tuple[Sequence[float], Sequence[float]]], top: float = 10.0) -> Picture:
-    """End against learning rate for each racer: a wide valley forgives a wrong rate. Rings mark PyTorch's defaults."""
-    figure, ax = panels(size=(560, 380))
-    with house():
-        for i, (name, (rates, ends)) in enumerate(found.items()):
-            style = look_of(name, i)
-            heights = np.minimum(np.where(np.isfinite(ends), ends, top), top)
-            ax.plot(rates, heights, color=style.colour, ls=style.line, marker="o", ms=3, label=name)
-            at = DEFAULTS.get(name)
-            if at is not None:
-                near = np.interp(np.log(at), np.log(rates), heights)
-                ax.plot(at, near, "o", ms=10, mfc="none", mec=style.colour, mew=1.6, label="_")
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.grid(True, axis="y")
-        label(ax, r"$\eta$", "$f$")
-        legend(ax)
-    return picture(figure, f"end against rate: {listed(found)}")
-
-
-# --- a contest that is not fair ---------------------------------------------------------------------
-
-
-def rigged(problem: compare.Problem, favourite: str, budget: int) -> str:
-    """Who wins if only the favourite is tuned and all others run at PyTorch's defaults."""
-    entries: dict[str, Any] = {name: Optimizer(getattr(rules, name), lr=DEFAULTS[name]) for name in NAMES}
-    best = (
-        compare.contest(problem, {favourite: RACERS[favourite]}, budget=budget, seeds=1, points=1, progress=False)
-        .rows[0]
-        .chosen["lr"]
-    )
-    entries[favourite] = Optimizer(getattr(rules, favourite), lr=best)
-    result = compare.contest(problem, entries, budget=budget, seeds=3, seed=1, points=1, progress=False)
-    return min(result.rows, key=lambda row: row.median).optimizer
-
-
-def arrivals(name: str, level: float, rates: Mapping[str, float] | None = None) -> dict[str, int | None]:
-    """The step from which on each racer of a race stays at or below a height, first come first; None: it never does.
-
-    >>> list(arrivals("race-canyon", 1.0))[0]
-    'adagrad'
-    """
-    race = RACES[name]
-    found: dict[str, int | None] = {}
-    for racer, path in race.paths(rates).items():
-        above = np.flatnonzero(~(np.array([race.surface(point) for point in path]) <= level))
-        step = int(above[-1]) + 1 if len(above) else 0
-        found[racer] = step if step < len(path) else None
-    return dict(sorted(found.items(), key=lambda item: (item[1] is None, item[1] or 0)))

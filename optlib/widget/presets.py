@@ -223,7 +223,7 @@ def schedule(name: str, **arguments: float) -> State:
     return {"schedule": name, **arguments}
 
 
-#: The racers of the overview and of the slides, and Adam, whom those pictures leave out.
+#: The racers of well-known animations, and Adam, whom those leave out.
 _RACE = [
     run("sgd", lr=0.01), run("momentum", lr=0.01), run("nag", lr=0.01), run("adagrad", lr=0.4), run("adadelta"),
     run("rmsprop", lr=0.03), run("adam", lr=0.05),
@@ -233,10 +233,6 @@ _RACE = [
 def _rates(*rates: float) -> dict[str, State]:
     """A rate for each racer, in their order."""
     return {each["rule"]: {"lr": rate} for each, rate in zip(_RACE, rates, strict=True)}
-
-
-def _race(**rates: float) -> list[State]:
-    return [run(r["rule"], **{**r["hyper"], **({"lr": rates[r["rule"]]} if r["rule"] in rates else {})}) for r in _RACE]
 
 
 #: The race's surfaces. Each rate is, on the ladder 1, 1.5, 2, 3, 5, 7, 10, the one whose median walk from nine *other*
@@ -394,31 +390,6 @@ PRESETS: dict[str, State] = {
         "show": ["beta2"],
     },
     "race": tabbed({"tabs": RACES, "runs": _RACE, "vivid": [0, 6]}, "ravine"),
-    "race-lowlands": {
-        "surface": "three_lowlands", "steps": 200,
-        "runs": _race(sgd=0.1, momentum=0.05, nag=0.05, rmsprop=0.04),
-        "vivid": [0, 6],
-    },
-    "race-saddle": {
-        "surface": "saddle", "start": [1.0, 1e-4], "steps": 150,
-        "runs": _race(sgd=0.1, momentum=0.03, nag=0.03, adagrad=0.5, rmsprop=0.05),
-        "vivid": [0, 6],
-    },
-    "race-canyon": {
-        "surface": "ravine", "domain": _WIDE, "start": [-10.0, 1.0], "steps": 150,
-        "runs": _race(sgd=0.015, momentum=0.003, nag=0.003, adagrad=1.0, rmsprop=0.1),
-        "vivid": [0, 6],
-    },
-    "beale-race": {
-        "surface": "beale", "start": [1.0, 1.5], "steps": 200,
-        "runs": _race(sgd=0.01, momentum=0.005, nag=0.005, adagrad=0.5, rmsprop=0.03),
-        "vivid": [0, 6],
-    },
-    "saddle-race": {
-        "surface": "saddle", "constants": {"c": 0.05}, "start": [1.5, 0.01], "steps": 120, "view": "relief",
-        "runs": _race(sgd=0.05, momentum=0.02, nag=0.02, adagrad=0.4, rmsprop=0.05),
-        "vivid": [0, 6],
-    },
     "triangular": {
         "surface": "himmelblau", "steps": 120, "series": "lr",
         "runs": [run("sgd", lr=schedule("triangular", low=0.001, high=0.025, half=15)), run("sgd", lr=0.01)],
