@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from .pictures import Picture
@@ -52,17 +51,3 @@ def timeline(result: "Result", *, until: float | None = None, ax: Axes | None = 
         ax.grid(False)
         label(ax, "$t$", "")
     return Picture(figure_of(ax), f"{len(shown)} gradients of {len({s.worker for s in shown})} workers")
-
-
-def staleness(result: "Result") -> np.ndarray:
-    """Share of the contributions that are 0, 1, 2, ... versions old when they are applied, the first p left out.
-
-    They were all asked for at once, at the start.
-
-    >>> from optlib import Optimizer, rules
-    >>> from optlib.parallel import async_sgd, simulate
-    >>> staleness(simulate(async_sgd(Optimizer(rules.sgd, lr=0.1)), workers=3, steps=50))
-    array([0., 0., 1.])
-    """
-    counts = np.bincount(result.staleness[len(result.workers) :])
-    return counts / counts.sum()

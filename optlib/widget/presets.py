@@ -416,8 +416,8 @@ PRESETS: dict[str, State] = {
         "vivid": [0, 3],
     },
     "stale": {
-        "surface": "bowl", "constants": {"b": 3.0}, "start": [-3.4, 2.6], "steps": 80,
-        "runs": [run("sgd", lr=0.15), run("sgd", lr=0.15, delay=2)],
-        "show": ["runs.1.delay"],
+        "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]], "steps": 400,
+        "runs": [run("sgd", lr=0.004), run("sgd", lr=0.004, delay=3)],
+        "show": ["runs.1.hyper.lr", "runs.1.delay"],
     },
 }  # fmt: skip
