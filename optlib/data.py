@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from functools import cached_property
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -142,6 +142,45 @@ def digits() -> Data:
     """
     with resources.files(__package__).joinpath("_files/digits.npz").open("rb") as file, np.load(file) as stored:
         return stored["images"] / 16.0, stored["labels"].astype(int)
+
+
+class Sheet(NamedTuple):
+    """Digits to learn from, some of them with a wrong label, and digits with right labels to judge by."""
+
+    X: NDArray  #: 200 digits, of shape (200, 64)
+    given: NDArray  #: the labels they were given
+    right: NDArray  #: the labels they should have
+    judge: Data  #: 50 others with right labels, for validation
+    test: Data  #: 400 others with right labels
+
+
+def mislabelled(seed: int = 0, *, lies: float = 0.15, tuning: bool = False) -> Sheet:
+    """A sheet of 200 handwritten digits, a share of whose labels were drawn at random.
+
+    Parameters
+    ----------
+    seed : of the choice and of the labels
+    lies : chance that a label is drawn anew, 0 to 1; one in ten of these is right all the same
+    tuning : take all digits from the half of the data that is kept apart, for choosing learning rates
+
+    Raises
+    ------
+    ValueError : a chance that is none.
+
+    >>> sheet = mislabelled(seed=0)
+    >>> sheet.X.shape, int((sheet.given != sheet.right).sum()), len(sheet.judge[1]), len(sheet.test[1])
+    ((200, 64), 23, 50, 400)
+    """
+    if not 0 <= lies <= 1:
+        raise ValueError(f"lies={lies!r}: a chance from 0 to 1")
+    X, y = digits()
+    halves = np.random.default_rng(7).permutation(len(X))
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(halves[:898] if tuning else halves[898:])
+    learn, judge, test = rows[:200], rows[200:250], rows[-400:]
+    given, drawn = y[learn].copy(), rng.random(200) < lies
+    given[drawn] = rng.integers(0, 10, drawn.sum())
+    return Sheet(X[learn], given, y[learn], (X[judge], y[judge]), (X[test], y[test]))
 
 
 def alice(vocabulary: int | None = None) -> NDArray:

@@ -1,4 +1,4 @@
-"""The experiments and figures of the chapter on tricks with data and model, and the facts that it states."""
+"""The figures of the chapter on tricks with data and model, its data, and the facts that it states."""
 
 import numpy as np
 import pytest
@@ -6,43 +6,72 @@ import pytest
 from downhill_course.figures import data_tricks
 from optlib import Optimizer, data, descend, layers, models, oracles, rules, tricks
 
-
-def drawn(picture) -> dict[str, np.ndarray]:
-    """Height of every labelled line."""
-    (axes,) = picture.figure.axes
-    return {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines if line.get_label()[0] != "_"}
+NET = models.MLP([64, 32, 10])
 
 
-def test_what_a_curriculum_leaves_out_is_not_learnt():
-    rates = [0.01, 0.03]
-    full = data_tricks.added("none", 0, rates, places=2, stage=150, steps=300)
-    mixed = data_tricks.added("mix", 0, rates, places=2, stage=150, steps=300)
-    assert full.shape == mixed.shape == (2, 2)
-    assert (full[:, 0] > 5 * mixed[:, 0]).all()
+def walked(sheet, seed, steps, lr=0.25):
+    batches = oracles.minibatch(NET, sheet.X, sheet.given, size=20, seed=seed)
+    return descend(Optimizer(rules.sgd, lr=lr), batches, NET.init(seed), steps)
+
+
+# --- the data -----------------------------------------------------------------------------------------
+
+
+def test_a_sheet_has_the_share_of_lies_that_was_asked_for():
+    sheets = [data.mislabelled(seed) for seed in range(40)]
+    assert np.mean([(s.given != s.right).mean() for s in sheets]) == pytest.approx(0.15 * 0.9, abs=0.02)
+    clean, random = data.mislabelled(3, lies=0.0), data.mislabelled(3, lies=1.0)
+    np.testing.assert_array_equal(clean.given, clean.right)
+    np.testing.assert_array_equal(clean.X, random.X)
+    assert (random.given == random.right).mean() < 0.25
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        data.mislabelled(lies=1.5)
+
+
+def test_what_is_learnt_judged_tested_and_tuned_are_other_digits():
+    report, tuning = data.mislabelled(0), data.mislabelled(0, tuning=True)
+    parts = [report.X, report.judge[0], report.test[0], tuning.X, tuning.judge[0], tuning.test[0]]
+    rows = [{tuple(row) for row in part} for part in parts]
+    for i, one in enumerate(rows):
+        assert all(not one & other for other in rows[i + 1 :])
+
+
+# --- what the chapter says ----------------------------------------------------------------------------
 
 
 def test_training_without_end_hurts_where_labels_are_wrong():
-    ends = np.array([data_tricks.stopped(None, seed, limit=1000) for seed in range(3)])
-    best = np.array([data_tricks.stopped(tricks.Patience(10), seed, limit=1000) for seed in range(3)])
-    assert (ends[:, :2] == 1000).all()
-    assert (best[:, 1] <= best[:, 0]).all()
-    assert (best[:, 2] < ends[:, 2]).all()
+    for seed in range(3):
+        sheet = data.mislabelled(seed)
+        path = walked(sheet, seed, 1500)[::10]
+        loss = NET.loss(path, *sheet.test)
+        assert loss[-1] > 1.2 * loss.min()
+        assert NET.loss(path[-1], sheet.X, sheet.given) < 0.1
 
 
-def test_the_share_of_wrong_labels_is_what_was_asked_for():
-    task, clean = data_tricks.overfitting(3, wrong=1.0), data_tricks.overfitting(3, wrong=0.0)
-    np.testing.assert_array_equal(task.train[0], clean.train[0])
-    assert (task.train[1] == clean.train[1]).mean() < 0.25
-    np.testing.assert_array_equal(task.test[1], clean.test[1])
-    with pytest.raises(ValueError, match="1 to 449"):
-        data_tricks.overfitting(n=450)
+def test_lies_have_a_large_loss_early():
+    found, lies = 0, 0
+    for seed in range(5):
+        sheet = data.mislabelled(seed)
+        wrong = sheet.given != sheet.right
+        hardest = np.argsort(-NET.losses(walked(sheet, seed, 50)[-1], sheet.X, sheet.given))[:50]
+        found, lies = found + wrong[hardest].sum(), lies + wrong.sum()
+    assert (found, lies) == (123, 132)
 
 
-def test_a_ridge_is_where_its_gradient_vanishes():
-    X, y = data.regression(50, 4, seed=1)
-    penalty = np.array([0.0, 0.1, 1.0, 10.0])
-    w = data_tricks.ridge(X, y, penalty)
-    np.testing.assert_allclose(models.LinearRegression().grad(w, X, y) + penalty * w, 0, atol=1e-12)
+def test_equal_units_stay_equal():
+    sheet = data.mislabelled(0)
+    batches = oracles.minibatch(NET, sheet.X, sheet.given, size=20, seed=0)
+    end = descend(Optimizer(rules.sgd, lr=0.25), batches, np.full(NET.size, 0.1), 200)[-1]
+    W = NET.unpack(end)[0].W
+    assert np.ptp(W, axis=1).max() < 1e-12
+    assert np.ptp(W, axis=0).max() > 0.01
+
+
+@pytest.mark.parametrize("t", [1, 5, 100])
+def test_t_steps_never_go_less_far_than_the_ridge(t):
+    """Exercise 6."""
+    x = np.linspace(0, 1, 101)
+    assert (1 - (1 - x) ** t >= t * x / (1 + t * x) - 1e-15).all()
 
 
 def test_dropout_of_inputs_is_a_ridge_in_expectation():
@@ -53,55 +82,48 @@ def test_dropout_of_inputs_is_a_ridge_in_expectation():
     sampled = np.mean([line.loss(w, layers.dropout(X, p, rng)[0], y) for _ in range(4000)])
     exact = line.loss(w, X, y) + 0.5 * p / (1 - p) * (w**2 * (X**2).mean(axis=0)).sum()
     assert sampled == pytest.approx(exact, rel=0.02)
-    g = np.mean([data_tricks.dropped(X, y, p)(w, t=t) for t in range(4000)], axis=0)
-    np.testing.assert_allclose(g, line.grad(w, X, y) + p / (1 - p) * w * (X**2).mean(axis=0), atol=0.03)
 
 
 def test_keras_keeps_the_biased_variance():
     """D10"""
-    torch, keras = data_tricks.running_variance(4)
-    assert torch == pytest.approx(1.0, abs=0.03)
-    assert keras == pytest.approx(0.75, abs=0.03)
+    kept = {True: (np.zeros(1), np.ones(1)), False: (np.zeros(1), np.ones(1))}
+    seen = []
+    for x in np.random.default_rng(0).standard_normal((4000, 4, 1)):
+        for unbiased, rate in ((True, 0.1), (False, 0.01)):
+            kept[unbiased] = layers.moving_statistics(kept[unbiased], x, momentum=rate, unbiased=unbiased)
+        seen.append((kept[True][1].item(), kept[False][1].item()))
+    np.testing.assert_allclose(np.mean(seen[400:], axis=0), [1.0, 0.75], atol=0.03)
 
 
-def test_auc_counts_the_pairs_in_the_right_order():
-    rng = np.random.default_rng(4)
-    X, y = rng.standard_normal((80, 1)), rng.integers(2, size=80)
-    _, _, auc = data_tricks.found(models.LogisticRegression(), [1.0], X, y)
-    pairs = X[y == 1] > X[y == 0].T
-    assert auc == pytest.approx(pairs.mean())
+def test_lecuns_tanh_turns_variance_one_into_three_quarters():
+    z, weight = np.polynomial.hermite_e.hermegauss(80)
+    square = (1.7159 * np.tanh(2 * z / 3)) ** 2
+    assert (weight * square).sum() / weight.sum() == pytest.approx(0.75, abs=1e-3)
 
 
 def test_a_lower_threshold_does_what_mining_does():
     X, y = data.imbalanced(2000, rare=0.02, seed=0)
     new, rare = data.imbalanced(20_000, rare=0.02, seed=1)
-    recall, alarms, _ = data_tricks.mined((X, y), (new, rare), 0.25, seeds=1)[0]
-    model = models.LogisticRegression()
-    plain = descend(Optimizer(rules.sgd, lr=0.1), oracles.minibatch(model, X, y, size=64, seed=0), np.zeros(3), 2000)
-    p = model.predict(plain[-1], new)
-    threshold = np.quantile(p[rare == 0], 1 - alarms)
+    model, ends = models.LogisticRegression(), []
+    for oracle in (
+        oracles.hard_examples(model, X, y, size=64, ratio=0.25, seed=0),
+        oracles.minibatch(model, X, y, size=64, seed=0),
+    ):
+        ends.append(model.predict(descend(Optimizer(rules.sgd, lr=0.1), oracle, np.zeros(3), 2000)[-1], new))
+    mined, plain = ends
+    recall, alarms = (mined > 0.5)[rare == 1].mean(), (mined > 0.5)[rare == 0].mean()
+    threshold = np.quantile(plain[rare == 0], 1 - alarms)
     assert threshold < 0.5
-    assert (p > threshold)[rare == 1].mean() == pytest.approx(recall, abs=0.01)
+    assert (plain > threshold)[rare == 1].mean() == pytest.approx(recall, abs=0.01)
 
 
-def test_mining_believes_wrong_labels():
-    X, y = data.imbalanced(1000, rare=0.05, seed=0)
-    flipped = np.where(np.random.default_rng(0).random(1000) < 0.05, 1 - y, y)
-    right, wrong = (data_tricks.mined((X, labels), (X, y), 0.25, seeds=2) for labels in (y, flipped))
-    assert (right[:, 0] > 0.5).all()
-    assert (wrong[:, 0] < right[:, 0] - 0.3).all()
-
-
-def test_from_zero_only_the_last_bias_learns_unless_there_is_noise():
+def test_from_zero_only_the_last_bias_learns():
     """D19"""
-    (X, y), test = data.split(*data.digits(), test=0.25, seed=0)
+    X, y = data.digits()
     net = models.MLP([64, 16, 16, 16, 10])
     g = net.grad(np.zeros(net.size), X, y)
     assert np.count_nonzero(g[:-10]) == 0
     assert np.count_nonzero(g[-10:]) == 10
-    quiet, noisy = (data_tricks.shaken(net, np.zeros(net.size), eta, 0, (X, y), test) for eta in (0.0, 0.3))
-    assert quiet in [(test[1] == k).mean() for k in range(10)]
-    assert noisy > 0.8
 
 
 def test_normalised_weights_ten_times_as_long_need_a_hundred_times_the_rate():
@@ -117,43 +139,60 @@ def test_normalised_weights_ten_times_as_long_need_a_hundred_times_the_rate():
     np.testing.assert_allclose(net.loss(one, X, y), net.loss(two, X, y), rtol=1e-3)
 
 
-def test_tuning_takes_the_rate_with_the_best_median():
-    X, y = data.digits()
-    train, test = (X[:300], y[:300]), (X[300:600], y[300:600])
-    best = data_tricks.tuned(models.MLP([64, 10]), train, test, epochs=1, seeds=3)
-    assert best.rate in 10.0 ** np.arange(-3, 1.1, 0.5)
-    model = models.MLP([64, 10])
+def test_the_chapters_rule_of_patience_is_the_librarys():
+    """The page's `stop`, typed again."""
 
-    def loss(rate, seed):
-        batches = oracles.minibatch(model, *train, size=32, seed=seed)
-        return model.loss(descend(Optimizer(rules.sgd, lr=rate), batches, model.init(seed=seed), 10)[-1], *test)
+    def stop(losses, patience=np.inf, gl=np.inf):
+        lowest, kept = np.inf, 0
+        for k, loss in enumerate(losses):
+            lowest, kept = min((loss, k), (lowest, kept))
+            if k - kept >= patience or loss > (1 + gl / 100) * lowest:
+                break
+        return k, kept
 
-    for rate in (best.rate / 10, best.rate * 10):
-        assert np.median([loss(rate, seed) for seed in range(3)]) >= np.median(best.losses)
+    for seed in range(20):
+        losses = 1 + np.random.default_rng(seed).random(40)
+        for own, criterion in (({"patience": 3}, tricks.Patience(3)), ({"gl": 20}, tricks.GL(20))):
+            progress = criterion.init()
+            for loss in losses:
+                progress = criterion.tell(progress, loss)
+                if progress.stop:
+                    break
+            assert (progress.evaluations - 1, progress.best_at - 1) == stop(losses, **own)
 
 
-def test_rates_that_diverge_have_no_loss():
-    X, y = data.digits()
-    losses = data_tricks.trained(models.MLP([64, 32, 32, 10]), (X, y), [0.1, 1e6], seed=0, steps=30)
-    assert np.isfinite(losses[0])
-    assert not losses[1] < 2.0
+# --- drawings -----------------------------------------------------------------------------------------
 
 
-def test_a_network_with_few_digits_learns_them():
-    assert data_tricks.small_task(False, 0.0, steps=200) < 0.3
+def test_the_picture_has_train_test_before_and_the_lowest_point():
+    train, test = np.array([[2.0, 1.0, 0.5]] * 3), np.array([[2.0, 0.8, 0.9], [2.0, 0.6, 0.7], [2.0, 0.7, 0.8]])
+    (ax,) = data_tricks.learning(train, test, ideal=0.2, before=test + 0.1).figure.axes
+    heights = [list(np.round(np.asarray(line.get_ydata(), dtype=float), 3)) for line in ax.lines]
+    assert heights == [[0.2, 0.2], [2.1, 0.8, 0.9], [2.0, 1.0, 0.5], [2.0, 0.7, 0.8], [0.7]]
+    assert ax.get_ylim() == (0, 1.2)
+    with pytest.raises(ValueError, match="looks"):
+        data_tricks.learning(train, test[:, :2], ideal=0.2)
+
+
+def test_filters_have_one_colour_above_and_below():
+    above, below = data_tricks.filters([0.1, 1.0], [[0, 1], [0, 0.9]], [1, 10], [[2, 1], [3, 1]]).figure.axes
+    assert [line.get_color() for line in above.lines] == [line.get_color() for line in below.lines[::2]]
+    assert [list(line.get_ydata()) for line in above.lines] == [[0, 1], [0, 0.9]]
+
+
+def test_suspects_stand_in_the_order_of_their_losses():
+    (ax,) = data_tricks.suspects([0.1, 3.0, 0.2], [False, True, False], first=1).figure.axes
+    right, wrong = ax.lines[:2]
+    assert (list(right.get_xdata()), list(right.get_ydata())) == ([2, 3], [0.2, 0.1])
+    assert (list(wrong.get_xdata()), list(wrong.get_ydata())) == ([1], [3.0])
 
 
 def test_the_dropout_figure_has_a_line_and_points_for_each_weight():
     picture = data_tricks.shrinking([0.0, 0.5], [[1.0, 2.0], [0.5, 1.0]], [[1.0, 2.0], [0.4, 1.1]])
-    assert {name: list(y) for name, y in drawn(picture).items()} == {"$w_1$": [1.0, 0.4], "$w_2$": [2.0, 1.1]}
-    dots = [line for line in picture.figure.axes[0].lines if line.get_markersize() == 7]
+    (ax,) = picture.figure.axes
+    lines = {line.get_label(): list(line.get_ydata()) for line in ax.lines if line.get_label()[0] != "_"}
+    assert lines == {"$w_1$": [1.0, 0.4], "$w_2$": [2.0, 1.1]}
+    dots = [line for line in ax.lines if line.get_markersize() == 7]
     assert [list(line.get_ydata()) for line in dots] == [[1.0, 0.5], [2.0, 1.0]]
     with pytest.raises(ValueError, match=r"shapes \(2,\)"):
         data_tricks.shrinking([0.0, 0.5], [[1.0]], [[1.0]])
-
-
-def test_filters_come_in_pairs_of_one_colour():
-    picture = data_tricks.filters([0.1, 1.0], {"a": [0, 1], "b": [0, 0.9], "c": [0.5, 1], "d": [0.4, 1]})
-    colours = [line.get_color() for line in picture.figure.axes[0].lines]
-    assert colours[0] == colours[1] != colours[2] == colours[3]
-    assert [list(y) for y in drawn(picture).values()] == [[0, 1], [0, 0.9], [0.5, 1], [0.4, 1]]
