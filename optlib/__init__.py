@@ -9,7 +9,7 @@
 True
 
 Importing the package needs NumPy alone. The rooms that need more (`optlib.view` knows
-Matplotlib, `optlib.widget` knows ipywidgets) are imported by name when they are wanted.
+Matplotlib, `optlib.widget` knows anywidget) are imported by name when they are wanted.
 """
 
 from . import data, initialise, layers, models, oracles, rules, schedules, surfaces, tricks

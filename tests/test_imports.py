@@ -27,7 +27,7 @@ STOREYS = {
         {"widget"},
     ],
     "downhill_course": [
-        {"project", "files", "dataflow"},
+        {"project", "files", "dataflow", "controls"},
         {"figures"},
         {"address", "wheels", "notebook"},
         {"grade"},
@@ -49,7 +49,7 @@ BESIDE = {("oracles", "models"), ("oracles", "optimizer")}
 OWNERS = {
     "matplotlib": "view", "mpl_toolkits": "view", "PIL": "view", "IPython": None,
     "cycler": "view", "numba": {"compile", "parallel"},
-    "dask": "parallel", "distributed": "parallel", "ipywidgets": "widget", "anywidget": "widget", "traitlets": "widget",
+    "dask": "parallel", "distributed": "parallel", "anywidget": "widget", "traitlets": "widget",
 }  # fmt: skip
 
 #: The one import that points upwards: made only when descend(engine="numba") asks for it.

@@ -12,8 +12,10 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
-from optlib import rules, surfaces, view, widget
+from downhill_course import controls
+from optlib import rules, surfaces, view
 from optlib.widget import presets
+from optlib.widget.explorer import STATIC
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
@@ -24,40 +26,40 @@ def ravine(b=10.0, minima=True):
 
 
 @pytest.fixture
-def controls():
-    return widget.Controls(ravine, b=widget.log_slider(1.0, 100.0, 10.0), minima=widget.switch(True))
+def sliders():
+    return controls.Controls(ravine, b=controls.log_slider(1.0, 100.0, 10.0), minima=controls.switch(True))
 
 
 # --- the controls -------------------------------------------------------------------------------
 
 
 def test_sliders_give_floats_or_whole_numbers():
-    assert type(widget.slider(0, 10, 3).widget("n")).__name__ == "IntSlider"
-    assert type(widget.slider(0.0, 1.0, 0.5).widget("η")).__name__ == "FloatSlider"
-    log = widget.log_slider(0.01, 10.0, 0.1).widget("η")
+    assert type(controls.slider(0, 10, 3).widget("n")).__name__ == "IntSlider"
+    assert type(controls.slider(0.0, 1.0, 0.5).widget("η")).__name__ == "FloatSlider"
+    log = controls.log_slider(0.01, 10.0, 0.1).widget("η")
     assert type(log).__name__ == "FloatLogSlider"
     assert (log.min, log.max, log.value) == (-2.0, 1.0, 0.1)
     assert not log.continuous_update
-    menu = widget.choice([rules.sgd, rules.adam], rules.adam).widget("rule")
+    menu = controls.choice([rules.sgd, rules.adam], rules.adam).widget("rule")
     assert menu.value is rules.adam
     assert [name for name, _ in menu.options] == ["sgd", "adam"]
-    assert widget.switch(True).widget("x").value is True
+    assert controls.switch(True).widget("x").value is True
 
 
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: widget.slider(1, 0, 0), ValueError, "low=1 and high=0"),
-        (lambda: widget.slider(0, 1, 2), ValueError, "value=2 lies outside the slider, from 0 to 1"),
-        (lambda: widget.slider(0, 1, 0, step=0), ValueError, "step=0"),
-        (lambda: widget.log_slider(0.0, 1.0, 0.5), ValueError, "low=0.0.*positive"),
-        (lambda: widget.log_slider(0.1, 1.0, 0.5, step=-1), ValueError, "step=-1"),
-        (lambda: widget.choice([]), ValueError, "options is empty"),
-        (lambda: widget.choice(["a", "b"], "c"), ValueError, "'c' is none of the options 'a', 'b'"),
-        (lambda: widget.switch(1), TypeError, "value=1: a switch is True or False"),
-        (lambda: widget.Controls(ravine, b=10.0), TypeError, "b=10.0 is no control.*slider"),
-        (lambda: widget.Controls(ravine, c=widget.switch()), TypeError, r"ravine\(b=10.0.*c.*unexpected.*'c'"),
-        (lambda: widget.Controls(lambda lr: None), TypeError, "no controls.*missing.*'lr'"),
+        (lambda: controls.slider(1, 0, 0), ValueError, "low=1 and high=0"),
+        (lambda: controls.slider(0, 1, 2), ValueError, "value=2 lies outside the slider, from 0 to 1"),
+        (lambda: controls.slider(0, 1, 0, step=0), ValueError, "step=0"),
+        (lambda: controls.log_slider(0.0, 1.0, 0.5), ValueError, "low=0.0.*positive"),
+        (lambda: controls.log_slider(0.1, 1.0, 0.5, step=-1), ValueError, "step=-1"),
+        (lambda: controls.choice([]), ValueError, "options is empty"),
+        (lambda: controls.choice(["a", "b"], "c"), ValueError, "'c' is none of the options 'a', 'b'"),
+        (lambda: controls.switch(1), TypeError, "value=1: a switch is True or False"),
+        (lambda: controls.Controls(ravine, b=10.0), TypeError, "b=10.0 is no control.*slider"),
+        (lambda: controls.Controls(ravine, c=controls.switch()), TypeError, r"ravine\(b=10.0.*c.*unexpected.*'c'"),
+        (lambda: controls.Controls(lambda lr: None), TypeError, "no controls.*missing.*'lr'"),
     ],
 )
 def test_mistakes_are_named(make, error, message):
@@ -68,21 +70,21 @@ def test_mistakes_are_named(make, error, message):
 # --- the picture, without a kernel --------------------------------------------------------------
 
 
-def test_without_a_kernel_there_is_the_picture_alone(controls):
-    data, metadata = controls._repr_mimebundle_()
+def test_without_a_kernel_there_is_the_picture_alone(sliders):
+    data, metadata = sliders._repr_mimebundle_()
     assert set(data) == {"image/png", "text/plain"}
-    assert data["text/plain"] == repr(controls) == "<controls b, minima: ravine>"
+    assert data["text/plain"] == repr(sliders) == "<controls b, minima: ravine>"
     assert base64.b64decode(data["image/png"]) == ravine().png
     assert metadata["image/png"]["width"] == 200
 
 
-def test_a_moved_slider_changes_the_picture(controls):
-    row, message, image = controls.box.children
+def test_a_moved_slider_changes_the_picture(sliders):
+    row, message, image = sliders.box.children
     assert [c.description for c in row.children] == ["b", "minima"]
     assert image.value == ravine().png
-    controls.widgets["b"].value = 100.0
+    sliders.widgets["b"].value = 100.0
     assert image.value == ravine(b=100.0).png != ravine().png
-    controls.widgets["minima"].value = False
+    sliders.widgets["minima"].value = False
     assert image.value == ravine(b=100.0, minima=False).png
     assert image.layout.width == "200px"
     assert message.value == ""
@@ -94,7 +96,7 @@ def test_labels_are_the_letters_of_the_formulas():
     def draw(lr, gamma, beta1, b):
         return ravine(b)
 
-    made = widget.Controls(draw, **{name: widget.slider(0.0, 1.0, 0.5) for name in names})
+    made = controls.Controls(draw, **{name: controls.slider(0.0, 1.0, 0.5) for name in names})
     assert {name: control.description for name, control in made.widgets.items()} == names
 
 
@@ -104,7 +106,7 @@ def test_an_error_is_shown_in_place_and_goes_away():
             raise ValueError("n is <2>")
         return ravine(b=n)
 
-    made = widget.Controls(draw, n=widget.slider(1, 3, 1))
+    made = controls.Controls(draw, n=controls.slider(1, 3, 1))
     assert made.box
     made.widgets["n"].value = 2
     assert made.message.value == "<strong>ValueError</strong>: n is &lt;2&gt;"
@@ -114,7 +116,7 @@ def test_an_error_is_shown_in_place_and_goes_away():
     assert made.image.layout.display == ""
     assert made.image.value == ravine(b=3).png
     with pytest.raises(ValueError, match="n is <2>"):  # at the starting values the author must hear of it
-        widget.Controls(draw, n=widget.slider(1, 3, 2))._repr_mimebundle_()
+        controls.Controls(draw, n=controls.slider(1, 3, 2))._repr_mimebundle_()
 
 
 def test_the_room_opens_without_matplotlib_and_without_ipywidgets():
@@ -125,21 +127,22 @@ def test_the_room_opens_without_matplotlib_and_without_ipywidgets():
 # --- in a notebook ------------------------------------------------------------------------------
 
 DEFINE = """
-from optlib import surfaces, view, widget
+from downhill_course.controls import Controls, log_slider
+from optlib import surfaces, view
 def ravine(b):
     return view.contour(surfaces.ravine.but(b=b), width=200)
-controls = widget.Controls(ravine, b=widget.log_slider(1.0, 100.0, 10.0))
+sliders = Controls(ravine, b=log_slider(1.0, 100.0, 10.0))
 """
 MOVE = """
-before = controls.image.value
-controls.widgets['b'].value = 100.0
-controls.image.value != before, controls.image.value == ravine(100.0).png, controls.message.value
+before = sliders.image.value
+sliders.widgets['b'].value = 100.0
+sliders.image.value != before, sliders.image.value == ravine(100.0).png, sliders.message.value
 """
 
 
 def executed(monkeypatch, *cells, **environment):
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
-    monkeypatch.delenv(widget.controls.STATIC, raising=False)
+    monkeypatch.delenv(STATIC, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
@@ -149,7 +152,7 @@ def executed(monkeypatch, *cells, **environment):
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 class TestNotebook:
     def test_a_live_kernel_shows_controls_that_answer(self, monkeypatch):
-        notebook = executed(monkeypatch, DEFINE, "controls", MOVE)
+        notebook = executed(monkeypatch, DEFINE, "sliders", MOVE)
         shown = notebook.cells[1].outputs[0].data
         assert set(shown) == {VIEW, "image/png", "text/plain"}
         assert shown["text/plain"] == "<controls b: ravine>"
@@ -158,11 +161,11 @@ class TestNotebook:
 
     def test_without_ipywidgets_there_is_the_picture_alone(self, monkeypatch):
         hide = "import sys; sys.modules['ipywidgets'] = None"
-        notebook = executed(monkeypatch, hide + DEFINE, "controls")
+        notebook = executed(monkeypatch, hide + DEFINE, "sliders")
         assert set(notebook.cells[1].outputs[0].data) == {"image/png", "text/plain"}
 
     def test_what_is_committed_holds_no_trace_of_the_session(self, monkeypatch):
-        notebook = executed(monkeypatch, DEFINE, "controls", OPTLIB_STATIC="1")
+        notebook = executed(monkeypatch, DEFINE, "sliders", OPTLIB_STATIC="1")
         (output,) = notebook.cells[1].outputs
         assert set(output.data) == {"image/png", "text/plain"}
         assert output.metadata["image/png"]["width"] == 200

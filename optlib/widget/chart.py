@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .controls import SYMBOLS
-from .explorer import mount_point, new_widget, shown
+from .explorer import SYMBOLS, mount_point, new_widget, shown
 
 Words = str | tuple[str, str]  #: the same in both languages, or (English, Chinese)
 MOST = 40_000  #: numbers that a figure may hold: a page carries them

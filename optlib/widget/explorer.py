@@ -25,14 +25,20 @@ from ..compile.front import library
 from ..optimizer import Optimizer, run, specification
 from ..surfaces import TABLE, Surface
 from . import labels, modules, noise, presets
-from .controls import STATIC
 from .presets import DEFAULTS, EXAMPLES, PRESETS, SURFACES, State
 
 HERE = Path(__file__).parent
+#: Environment variable: 1 leaves what is live out, as when notebooks are executed to be committed.
+STATIC = "OPTLIB_STATIC"
 MIME = "application/vnd.downhill.explorer+json"  #: what a notebook stores of the figure, besides its picture
 RULES = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
 #: The schedules that are offered: those that the table of words names.
 SCHEDULES = {name: make for name, make in schedules.TABLE.items() if f"schedule.{name}" in labels.LABELS}
+#: Hyper-parameters by their letters; any other name is its own label.
+SYMBOLS = {
+    **{name: known.symbol for name, known in rules.HYPER.items() if known.symbol},
+    "alpha": "α", "theta": "θ", "mu": "μ", "sigma": "σ", "steps": "t", "size": "B",
+}  # fmt: skip
 #: Letters of what a rule computes and keeps; those of its hyper-parameters stand in `rules.HYPER`.
 _LETTERS = {
     "m_hat": "m̂", "v_hat": "v̂", "Eg2": "E[g²]", "Ed2": "E[Δ²]", "lr_t": "ηₜ", "mu": "μ", "mu_next": "μ₊", "g_bar": "ḡ",

@@ -1,4 +1,11 @@
-"""Sliders above a picture that is drawn anew when they move."""
+"""Sliders above a picture of one's own that is drawn anew when they move.
+
+>>> from optlib import surfaces, view
+>>> def ravine(b):
+...     return view.contour(surfaces.ravine.but(b=b))
+>>> Controls(ravine, b=log_slider(1.0, 100.0, 10.0))
+<controls b: ravine>
+"""
 
 import base64
 import html
@@ -13,16 +20,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from .. import rules
-
-#: Environment variable: 1 leaves the live controls out, as when notebooks are executed to be committed.
-STATIC = "OPTLIB_STATIC"
-
-#: Hyper-parameters by their letters; any other name is its own label.
-SYMBOLS = {
-    **{name: known.symbol for name, known in rules.HYPER.items() if known.symbol},
-    "alpha": "α", "theta": "θ", "mu": "μ", "sigma": "σ", "steps": "t", "size": "B",
-}  # fmt: skip
+from optlib.widget.explorer import STATIC, SYMBOLS
 
 
 @dataclass(frozen=True)
@@ -160,9 +158,7 @@ class Controls:
     def __init__(self, draw: Callable[..., Any], **controls: Control):
         for name, control in controls.items():
             if not isinstance(control, Control):
-                raise TypeError(
-                    f"{name}={control!r} is no control: make it with widget.slider, log_slider, choice or switch"
-                )
+                raise TypeError(f"{name}={control!r} is no control: make it with slider, log_slider, choice or switch")
         try:
             inspect.signature(draw).bind(**controls)
         except TypeError as error:
