@@ -6,7 +6,6 @@ import pickle
 import numpy as np
 import pytest
 
-from downhill_course.figures.clusters import admm_round, radius
 from optlib import NotFinite, Optimizer, data, descend, models, oracles, rules, surfaces
 from optlib.parallel import (
     EASGD,
@@ -179,6 +178,23 @@ def test_warm_start_is_made_by_one_worker_alone():
 # --- C1 to C4: elastic averaging -------------------------------------------------------------------
 
 CRITICAL = {0.01: 0.997494, 0.5: 0.857143, 1.0: 0.666667, 1.5: 0.4, 1.9: 0.095238}
+
+
+def radius(matrix):
+    return float(np.abs(np.linalg.eigvals(matrix)).max())
+
+
+def admm_round(eta, rho, p):
+    """The matrix of one round of ADMM on x^2 / 2, workers in turn, on p workers, their lambda and the centre."""
+    columns = []
+    for unit in np.eye(2 * p + 1):
+        x, lam, centre = unit[:p].copy(), unit[p : 2 * p].copy(), unit[-1]
+        for i in range(p):
+            lam[i] -= x[i] - centre
+            x[i] = ((1 - eta) * x[i] + eta * rho * (lam[i] + centre)) / (1 + eta * rho)
+            centre = (x - lam).mean()
+        columns.append(np.r_[x, lam, centre])
+    return np.array(columns).T
 
 
 def easgd_map(eta, alpha, p):

@@ -1,44 +1,160 @@
-"""Figures and small experiments of the chapter on clusters.
+"""Drawings of the chapter on clusters, which take data and hold no experiment.
 
+>>> import numpy as np
 >>> from downhill_course.figures import clusters
->>> clusters.all_reduce([[1.0, 2.0], [3.0, 4.0]])[0]
-array([[4., 6.],
-       [4., 6.]])
+>>> clusters.ring(np.ones((3, 2, 2)))
+<2 machines, 3 states>
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from numpy.typing import ArrayLike, NDArray
 
-from downhill_course.dataflow import devices
-from downhill_course.dataflow.graph import Graph, Node
-from optlib import data, models, parallel, rules, surfaces
-from optlib.optimizer import Optimizer
-from optlib.oracles import minibatch
-from optlib.parallel import Algorithm, Cluster, Result
+from optlib import surfaces
+from optlib.parallel import Result
 from optlib.view.contours import ground
 from optlib.view.pictures import Picture, picture
-from optlib.view.style import GREY, house, label, legend, panels, series
+from optlib.view.style import GREY, house, label, legend, listed, look_of, panels, series
 from optlib.view.timelines import timeline
 
-#: Where a message takes hardly any time, and where it takes two gradients' worth.
-FAST = Cluster(compute=parallel.lognormal(1.0, 0.3), latency=parallel.exponential(0.01))
-SLOW = Cluster(compute=parallel.lognormal(1.0, 0.3), latency=parallel.exponential(2.0))
+
+def schools(X: ArrayLike, *deals: Sequence[NDArray]) -> Picture:
+    """Six digits of every school's share, a block of rows for each way to deal them out.
+
+    Parameters
+    ----------
+    X : images of 64 pixels, of shape (n, 64)
+    deals : for each way the schools' shares: arrays of rows of X, at least six in each
+
+    >>> import numpy as np
+    >>> schools(np.zeros((24, 64)), np.array_split(np.arange(24), 4))
+    <digits of 4 schools, 1 deal>
+    """
+    pixels = np.asarray(X, dtype=float).reshape(-1, 8, 8)
+    many = len(deals[0])
+    figure, axes = panels((len(deals), many), size=(600, 118 * len(deals)), squeeze=False)
+    with house():
+        for row, shares in zip(axes, deals, strict=True):
+            for w, (ax, share) in enumerate(zip(row, shares, strict=True)):
+                shown = share[np.linspace(0, len(share) - 1, 6).astype(int)]
+                sheet = np.block([[np.pad(pixels[i], 1) for i in pair] for pair in shown.reshape(3, 2)])
+                ax.imshow(_ink(sheet), interpolation="nearest")
+                ax.set(xticks=[], yticks=[])
+                ax.spines[:].set(visible=True, linewidth=0.6)
+                if row is axes[0]:
+                    ax.set_title(str(w + 1), fontsize=11)
+    deal = "1 deal" if len(deals) == 1 else f"{len(deals)} deals"
+    return picture(figure, f"digits of {many} schools, {deal}")
 
 
-def _sgd(lr: float) -> Optimizer:
-    return Optimizer(rules.sgd, lr=lr)
+def _ink(sheet: NDArray) -> NDArray:
+    """Grey strokes on a transparent ground, which are read on white and in the dark."""
+    image = np.empty((*sheet.shape, 4))
+    image[..., :3] = [int(GREY[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    image[..., 3] = sheet / max(sheet.max(), 1e-9)
+    return image
+
+
+def seconds_and_numbers(
+    runs: Mapping[str, ArrayLike], *, ideal: ArrayLike | None = None, limits: tuple[float, float] = (0.1, 3.0),
+    seconds: float | None = None, numbers: float | None = None,
+) -> Picture:  # fmt: skip
+    """Losses against seconds (above) and, for the same runs, against thousands of numbers sent (below).
+
+    Parameters
+    ----------
+    runs : label -> an array of shape (points, 3), whose rows are seconds, numbers sent, loss
+    ideal : a run of the same form to compare with: dotted above; below, where it has its own price, its last loss is a
+        dotted line
+    limits : of the losses that are shown, on a logarithmic scale
+    seconds, numbers : where the axes end; by default with the longest run
+
+    Raises
+    ------
+    ValueError : a run of another shape, with its label; no run.
+
+    >>> seconds_and_numbers({"a": [(0, 0, 2.0), (5, 100, 1.0)], "b": [(0, 0, 2.0), (8, 50, 0.8)]})
+    <seconds and numbers: a, b>
+    """
+    if not runs:
+        raise ValueError("runs must hold at least one run, of shape (points, 3)")
+    named = {name: _run(name, run) for name, run in runs.items()}
+    figure, (above, below) = panels((2, 1), size=(500, 560), sharey=True)
+    with house():
+        for i, (name, run) in enumerate(named.items()):
+            look = look_of(name, i)
+            style = {"color": look.colour, "marker": look.marker, "markersize": 3.5, "label": name}
+            above.plot(run[:, 0], run[:, 2], zorder=4, **style)
+            below.plot(run[:, 1] / 1000, run[:, 2], zorder=4, **style)
+        if ideal is not None:
+            best = _run("ideal", ideal)
+            dots = {"color": GREY, "linestyle": (0, (1, 1.4)), "linewidth": 1.8, "zorder": 2}
+            above.plot(best[:, 0], best[:, 2], **dots)
+            below.axhline(best[-1, 2], **dots)
+        above.set(xlim=(0, seconds or max(run[-1, 0] for run in named.values())))
+        below.set(xlim=(0, (numbers or max(run[-1, 1] for run in named.values())) / 1000))
+        for ax in (above, below):
+            ax.set(yscale="log", ylim=limits)
+            ticks = [tick for tick in (0.1, 0.2, 0.5, 1.0, 2.0) if limits[0] <= tick <= limits[1]]
+            ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+            ax.set_yticks([], minor=True)
+            ax.grid(True, axis="y")
+    label(above, "s", "$f$")
+    label(below, r"$10^3$", "$f$")
+    legend(figure)
+    return picture(figure, f"seconds and numbers: {listed(named)}")
+
+
+def _run(name: str, run: ArrayLike) -> NDArray:
+    array = np.asarray(run, dtype=float)
+    if array.ndim != 2 or array.shape[1] != 3 or not len(array):
+        raise ValueError(f"run {name!r} has shape {array.shape}, but its rows must be seconds, numbers sent, loss")
+    return array
+
+
+def ring(states: ArrayLike) -> Picture:
+    """How complete each piece is at each machine of a ring, at the start and after each round.
+
+    Parameters
+    ----------
+    states : of shape (rounds + 1, p, p): how many machines' numbers are in a piece; a row for each machine
+
+    Raises
+    ------
+    ValueError : states of another shape.
+    """
+    counts = np.asarray(states, dtype=float)
+    if counts.ndim != 3 or counts.shape[1] != counts.shape[2]:
+        raise ValueError(f"states have shape {counts.shape}, not (rounds + 1, p, p)")
+    rounds, p = len(counts), counts.shape[1]
+    columns = -(-rounds // 2) if rounds > 4 else rounds
+    figure, axes = panels((-(-rounds // columns), columns), size=(500, 290), squeeze=False)
+    with house():
+        for r, ax in enumerate(axes.flat):
+            ax.set_axis_off()
+            if r >= rounds:
+                continue
+            ax.set(xlim=(-0.55, p - 0.45), ylim=(p - 0.45, -0.55), aspect="equal")
+            ax.set_title(f"{r}", fontsize=11)
+            for w, k in np.ndindex(p, p):
+                full = counts[r, w, k] == p
+                ax.add_patch(FancyBboxPatch(
+                    (k - 0.38, w - 0.38), 0.76, 0.76, boxstyle="round,pad=0.04", lw=0, fc=series(1 if full else 0),
+                    alpha=0.9 if full else 0.15 + 0.5 * counts[r, w, k] / p,
+                ))  # fmt: skip
+                hue = "white" if full else GREY
+                ax.text(k, w, f"{counts[r, w, k]:g}", ha="center", va="center", color=hue, fontsize=9.5)
+    return picture(figure, f"{p} machines, {rounds} states")
 
 
 # --- the parameter server -------------------------------------------------------------------------------
 
 
-def anatomy(replicas: int = 4, shards: int = 3) -> Picture:
+def anatomy(replicas: int, shards: int) -> Picture:
     r"""Shards of the server above, replicas below: each fetches the parameters of all and pushes to all."""
     figure, ax = panels(size=(600, 280))
     with house():
@@ -66,167 +182,22 @@ def _box(ax: Any, x: float, y: float, text: str, colour: str) -> tuple[float, fl
     return x, y
 
 
-# --- a contest on a simulated cluster -------------------------------------------------------------------
-
-
-@cache
-def digits() -> tuple[NDArray, NDArray]:
-    """All handwritten digits."""
-    return data.digits()
-
-
-def oracles(workers: int, seed: int = 0, size: int = 16) -> list[Any]:
-    """The digits dealt out, sixteen a step, for softmax regression."""
-    return parallel.parts(models.SoftmaxRegression(10), *digits(), workers, size=size, seed=seed)
-
-
-def loss(theta: NDArray) -> float:
-    """The mean loss on all digits."""
-    return float(models.SoftmaxRegression(10).loss(theta, *digits()))
-
-
-#: The contestants, each from a rate alone; talking every step or every tenth.
-CONTESTANTS: dict[str, Callable[[float], Algorithm]] = {
-    "synchronous": lambda lr: parallel.SyncSGD(_sgd(lr)),
-    "asynchronous": lambda lr: parallel.async_sgd(_sgd(lr)),
-    "Downpour 10": lambda lr: parallel.Downpour(Optimizer(rules.adagrad, lr=lr / 10), _sgd(lr), n_fetch=10, n_push=10),
-    "EASGD 10": lambda lr: parallel.EASGD(_sgd(lr), alpha=0.9 / 8, period=10),
-    "EAMSGD 10": lambda lr: parallel.eamsgd(lr / 10, 0.9, alpha=0.9 / 8, period=10),
-    "local SGD 10": lambda lr: parallel.LocalSGD(_sgd(lr), period=10),
-    "DiLoCo 10": lambda lr: parallel.LocalSGD(_sgd(lr), period=10, outer=Optimizer(rules.nag, lr=0.7, gamma=0.5)),
-}
-RATES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-
-
-def run(algorithm: Algorithm, cluster: Cluster, *, seconds: float = 60.0, workers: int = 8, seed: int = 0) -> Result:
-    """An algorithm on the digits and a simulated cluster for some virtual seconds."""
-    return parallel.simulate(
-        algorithm, oracles(workers, seed), np.zeros(10 * digits()[0].shape[1]), steps=int(2 * seconds), cluster=cluster,
-        seed=seed, until=seconds,
-    )  # fmt: skip
-
-
-@cache
-def contest(name: str, fast: bool, seeds: int = 5) -> tuple[float, ...]:
-    """Losses of a contestant at the rate that was best on three other seeds, one for each seed, sorted."""
-    cluster = FAST if fast else SLOW
-    make = CONTESTANTS[name]
-    best = min(RATES, key=lambda lr: float(np.median([_end(make(lr), cluster, seed) for seed in (100, 101, 102)])))
-    return tuple(sorted(_end(make(best), cluster, seed) for seed in range(seeds)))
-
-
-def _end(algorithm: Algorithm, cluster: Cluster, seed: int) -> float:
-    try:
-        return loss(run(algorithm, cluster, seed=seed).theta)
-    except FloatingPointError:
-        return np.inf
-
-
-def race() -> Picture:
-    """Losses of all contestants after a virtual minute, on the fast network and on the slow one."""
-    figure, axes = panels((1, 2), size=(660, 320), sharey=True, sharex=True)
-    names = list(CONTESTANTS)
-    with house():
-        for axis, fast, title in zip(axes, (True, False), ("0.01", "2"), strict=True):
-            for place, name in enumerate(names):
-                ends = contest(name, fast)
-                axis.plot([ends[0], ends[-1]], [place] * 2, color=series(0), lw=5, alpha=0.35, solid_capstyle="round")
-                axis.plot(float(np.median(ends)), place, "o", color=series(0), ms=6)
-            axis.set_yticks(range(len(names)), names)
-            axis.set_ylim(len(names) - 0.5, -0.5)
-            axis.set_xscale("log")
-            axis.set_xticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
-            axis.set_xticks([], minor=True)
-            axis.set_title(title, fontsize=11)
-            label(axis, "$f$", "")
-    return picture(figure, "contest on a fast and a slow network")
-
-
-def skewed(workers: int = 4) -> list[Any]:
-    """The digits dealt out by class: the first of four workers sees zeros, fours and eights, and so on."""
-    X, y = digits()
-    rows = [y % workers == w for w in range(workers)]
-    return [minibatch(models.SoftmaxRegression(10), X[r], y[r], 16, seed=w) for w, r in enumerate(rows)]
-
-
-def spread(n_fetch: Iterable[int], steps: int = 60) -> dict[int, float]:
-    """How far replicas of Downpour on skewed data stand from their mean when they fetch so seldom, over its length."""
-    found = {}
-    for period in n_fetch:
-        algorithm = parallel.Downpour(_sgd(0.3), n_fetch=period, n_push=1)
-        end = parallel.simulate(algorithm, skewed(), np.zeros(640), steps=steps, cluster=FAST)
-        places = np.array([memory["theta"] for memory in end.workers if memory is not None])
-        middle = places.mean(axis=0)
-        found[period] = float(f"{np.linalg.norm(places - middle, axis=1).mean() / np.linalg.norm(middle):.2g}")
-    return found
-
-
 # --- elastic averaging ----------------------------------------------------------------------------------
 
 
-def admm_round(eta: float, rho: float, workers: int) -> NDArray:
-    r"""One round of ADMM on :math:`\frac12x^2`, workers in turn, as a matrix of x, lambda and the centre.
+def centres(walks: Mapping[str, ArrayLike]) -> Picture:
+    """Where a centre stands after each round; logarithmic beyond the first height.
 
-    Source: Zhang, Choromanska & LeCun (2015), section 3.
+    Parameters
+    ----------
+    walks : label -> the centre at the start and after each round, of shape (rounds + 1,)
 
-    >>> round(float(np.abs(np.linalg.eigvals(admm_round(1e-3, 2.5, 3))).max()), 5)
-    1.00097
+    >>> centres({"a": [1000.0, -2000.0, 5000.0]})
+    <centre: a>
     """
-    n = 2 * workers + 1
-    whole = np.eye(n)
-    for i in range(workers):
-        dual, primal, centre = np.eye(n), np.eye(n), np.eye(n)
-        dual[workers + i, i], dual[workers + i, -1] = -1.0, 1.0
-        primal[i, i] = (1 - eta) / (1 + eta * rho)
-        primal[i, workers + i] = primal[i, -1] = eta * rho / (1 + eta * rho)
-        centre[-1] = np.concatenate([np.full(workers, 1 / workers), np.full(workers, -1 / workers), [0.0]])
-        whole = centre @ primal @ dual @ whole
-    return whole
-
-
-def elastic_round(eta: float, alpha: float, workers: int) -> NDArray:
-    r"""One round of EASGD on the same, as a matrix of x and the centre; every factor is symmetric.
-
-    >>> round(float(np.abs(np.linalg.eigvals(elastic_round(1e-3, 2.5e-3, 3))).max()), 5)
-    0.99927
-    """
-    whole = np.eye(workers + 1)
-    for i in range(workers):
-        turn = np.eye(workers + 1)
-        turn[i, i], turn[i, -1], turn[-1, i], turn[-1, -1] = 1 - eta - alpha, alpha, alpha, 1 - alpha
-        whole = turn @ whole
-    return whole
-
-
-def radius(matrix: NDArray) -> float:
-    """The factor by which a map that is applied again and again lets things grow or shrink in the long run."""
-    return float(np.abs(np.linalg.eigvals(matrix)).max())
-
-
-def unstable(workers: Sequence[int] = (3, 8), n: int = 20) -> dict[int, tuple[float, float]]:
-    """Share of a grid of rates and springs on which ADMM grows, and on which EASGD does."""
-    grid = [(eta, rho) for eta in np.geomspace(1e-5, 1e-2, n) for rho in np.linspace(0.1, 10.0, n)]
-    found = {}
-    for p in workers:
-        admm = np.mean([radius(admm_round(eta, rho, p)) > 1 + 1e-12 for eta, rho in grid])
-        easgd = np.mean([radius(elastic_round(eta, eta * rho, p)) > 1 + 1e-12 for eta, rho in grid])
-        found[p] = (round(float(admm), 2), round(float(easgd), 2))
-    return found
-
-
-def centres(workers: int = 8, eta: float = 1e-3, rho: float = 2.5, rounds: int = 8000) -> Picture:
-    """The centre over the rounds, from 1000, for both."""
     figure, ax = panels(size=(560, 320))
-    walks = {
-        "ADMM": (admm_round(eta, rho, workers), np.repeat([1000.0, 0.0, 1000.0], [workers, workers, 1])),
-        "EASGD": (elastic_round(eta, eta * rho, workers), np.full(workers + 1, 1000.0)),
-    }
     with house():
-        for i, (name, (matrix, state)) in enumerate(walks.items()):
-            seen = []
-            for _ in range(rounds):
-                seen.append(state[-1])
-                state = matrix @ state
+        for i, (name, seen) in enumerate(walks.items()):
             ax.plot(seen, color=series(i), label=name)
         ax.axhline(0, color=GREY, lw=0.8)
         ax.set_yscale("symlog", linthresh=1000)
@@ -234,182 +205,52 @@ def centres(workers: int = 8, eta: float = 1e-3, rho: float = 2.5, rounds: int =
         ax.set_yticks([], minor=True)
         label(ax, "$t$", r"$\tilde{x}$")
         legend(ax)
-    return picture(figure, f"centre of {workers} workers: ADMM, EASGD")
+    return picture(figure, f"centre: {', '.join(walks)}")
 
 
-def valleys(alpha: float, *, workers: int = 4, noise: float = 60.0, lr: float = 0.01, seed: int = 0) -> Result:
-    """EASGD with noisy gradients on a surface with four valleys of equal depth, from the hill between them."""
-    return parallel.train(
-        parallel.EASGD(_sgd(lr), alpha=alpha, period=1),
-        [_Shaken(noise, [seed, w]) for w in range(workers)], [-0.27, -0.92], steps=200,
-    )  # fmt: skip
-
-
-class _Shaken:
-    """The gradient of Himmelblau's function with normal noise of its own."""
-
-    def __init__(self, noise: float, seed: Sequence[int]) -> None:
-        self.noise, self.rng = noise, np.random.default_rng(seed)
-
-    def __call__(self, theta: NDArray) -> NDArray:
-        return surfaces.himmelblau.grad(theta) + self.noise * self.rng.standard_normal(2)
-
-
-def elastic(alphas: Sequence[float] = (0.002, 0.05, 0.2), seed: int = 1) -> Picture:
-    """Where four workers and the centre (a cross) stand after 200 steps, for weak and strong springs."""
-    figure, axes = panels((1, len(alphas)), size=(660, 250), sharey=True)
-    with house():
-        for axis, alpha in zip(axes, alphas, strict=True):
-            end = valleys(alpha, seed=seed)
-            ground(surfaces.himmelblau, axis, np.array(surfaces.himmelblau.domain))
-            for w, memory in enumerate(end.workers):
-                assert memory is not None
-                axis.plot(*np.transpose([memory["x"], end.theta]), color=GREY, lw=1)
-                axis.plot(*memory["x"], "o", color=series(w), ms=7)
-            axis.plot(*end.theta, "X", color=GREY, ms=9)
-            axis.set_title(rf"$\alpha={alpha:g}$", fontsize=11)
-    return picture(figure, "workers and centre for weak and strong springs")
-
-
-def explored(alphas: Sequence[float] = (0.002, 0.05, 0.2), runs: int = 20) -> dict[float, tuple[float, float]]:
-    """Over so many runs: the mean number of valleys in which workers stand, and the median height of the centre."""
-    bottoms = np.array(surfaces.himmelblau.minima)
-    found = {}
-    for alpha in alphas:
-        counts, heights = [], []
-        for seed in range(runs):
-            end = valleys(alpha, seed=seed)
-            places = np.array([memory["x"] for memory in end.workers if memory is not None])
-            nearest = np.linalg.norm(places[:, None] - bottoms, axis=2).argmin(axis=1)
-            counts.append(len(set(nearest.tolist())))
-            heights.append(float(surfaces.himmelblau(end.theta)))
-        found[alpha] = (round(float(np.mean(counts)), 2), float(f"{np.median(heights):.2g}"))
-    return found
-
-
-# --- the dataflow graph ----------------------------------------------------------------------------------
-
-
-def network(
-    batch: int = 8, hidden: int = 32, *, variables: tuple[str, str] = ("server", "server"),
-    layers: tuple[str, str] = ("worker", "worker"),
-) -> tuple[Graph, list[Node], dict[Node, NDArray]]:  # fmt: skip
-    """A net of two layers for digits: its graph, its two updates, and a batch to feed.
+def elastic(ends: Mapping[float, tuple[NDArray, NDArray]]) -> Picture:
+    """Where workers and centre (a cross) end on Himmelblau's function, for springs of several strengths.
 
     Parameters
     ----------
-    variables, layers : devices of the weights, and of the operations, of the first layer and of the second
-
-    >>> graph, updates, feeds = network()
-    >>> devices.partition(graph, updates)
-    Partition(server: 8, worker: 18; 4 transfers)
+    ends : alpha -> the workers' places of shape (workers, 2), and the centre's of shape (2,)
     """
-    X, y = digits()
-    graph = Graph()
-    weights = []
-    for name, device, shape in zip("VW", variables, ((64, hidden), (hidden, 10)), strict=True):
-        with graph.on(device):
-            weights.append(graph.variable(name, np.random.default_rng(0).normal(0, 0.1, shape)))
-    with graph.on(layers[0]):
-        x = graph.placeholder((batch, 64), "x")
-        h = graph.tanh(x @ weights[0])
-    with graph.on(layers[1]):
-        labels = graph.placeholder((batch,), "y", int)
-        error = graph.softmax_cross_entropy(h @ weights[1], labels)
-    slopes = graph.gradients(error, weights)
-    updates = [graph.update(v, slope, _sgd(0.5)) for v, slope in zip(weights, slopes, strict=True)]
-    return graph, updates, {x: X[:batch], labels: y[:batch]}
-
-
-def traffic(batches: Iterable[int] = (8, 64, 512), hidden: int = 32) -> dict[int, tuple[int, int]]:
-    """Numbers that travel in a step of such size: the data split (weights at a server), and the model split.
-
-    >>> traffic([8])
-    {8: (4736, 512)}
-    """
-    found = {}
-    for batch in batches:
-        ways: tuple[dict[str, Any], ...] = ({}, {"variables": ("a", "b"), "layers": ("a", "b")})
-        sent = [devices.run(*network(batch, hidden, **way))[1] for way in ways]
-        found[batch] = (sum(t.nbytes for t in sent[0]) // 8, sum(t.nbytes for t in sent[1]) // 8)
-    return found
-
-
-# --- all-reduce -----------------------------------------------------------------------------------------
-
-
-def all_reduce(vectors: ArrayLike) -> tuple[NDArray, int]:
-    """The sum of p vectors, at each of p workers in a ring, and the numbers that each had to send.
-
-    Every vector is cut into p pieces. In the first p - 1 rounds each worker adds what its neighbour sent to a piece, in
-    the next p - 1 the finished pieces go once around.
-
-    Source: Patarasuk & Yuan (2009).
-
-    >>> sums, sent = all_reduce(np.arange(12.0).reshape(3, 4))
-    >>> sums[0], sent
-    (array([12., 15., 18., 21.]), 6)
-    """
-    parts = [np.array_split(np.asarray(v, dtype=float).copy(), len(np.asarray(vectors))) for v in np.asarray(vectors)]
-    p, sent = len(parts), [0] * len(parts)
-    for r in range(2 * (p - 1)):
-        moving = []
-        for w in range(p):  # all send at once, so what is sent is taken before anything arrives
-            piece = (w - r) % p if r < p - 1 else (w + 1 - (r - (p - 1))) % p
-            moving.append((piece, parts[w][piece].copy()))
-            sent[w] += moving[-1][1].size
-        for w, (piece, values) in enumerate(moving):
-            to = parts[(w + 1) % p]
-            to[piece] = to[piece] + values if r < p - 1 else values
-    return np.array([np.concatenate(mine) for mine in parts]), max(sent)
+    figure, axes = panels((1, len(ends)), size=(660, 250), sharey=True, squeeze=False)
+    with house():
+        for axis, (alpha, (places, centre)) in zip(axes[0], ends.items(), strict=True):
+            ground(surfaces.himmelblau, axis, np.array(surfaces.himmelblau.domain))
+            for w, place in enumerate(places):
+                axis.plot(*np.transpose([place, centre]), color=GREY, lw=1)
+                axis.plot(*place, "o", color=series(w), ms=7)
+            axis.plot(*centre, "X", color=GREY, ms=9)
+            axis.set_title(rf"$\alpha={alpha:g}$", fontsize=11)
+    return picture(figure, "workers and centre for weak and strong springs")
 
 
 # --- a thousand workers ---------------------------------------------------------------------------------
 
 
-def throughput(
-    workers: Sequence[int] = (1, 4, 16, 64, 256, 1024), shards: Sequence[int] = (1, 4, 16), size: int = 1_000_000
-) -> Picture:
-    """Gradients a second of asynchronous SGD against the workers, for some numbers of shards; dashed: no limit.
+def throughput(workers: Sequence[int], speeds: Mapping[int, Sequence[float]]) -> Picture:
+    """Gradients a second against the workers, for some numbers of shards; dashed: no limit.
 
-    A gradient takes a second, a vector is 8 MB, a shard's line carries 125 MB a second each way (1 Gbit/s).
+    Parameters
+    ----------
+    workers : of shape (n,)
+    speeds : shards -> gradients a second, of shape (n,)
+
+    >>> throughput((1, 4), {1: (1.0, 3.8)})
+    <throughput with 1 shards>
     """
-    cluster = Cluster(compute=parallel.lognormal(1.0, 0.3), latency=0.001, server_bandwidth=125e6)
     figure, ax = panels(size=(560, 360))
     with house():
         ax.plot(workers, workers, color=GREY, ls="--", lw=1)
-        for i, count in enumerate(shards):
-            speeds = [speed(parallel.async_sgd(_sgd(0.1)), p, count, size, cluster) for p in workers]
-            ax.plot(workers, speeds, "o-", color=series(i), ms=5, label=f"$s={count}$")
+        for i, (count, seen) in enumerate(speeds.items()):
+            ax.plot(workers, seen, "o-", color=series(i), ms=5, label=f"$s={count}$")
         ax.set_xscale("log", base=2)
         ax.set_yscale("log", base=2)
         label(ax, "$p$", "")
         legend(ax)
-    return picture(figure, f"throughput with {', '.join(map(str, shards))} shards")
-
-
-def speed(algorithm: Algorithm, workers: int, shards: int, size: int, cluster: Cluster) -> float:
-    """Gradients a second on a simulated cluster, from the third second on, when all have started.
-
-    >>> round(speed(parallel.async_sgd(_sgd(0.1)), 4, 1, 1000, Cluster()), 1)
-    4.0
-    """
-    steps = max(6, min(40, 4000 // (workers * shards)))
-    result = parallel.simulate(algorithm, workers=workers, steps=steps, size=size, shards=shards, cluster=cluster)
-    return len(result.spans) / max(span.end for span in result.spans)
-
-
-class Slow:
-    """An oracle that takes its time, so that a time line has something to show."""
-
-    def __init__(self, oracle: Any, seconds: float = 0.05) -> None:
-        self.oracle, self.seconds = oracle, seconds
-
-    def __call__(self, theta: NDArray, t: int) -> NDArray:
-        import time
-
-        time.sleep(self.seconds)
-        return self.oracle(theta, t)
+    return picture(figure, f"throughput with {', '.join(map(str, speeds))} shards")
 
 
 def real_and_simulated(real: Result, simulated: Result) -> Picture:
