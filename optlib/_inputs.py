@@ -201,11 +201,12 @@ def explained(function: Callable, given: dict[str, Any], error: Exception) -> Ex
         return None
     told = ", ".join(f"{name}={shown(value)}" for name, value in given.items() if name != "self")
     kind = next(kind for kind in _RAW if isinstance(error, kind))
-    return kind(f"{function.__qualname__}: {error} (given {told})") if told else None
+    said = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return kind(f"{function.__qualname__}: {said} (given {told})") if told else None
 
 
 _OURS = (str(Path(__file__).parent), str(Path(np.__file__).parent), inspect.__file__, "<")
-_RAW = (TypeError, ValueError, AttributeError, LookupError, OverflowError, ZeroDivisionError)
+_RAW = (TypeError, ValueError, AttributeError, KeyError, LookupError, OverflowError, ZeroDivisionError)
 
 
 def guard(room: dict[str, Any], *names: str, late: bool = False) -> None:

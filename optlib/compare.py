@@ -319,8 +319,9 @@ class _Task(NamedTuple):
     seed: int
 
 
-def _perform(problem: Problem, optimizer: Optimizer, seed: int, at: Sequence[int]) -> dict[str, Any]:
-    """The metric at the numbers of evaluations `at`, and how the run failed if it did."""
+def _perform(problem: Problem, optimizer: Optimizer, seed: int, at: Sequence[int], last: bool) -> dict[str, Any]:
+    """The metric at the numbers of evaluations `at`, how the run failed if it did, and its `last` point if wanted."""
+    began = time.perf_counter()
     theta = np.asarray(problem.start(seed))
     curve: list[float | None] = [_metric(problem, theta)]
     failure = None
@@ -341,7 +342,8 @@ def _perform(problem: Problem, optimizer: Optimizer, seed: int, at: Sequence[int
     curve += [None] * (len(at) - len(curve))
     if failure is None and curve[0] is not None and curve[-1] is not None and curve[-1] > curve[0]:
         failure = "worse than at the start"
-    return {"curve": curve, "failure": failure}
+    told = {"curve": curve, "failure": failure, "seconds": time.perf_counter() - began}
+    return told | ({"theta": theta.tolist() if np.isfinite(theta).all() else None} if last else {})
 
 
 def _metric(problem: Problem, theta: NDArray) -> float | None:
@@ -361,9 +363,9 @@ def _metric(problem: Problem, theta: NDArray) -> float | None:
     return float(value.item()) if np.isfinite(value).all() else None
 
 
-def _named_run(problem: Problem, optimizer: Optimizer, task: _Task, at: Sequence[int]) -> dict[str, Any]:
+def _named_run(problem: Problem, optimizer: Optimizer, task: _Task, at: Sequence[int], last: bool) -> dict[str, Any]:
     try:
-        return _perform(problem, optimizer, task.seed, at)
+        return _perform(problem, optimizer, task.seed, at, last)
     except Exception as error:
         error.add_note(f"in the contest: {optimizer!r} on problem {problem.name!r} with seed {task.seed}")
         raise
@@ -393,7 +395,9 @@ class _Record:
         try:
             head, *lines = [json.loads(line) for line in whole.splitlines()] or [None]
             before = head["contest"]
-            done = {_Task(*line["run"]): {"curve": line["curve"], "failure": line["failure"]} for line in lines}
+            done = {
+                _Task(*line.pop("run")): {"curve": line["curve"], "failure": line["failure"], **line} for line in lines
+            }
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"{self.path} is no record of a contest: name another file. Nothing was changed") from None
         differing = list(_differences(before, described))
@@ -475,7 +479,7 @@ class _Contenders:
         points: int, workers: int, tuning: Any = None,
     ):  # fmt: skip
         self.problems = _named_problems(problems)
-        self.tuned_on = self.problems if tuning is None else _twins_of(self.problems, _named_problems(tuning))
+        self.tuned_on = self.problems if tuning is None else _twins_of(self.problems, _named_problems(tuning, "tuning"))
         self.apart = tuning is not None
         if not isinstance(optimizers, Mapping) or not optimizers:
             raise ValueError(f"optimizers={optimizers!r}: give a dict with at least one entry, name -> (rule, grid)")
@@ -559,7 +563,10 @@ class _Contenders:
             outcomes = [done[task] for task in self._repeats_of(problem, entry, setting)]
             curves[problem, name] = np.array([[_number(v) for v in outcome["curve"]] for outcome in outcomes])
             tuned = [_last(done[t]) for i in self.settings(entry) for t in self._tuning_of(problem, entry, i)]
-            rows.append(_row(problem, entry, setting, outcomes, tuned))
+            theta = np.asarray(self.problems[problem].start(self.seed))
+            memory = entry.optimizer(setting).init(theta)
+            numbers_kept = sum(m.size for m in memory.values() if m.dtype.kind == "f") / theta.size
+            rows.append(_row(problem, entry, setting, outcomes, tuned, self.budget, numbers_kept))
         order = {problem: i for i, problem in enumerate(self.problems)}
         rows.sort(key=lambda row: (order[row.problem], row.median))
         return Contest(
@@ -568,13 +575,13 @@ class _Contenders:
         )  # fmt: skip
 
 
-def _named_problems(problems: Any) -> dict[str, Problem]:
+def _named_problems(problems: Any, what: str = "problems") -> dict[str, Problem]:
     if isinstance(problems, (Mapping, str)) or not (isinstance(problems, Problem) or np.iterable(problems)):
         hint = "compare.surface(f)" if isinstance(problems, Surface) else "compare.function, surface or examples"
-        raise TypeError(f"problems={shown(problems)}: it must be a problem, or a list of them: make one with {hint}")
+        raise TypeError(f"{what}={shown(problems)}: it must be a problem, or a list of them: make one with {hint}")
     listed = [problems] if isinstance(problems, Problem) else list(problems)
     if not listed:
-        raise ValueError("problems is empty: give at least one, as in [compare.surface(surfaces.ravine)]")
+        raise ValueError(f"{what} is empty: give at least one, as in [compare.surface(surfaces.ravine)]")
     named: dict[str, Problem] = {}
     for problem in listed:
         if not isinstance(problem, Problem):
@@ -611,8 +618,8 @@ def _last(outcome: Mapping[str, Any]) -> float:
     return _number(outcome["curve"][-1])
 
 
-def _run_all(chosen: _Contenders, record: _Record, tasks: Sequence[_Task], bar: "_Bar") -> None:
-    """Every run that is not yet on record."""
+def _run_all(chosen: _Contenders, record: _Record, tasks: Sequence[_Task], bar: "_Bar", last: bool) -> None:
+    """Every run that is not yet on record, and where each came to if `last` is wanted."""
     waiting = []
     for task in tasks:
         if task in record.done:
@@ -620,7 +627,7 @@ def _run_all(chosen: _Contenders, record: _Record, tasks: Sequence[_Task], bar: 
         else:
             waiting.append(task)
     jobs = {
-        task: (chosen.problem_of(task), chosen.entries[task.optimizer].optimizer(task.setting), task, chosen.at)
+        task: (chosen.problem_of(task), chosen.entries[task.optimizer].optimizer(task.setting), task, chosen.at, last)
         for task in waiting
     }
     if chosen.workers == 1 or len(waiting) < 2:
@@ -644,7 +651,7 @@ def _run_all(chosen: _Contenders, record: _Record, tasks: Sequence[_Task], bar: 
 
 
 def _check_sendable(job: tuple) -> None:
-    problem, optimizer, task, _ = job
+    problem, optimizer, task, *_ = job
     for what, part in ((f"problem {problem.name!r}", problem), (f"optimizer {task.optimizer!r}", optimizer)):
         try:
             pickle.dumps(part)
@@ -705,13 +712,23 @@ class Row:
     chosen: dict[str, Any]
     warnings: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()  #: how the failed repeats failed, each once
+    state: float = 0.0  #: numbers that the rule remembers for each of theta's
+    theta: tuple[float, ...] | None = None  #: where the repeat in the middle came to; None where that is not finite
+    seconds: float = field(default=math.nan, compare=False)  #: of the repeat in the middle, its metrics included
+    cost: float = field(default=math.nan, compare=False)  #: seconds for each of its updates
 
 
-def _row(problem: str, entry: _Entry, setting: int, outcomes: Sequence[Mapping], tuned: Sequence[float]) -> Row:
+def _row(
+    problem: str, entry: _Entry, setting: int, outcomes: Sequence[Mapping], tuned: Sequence[float], budget: int,
+    state: float,
+) -> Row:  # fmt: skip
     last = np.array([_last(outcome) for outcome in outcomes])
     # ranks that exist: between a number and infinity there is nothing to interpolate
     low, middle, high = (float(np.quantile(last, q, method=how)) for q, how in _QUARTILES)
     failures = [outcome["failure"] for outcome in outcomes if outcome["failure"]]
+    between = outcomes[int(np.argmax(last == middle))]
+    theta = between.get("theta") if math.isfinite(middle) else None
+    seconds = between.get("seconds", math.nan)  # records of old hold neither
     if all(math.isinf(value) for value in tuned):
         warnings = ["no setting of the grid stays finite"]
     else:
@@ -719,6 +736,7 @@ def _row(problem: str, entry: _Entry, setting: int, outcomes: Sequence[Mapping],
     return Row(
         problem, entry.name, middle, low, high, len(failures), len(outcomes), len(tuned) + len(outcomes),
         sum(map(math.isinf, tuned)), entry.setting(setting), tuple(warnings), tuple(dict.fromkeys(failures)),
+        state, None if theta is None else tuple(theta), seconds, seconds / budget,
     )  # fmt: skip
 
 
@@ -737,7 +755,7 @@ class Contest:
     """
 
     rows: tuple[Row, ...]
-    evaluations: NDArray
+    evaluations: NDArray = field(compare=False)
     curves: dict[tuple[str, str], NDArray] = field(compare=False)
     budget: int
     tries: int
@@ -837,7 +855,7 @@ class Contest:
         return _written(json.dumps(told, ensure_ascii=False, allow_nan=False, indent=1) + "\n", path)
 
 
-_FIELDS = tuple(Row.__dataclass_fields__)
+_FIELDS = tuple(name for name, f in Row.__dataclass_fields__.items() if f.compare)  # the same whenever it runs
 
 
 def _told(row: Row) -> dict[str, Any]:
@@ -845,6 +863,7 @@ def _told(row: Row) -> dict[str, Any]:
     told = {name: getattr(row, name) for name in _FIELDS}
     told |= {name: _finite(told[name]) for name in ("median", "low", "high")}
     told["chosen"] = {name: _described(value) for name, value in row.chosen.items()}
+    told["theta"] = None if row.theta is None else list(row.theta)
     return told | {name: list(told[name]) for name in ("warnings", "reasons")}
 
 
@@ -930,11 +949,11 @@ def contest(
     with _Bar(chosen.total, progress) as bar:
         best = {}
         tuning = list(chosen.tuning())
-        _run_all(chosen, record, tuning, bar)
+        _run_all(chosen, record, tuning, bar, last=False)
         for problem in chosen.problems:
             for entry in chosen.entries.values():
                 best[problem, entry.name] = chosen.best(problem, entry, record.done)
-        _run_all(chosen, record, list(chosen.repeats(best)), bar)
+        _run_all(chosen, record, list(chosen.repeats(best)), bar, last=True)
     return chosen.result(best, record.done)
 
 

@@ -358,7 +358,10 @@ def test_a_line_cut_in_the_middle_is_run_again(tmp_path):
     stored = file.read_bytes()
     file.write_bytes(stored[:-30])
     assert contest(mine(), PAIR, budget=10, seeds=3, file=file).to_json() == first.to_json()
-    assert file.read_bytes() == stored
+    *whole, last = stored.splitlines()
+    *kept, again = file.read_bytes().splitlines()
+    assert kept == whole
+    assert json.loads(again) | {"seconds": 0} == json.loads(last) | {"seconds": 0}
 
 
 def test_failed_runs_are_resumed_too(tmp_path):
@@ -486,6 +489,20 @@ def test_csv_and_json(result, tmp_path):
     assert told["rows"][-1]["median"] is None
     assert told["curves"][0]["values"][0][0] == pytest.approx(math.e)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["all.json", "table.csv"]
+
+
+def test_rows_tell_where_it_came_to_and_what_it_cost(tmp_path):
+    """One seed, so that the repeat in the middle is the one run: its last point, as a walk of its own comes to it."""
+    grid = {"adam": (rules.adam, {"lr": [0.05, 0.1]}), "sgd": (rules.sgd, {"lr": [0.1, 0.2]})}
+    calls = [contest(mine(), grid, budget=10, seeds=1, file=tmp_path / "record") for _ in range(2)]
+    assert calls[0] == calls[1]
+    for row in calls[1].rows:
+        start, optimizer = mine().start(1), Optimizer(grid[row.optimizer][0], **row.chosen)
+        assert row.theta == tuple(descend(optimizer, mine().oracle(1), start, 10, keep="last"))
+        assert row.state == {"adam": 2, "sgd": 0}[row.optimizer]
+        assert row.cost == row.seconds / 10 > 0
+    diverged = contest(mine(), {"sgd": (rules.sgd, {"lr": [1e200]})}, budget=10).rows[0]
+    assert diverged.theta is None
 
 
 def test_what_is_written_replaces_a_file_whole_or_not_at_all(result, tmp_path):
