@@ -390,6 +390,15 @@ PRESETS: dict[str, State] = {
         "show": ["beta2"],
     },
     "race": tabbed({"tabs": RACES, "runs": _RACE, "vivid": [0, 6]}, "ravine"),
+    "settle": {
+        "surface": "ravine", "start": [10.0, 10.0], "domain": [[-4.0, 11.0], [-4.0, 11.0]], "steps": 1000,
+        "runs": [
+            run("sgd", lr=0.016),
+            run("sgd", lr=schedule("polynomial", start=0.0093, steps=1000, end=0.0, power=1.0)),
+        ],
+        "noise": 10.0, "seed": 3,
+        "show": ["runs.0.hyper.lr", "seed"],
+    },
     "triangular": {
         "surface": "himmelblau", "steps": 120, "series": "lr",
         "runs": [run("sgd", lr=schedule("triangular", low=0.001, high=0.025, half=15)), run("sgd", lr=0.01)],
