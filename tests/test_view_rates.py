@@ -7,7 +7,6 @@ from downhill_course.figures import rates
 from optlib import models, rules, schedules, surfaces, tricks
 from optlib.view import series
 
-
 RUNS = {"a": ([0.2, 0.1, 0.0], [4.0, 2.0, 1.0, 0.5]), "b": ([0.1, 0.1, 0.1], [4.0, 3.0, np.nan, 1.0])}
 
 
