@@ -1,10 +1,12 @@
 """The explorer in a real browser, opened from disk as the site's pages may be: its numbers are optlib's."""
 
 import base64
+import builtins
 import gzip
 import inspect
 import itertools
 import json
+import linecache
 import os
 import re
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from nbclient import NotebookClient
 
 from downhill_course.pages import readings
-from optlib import Optimizer, compile, descend, rules, schedules, surfaces, tricks
+from optlib import Optimizer, compile, descend, rules, schedules, surfaces, tricks, view
 from optlib.optimizer import specification
 from optlib.view import contours, style
 from optlib.widget import Curves, Explorer, explorer, labels, modules, noise, palette, presets
@@ -33,6 +35,7 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("explorer")
     (place / "explorer.js").write_text(explorer.script(), encoding="utf-8")
     (place / "explorer.css").write_text(explorer.style(), encoding="utf-8")
+    (place / "explorer-rule.js").write_text(explorer.rule_script(), encoding="utf-8")
     (place / "explore.js").write_text(LOADER.read_text(encoding="utf-8"), encoding="utf-8")
     return place
 
@@ -1011,6 +1014,188 @@ def test_a_gains_delta_is_small_and_adadeltas_step_is_capital(show):
         text = page.locator(".dx-formula").all_inner_texts() + page.locator(".dx-closeup th, th").all_inner_texts()
         assert any(mine in line for line in text)
         assert not any(other in line for line in text if "E[" not in line)
+
+
+# --- a rule that the reader changes -----------------------------------------------------------------
+
+
+def edit(page, i=0):
+    """Opens the editor for a run; returns its box."""
+    more(page)
+    page.locator(f'[data-key="rule.{i}"]').click()
+    box = page.locator(".dx-rule textarea")
+    box.wait_for()
+    settle(page)
+    return box
+
+
+HALF = """def half(theta, g, u, *, lr=0.01, gamma=0.5):
+    u = gamma * u + lr * sqrt(abs(g)) * sign(g)
+    theta = theta - u
+    return theta, (u,)
+"""
+
+
+def test_a_rule_is_changed_and_drawn(show):
+    page = show(Explorer(surface="bowl", algorithms={"momentum": {"lr": 0.1}}, start=[3.0, 2.0], steps=40))
+    assert not any("explorer-rule" in url for url in show.requests), "nothing is loaded before the click"
+    box = edit(page)
+    assert box.input_value() == view.listing(rules.momentum).code
+    assert [each["rule"] for each in state(page)["runs"]] == ["momentum", "my_momentum"]
+    same, mine = paths(page)
+    np.testing.assert_array_equal(same, mine)
+    box.fill(HALF)
+    settle(page)
+    now = state(page)["runs"]
+    assert [each["rule"] for each in now] == ["momentum", "half"]
+    assert now[1]["hyper"] == {"lr": 0.1, "gamma": 0.5}, "a default that was changed counts, the reader's rate stays"
+    space: dict = {}
+    exec("from numpy import abs, sign, sqrt\n" + HALF, space)
+    path = descend(Optimizer(space["half"], lr=0.1), surfaces.bowl.grad, [3.0, 2.0], steps=40)
+    np.testing.assert_allclose(paths(page)[1], path, rtol=1e-12, atol=1e-12)
+    assert page.locator(".dx-rule-told").inner_text() == "Drawn as half."
+    page.get_by_role("button", name="As it was").click()
+    settle(page)
+    assert [each["rule"] for each in state(page)["runs"]] == ["momentum", "my_momentum"]
+    page.get_by_role("button", name="Close").click()
+    assert page.locator(".dx-rule").count() == 0
+    more(page)
+    page.get_by_role("button", name="Reset").click()
+    settle(page)
+    assert [each["rule"] for each in state(page)["runs"]] == ["momentum"]
+
+
+def test_a_wrong_rule_is_told_and_the_last_one_stays(show):
+    page = show(Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.1}}, start=[3.0, 2.0], steps=40), lang="zh-CN")
+    box = edit(page)
+    before = state(page)
+    box.fill("def sgd(theta, g, *, lr=0.01):\n    theta = theta − lr * g\n    return theta, ()")
+    page.wait_for_function("document.querySelector('.dx-rule textarea').hasAttribute('aria-invalid')")
+    told = page.locator(".dx-rule-told").inner_text()
+    assert told == "第 2 行：− 是全角或排版字符，请换成 -。图中仍是上一条可用规则的路径。"
+    assert page.locator(".dx-rule-mark").is_visible()
+    assert state(page) == before
+    assert axe.faults(page, ".dx-rule", tags=axe.PRACTICE) == []
+    box.fill("def sgd(theta, g, *, lr=-1.0):\n    theta = theta - lr * g\n    return theta, ()")
+    page.wait_for_function("document.querySelector('.dx-rule-told').textContent.includes('lr = -1')")
+    assert state(page) == before
+    box.fill("def sgd(theta, g, *, lr=0.01):\n    theta = theta - lr * 2 * g\n    return theta, ()")
+    settle(page)
+    assert not box.get_attribute("aria-invalid")
+    assert page.locator(".dx-rule-told").inner_text() == "已画出 my_sgd。"
+
+
+def test_a_rule_without_a_number_is_stopped_and_named(show):
+    page = show(Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.1}}, start=[3.0, 2.0], steps=5000))
+    box = edit(page)
+    box.fill("def root(theta, g, *, lr=0.5):\n    return theta - lr * sqrt(g - 1), ()")
+    page.wait_for_function("document.querySelector('.dx-notes').textContent.includes('root')")
+    (note,) = page.locator(".dx-notes p").all_inner_texts()
+    steps = len(paths(page)[1])
+    assert note == f"root gives no number at step {steps}: a root, logarithm or quotient has no value there."
+    assert page.evaluate(f"{FIGURE}.read('root.arrival').text") == "stops: the rule gives no number"
+
+
+def test_a_link_carries_the_rule_and_python_draws_the_same(show):
+    page = show(Explorer(surface="bowl", algorithms={"nag": {"lr": 0.05}}, start=[3.0, 2.0], steps=40))
+    box = edit(page)
+    box.fill(box.input_value().replace("u = gamma * u + lr * g", "u = gamma * u + 2 * lr * g"))
+    settle(page)
+    mine = paths(page)
+    address = page.evaluate(f"{FIGURE}.address()")
+    again = show(
+        Explorer(surface="bowl", algorithms={"nag": {"lr": 0.05}}, start=[3.0, 2.0], steps=40),
+        link="#" + address.split("#")[1],
+    )
+    assert [path.tolist() for path in paths(again)] == [path.tolist() for path in mine]
+    assert not np.array_equal(mine[0], mine[1])
+    text = page.evaluate(f"{FIGURE}.pythonText()")
+    assert "def my_nag(theta, g, u, *, lr=0.01, gamma=0.9):" in text
+    try:
+        for noise in (0.0, 0.3):
+            space: dict = {}
+            late = [{**run, "delay": 2 if noise else 0} for run in state(page)["runs"]]
+            moved(page, noise=noise, runs=late)
+            exec(typed(page.evaluate(f"{FIGURE}.pythonText()")), space)
+            for walked, path in zip(paths(page), space["paths"].values(), strict=True):
+                np.testing.assert_allclose(walked, path, rtol=1e-9, atol=1e-9)
+    finally:
+        for table in (rules.LOOK_AHEAD, rules.START):
+            for rule in [rule for rule in table if rule.__name__ == "my_nag"]:
+                del table[rule]
+
+
+def typed(text):
+    """Python with a rule in it, as a file that its source can be read from."""
+    name = f"<typed {len(linecache.cache)}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    return builtins.compile(text, name, "exec")
+
+
+@pytest.mark.parametrize(
+    ("own", "why"),
+    [
+        ({"source": "def r(theta, g):\n    while True: pass", "like": "sgd"}, "Line 2: no loops (while)"),
+        ({"source": "alert(1)", "like": None}, "a rule begins with def"),
+        ({"source": HALF, "like": "constructor"}, "own"),
+        ({"source": 5, "like": None}, "own"),
+        ("alert(1)", "own"),
+    ],
+)
+def test_a_bad_rule_in_a_link_is_told(show, own, why):
+    runs = [{"rule": "half", "hyper": {}}]
+    page = show(Explorer("ravine"), link="#explorer=0." + packed({"own": own, "runs": runs}))
+    (note,) = page.locator(".dx-notes p").all_inner_texts()
+    assert note.startswith("This link cannot be read")
+    assert why in note
+    assert_walks(page, Explorer("ravine"))
+
+
+def test_typing_goes_on_where_it_was_and_a_map_knows_the_rule(show):
+    page = show(Explorer(surface="himmelblau", algorithms={"sgd": {"lr": 0.01}}, steps=50))
+    box = edit(page)
+    box.focus()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("\n")
+    assert box.input_value().endswith("()\n    "), "a new line is indented"
+    assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
+    moved(page, map="where", mapOf=1)
+    page.wait_for_function(f"{FIGURE}.mapTook > 0")
+    assert page.evaluate(f"{FIGURE}.mapProblem") is None
+    took = page.evaluate(
+        """() => { const box = document.querySelector(".dx-rule textarea"), times = [];
+        for (let k = 0; k < 20; k++) { const begun = performance.now();
+          box.value = box.value.replace(/lr \\* (\\d* ?\\*? ?)g/, `lr * ${k} * g`);
+          box.dispatchEvent(new Event("input")); times.push(performance.now() - begun); }
+        return times.sort((a, b) => a - b)[10]; }"""
+    )
+    assert took < 1000, "a freeze, not a measure"
+    assert "lr * 19 * g" in page.evaluate(f"{FIGURE}.state.own.source")
+
+
+def test_a_rule_that_the_page_lists_can_be_changed(show):
+    listed = """<div class="highlight-python"><pre>import numpy as np
+
+def signed(theta, g, *, lr=0.1):
+    return theta - lr * np.sign(g), ()
+
+signed(1.0, 2.0)</pre></div><div class="highlight-python"><pre>def plain(x):
+    return x</pre></div>"""
+    page = show(before=listed, wait=False)
+    button = page.get_by_role("button", name="Change it")
+    assert button.count() == 1, "only what looks like a rule"
+    button.press("Enter")
+    box = page.get_by_role("textbox", name="The rule, in Python")
+    box.wait_for()
+    assert box.input_value() == "def signed(theta, g, *, lr=0.1):\n    return theta - lr * np.sign(g), ()"
+    settle(page)
+    sgd, signed = paths(page)
+    np.testing.assert_allclose(signed[1], surfaces.ravine.start - 0.1 * np.ones(2))
+    assert len(sgd) == len(signed)
+    assert button.get_attribute("aria-expanded") == "true"
+    assert axe.faults(page, "main", tags=axe.PRACTICE) == []
+    button.click()
+    assert page.locator(".dx").count() == 0
 
 
 # --- curves with a scrubber -------------------------------------------------------------------------

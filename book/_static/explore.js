@@ -11,6 +11,7 @@
   const KEPT = "downhill-figures"; // what the reader made of the figures, on the way to another language
   const points = []; // { point, index, name, link, figure: a promise once it was asked for }
   let loading = null;
+  let editor = null;
 
   function arrived(element) {
     return new Promise((resolve, reject) => {
@@ -20,10 +21,18 @@
     });
   }
 
+  const script = (name) => arrived(Object.assign(document.createElement("script"), { src: asset(name) }));
+
+  // The editor of rules, when a reader changes one.
+  function rules() {
+    editor ??= script("explorer-rule.js").then(() => window.downhillRule);
+    return editor;
+  }
+
   // A figure without its style would be drawn twice, and the page below it would move: both are waited for.
   function load() {
     loading ??= Promise.all([
-      arrived(Object.assign(document.createElement("script"), { src: asset("explorer.js") })),
+      script("explorer.js"),
       arrived(Object.assign(document.createElement("link"), { rel: "stylesheet", href: asset("explorer.css") })),
     ]).then(() => window.downhillExplorer);
     return loading;
@@ -47,7 +56,7 @@
     const page = location.href.split("#")[0];
     const address = (state) => `${page}#explorer=${index}.${state}`;
     el.dataset.figure = name;
-    await explorer.mount(el, given, { link, address });
+    await explorer.mount(el, given, { link, address, rules });
     if (picture) picture.style.display = "none";
     point.dataset.mounted = "";
     el.dispatchEvent(new CustomEvent("downhill-mounted", { bubbles: true, detail: given }));
@@ -110,6 +119,38 @@
     const button = event.target.closest("button.figure-set");
     if (button) press(button).catch(() => {}); // without the module, the text stays a text
   });
+
+  // -- a rule that the page lists can be changed
+
+  const RULE = /^def (\w+)\(theta, g[,)][\s\S]*?\n +return [^\n]*, \([^\n]*\)$/m;
+
+  function offerChange(listing) {
+    const [text, name] = RULE.exec(listing.querySelector("pre")?.textContent ?? "") ?? [];
+    if (!text) return;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "rule-change";
+    button.textContent = chinese(listing) ? "改一改" : "Change it";
+    button.setAttribute("aria-expanded", "false");
+    button.addEventListener("click", () => change(button, text, name).catch(() => {}));
+    listing.after(button);
+  }
+
+  async function change(button, text, name) {
+    const open = button.getAttribute("aria-expanded") === "true";
+    button.setAttribute("aria-expanded", String(!open));
+    if (open) {
+      button.nextElementSibling.downhill?.close();
+      button.nextElementSibling.remove();
+      return;
+    }
+    const el = document.createElement("div");
+    el.className = "downhill-explorer";
+    button.after(el);
+    const explorer = await load();
+    await explorer.mount(el, explorer.sceneOf(name), { rules });
+    await el.downhill.edit(0, text);
+  }
 
   // -- another language: what was dragged goes along
 
@@ -176,6 +217,8 @@
       else observe();
     }
     for (const button of document.querySelectorAll("button.figure-set")) button.disabled = false;
+    for (const listing of document.querySelectorAll("div.highlight-python, div.highlight-ipython3"))
+      offerChange(listing);
     // Where a far section is laid out only as one comes to it, the browser may owe the observer its word.
     const near = (el) => {
       const { top, bottom } = el.getBoundingClientRect();

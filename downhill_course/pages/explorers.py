@@ -228,7 +228,12 @@ def write(app: Sphinx, exception: Exception | None) -> None:
     explorer = importlib.import_module("optlib.widget.explorer")
     folder = Path(app.outdir) / "_static"
     ensuredir(folder)
-    for name, text in (("explorer.js", explorer.script()), ("explorer.css", explorer.style())):
+    parts = {
+        "explorer.js": explorer.script(),
+        "explorer-rule.js": explorer.rule_script(),
+        "explorer.css": explorer.style(),
+    }
+    for name, text in parts.items():
         if not (folder / name).exists() or (folder / name).read_text("utf-8") != text:
             (folder / name).write_text(text, encoding="utf-8")
 

@@ -14,7 +14,8 @@ _OPERATORS = {
     ast.Add: ("+", 11), ast.Sub: ("-", 11), ast.Mult: ("*", 12), ast.Div: ("/", 12), ast.Lt: ("<", 9), ast.Gt: (">", 9),
     ast.LtE: ("<=", 9), ast.GtE: (">=", 9), ast.Eq: ("===", 8), ast.NotEq: ("!==", 8),
 }  # fmt: skip
-_CALLS = {
+#: Functions of rules, as ECMAScript calls them.
+CALLS = {
     "sqrt": "Math.sqrt", "exp": "Math.exp", "log": "Math.log", "sin": "Math.sin", "cos": "Math.cos",
     "tanh": "Math.tanh", "floor": "Math.floor",
     "abs": "Math.abs", "sign": "Math.sign", "maximum": "Math.max", "minimum": "Math.min",
@@ -165,6 +166,6 @@ class Writer:
                 given = [self.write(a) for a in arguments]
                 if keywords:
                     given.append(f"{{ {', '.join(f'{k.arg}: {self.write(k.value)}' for k in keywords)} }}")
-                return f"{_CALLS.get(name, name)}({', '.join(given)})", _ATOM
+                return f"{CALLS.get(name, name)}({', '.join(given)})", _ATOM
         line = getattr(node, "lineno", "?")
         raise CannotCompile(f"{self.code.name}, line {line}: {ast.unparse(node)!r} has no JavaScript")

@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import rules, schedules
+from ..compile import js
 from ..compile.front import library
+from ..compile.source import UFUNCS, read
 from ..optimizer import Optimizer, run, specification
 from ..surfaces import TABLE, Surface
 from . import labels, modules, noise, presets
@@ -48,6 +50,7 @@ _LETTERS = {
 _RATES = {name: row.rate for name, row in rules.ROWS.items() if row.rate != specification(row.rule)[2]["lr"]}
 
 
+_ARGUMENTS = {"maximum": 2, "minimum": 2, "where": 3}  #: of the functions that rules may call; the others take one
 HYPER = {**presets.NUMBERS, **rules.HYPER}  #: every number that a reader may change
 
 
@@ -413,7 +416,38 @@ def module() -> str:
 @cache
 def script() -> str:
     """The same as a classic script that sets ``window.downhillExplorer``: pages on disk may load no module."""
-    return f"window.downhillExplorer = (() => {{\n{_body()}\nreturn {{ answers, mount, render }};\n}})();\n"
+    return f"window.downhillExplorer = (() => {{\n{_body()}\nreturn {{ answers, mount, render, sceneOf }};\n}})();\n"
+
+
+@cache
+def rule_script() -> str:
+    """What a page loads when a reader changes a rule: parser, translator, editor, their words and the rules' texts."""
+    ahead = {rule.__name__: look for rule, look in rules.LOOK_AHEAD.items()}
+    tables = {
+        "words": {code: {"en": en, "zh": zh} for code, (en, zh) in labels.RULE.items()},
+        "calls": {name: [js.CALLS.get(name, ""), _ARGUMENTS.get(name, 1)] for name in UFUNCS},
+        "ranges": {
+            name: [n["low"], n["high"], n["closed"]] for name, n in ((k, _number(v)) for k, v in rules.HYPER.items())
+        },
+        "sources": {rule.__name__: source_of(rule) for rule in RULES},
+        "ahead": {name: {"name": look.__name__, "needs": read(look).constants} for name, look in ahead.items()},
+    }
+    data = f"export const RULE = {json.dumps(tables, ensure_ascii=False, separators=(',', ':'))};\n"
+    body = modules.joined({"data": data, **modules.texts("rule")})
+    return f"window.downhillRule = (() => {{\n{body}\nreturn {{ compiled, fault, open, translated }};\n}})();\n"
+
+
+def source_of(rule: Callable) -> str:
+    """A rule as the editor shows it, behind the functions that it calls.
+
+    >>> print(source_of(rules.sgd))
+    def sgd(theta, g, *, lr=0.01):
+        theta = theta - lr * g
+        return theta, ()
+    """
+    from ..view import listing
+
+    return "\n\n".join([*(source_of(helper) for helper in read(rule).helpers), listing(rule).code])
 
 
 @cache

@@ -54,6 +54,6 @@ def joined(files: Mapping[str, str]) -> str:
     return "\n".join(out)
 
 
-def texts() -> dict[str, str]:
-    """The text of each module by name."""
-    return {path.stem: path.read_text("utf-8") for path in sorted(HERE.glob("*.js"))}
+def texts(part: str = ".") -> dict[str, str]:
+    """The text of each module by name; those of ``rule`` are loaded when a reader changes a rule."""
+    return {path.stem: path.read_text("utf-8") for path in sorted((HERE / part).glob("*.js"))}

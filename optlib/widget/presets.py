@@ -174,7 +174,7 @@ DEFAULTS: State = {
     "runs": [{"rule": "sgd", "hyper": {}}], "noise": 0.0, "seed": 1, "batch": 0, "stream": None, "project": False,
     "levels": "auto", "view": "plane", "turn": 35.0, "tilt": 50.0, "map": "off", "mapOf": 0, "axes": None,
     "series": "loss", "at": None, "cartoon": False, "follow": 0, "limit": False,
-    "show": [], "vivid": None, "goal": {"within": 0.01}, "tabs": [], "tab": None,
+    "show": [], "vivid": None, "goal": {"within": 0.01}, "tabs": [], "tab": None, "own": None,
 }  # fmt: skip
 
 #: What a tab sets, beside the surface and the rates: to its own value, or to the usual one.

@@ -9,6 +9,7 @@ import { h } from "./element.js";
 import { placeHandle } from "./handle.js";
 import { layOut } from "./layout.js";
 import { askMap, stopMap } from "./mapping.js";
+import { adopt, learn } from "./ownrule.js";
 import { paint } from "./picture.js";
 import { python } from "./python.js";
 import { reading } from "./readings.js";
@@ -34,6 +35,7 @@ export class Figure {
   constructor(el, given, options = {}) {
     Object.assign(this, { el, options, id: `dx${++count}`, lang: options.lang === "zh" ? "zh" : "en" });
     Object.assign(this, { messages: [], timings: [], alive: true, cache: {}, compare: null, names: [], sides: {} });
+    this.given = options.extra; // the notebook's own rules and surfaces; options.extra may hold a typed rule besides
     this.lib = libraryWith(options.extra);
     try {
       this.initial = checked(this.lib, given);
@@ -43,7 +45,11 @@ export class Figure {
     }
     this.state = structuredClone(this.initial);
     try {
-      if (options.link) this.state = checked(this.lib, unpacked(options.link), this.initial);
+      if (options.link) {
+        const linked = unpacked(options.link);
+        if (linked?.own) adopt(this, linked.own);
+        this.state = checked(this.lib, linked, this.initial);
+      }
     } catch (error) {
       this.messages.push(["bad.link", error]);
     }
@@ -78,6 +84,29 @@ export class Figure {
   /** Whether the figure has these values already. */
   holds(values) {
     return holds(this.lib, this.state, values);
+  }
+
+  // -- a rule that the reader changes
+
+  /** Opens the editor for a run, with the rule's text as the page lists it, if the library has none. */
+  async edit(i, text) {
+    this.options.live = await this.options.rules();
+    this.more.open = false;
+    this.shut();
+    this.editor = this.options.live.open(this, i, text);
+  }
+
+  shut() {
+    this.editor?.remove();
+    this.editor = null;
+  }
+
+  learn(own, i) {
+    return learn(this, own, i);
+  }
+
+  why(error) {
+    return why(this.lang, error);
   }
 
   // -- words
@@ -249,7 +278,7 @@ export class Figure {
   }
 
   pythonText() {
-    return python(this.lib, this.state, this.walks);
+    return python(this.lib, this.state, this.walks, this.state.own && { key: this.ownKey, text: this.ownPython });
   }
 
   async copy(text) {
@@ -362,8 +391,8 @@ export class Figure {
 
   /** The walks of the state as it is now; walked anew only if something that they depend on has changed. */
   currentWalks() {
-    const { surface, constants, start, steps, runs, noise, seed, batch, project } = this.state,
-      key = JSON.stringify([surface, constants, start, steps, runs, noise, seed, batch, project]);
+    const { surface, constants, start, steps, runs, noise, seed, batch, project, own } = this.state,
+      key = JSON.stringify([surface, constants, start, steps, runs, noise, seed, batch, project, own]);
     if (key !== this.walked) {
       this.walks = walksOf(this.lib, this.state);
       this.walked = key;
@@ -420,6 +449,7 @@ export class Figure {
     cancelAnimationFrame(this.waiting);
     stopMap(this);
     this.unwatch();
+    this.shut();
     this.root.remove();
   }
 }

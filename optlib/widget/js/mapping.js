@@ -24,6 +24,7 @@ export function askMap(figure) {
     state.steps,
     figure.box(),
     run.rule,
+    state.own,
     hyper,
     state.map,
     stable ? state.start : 0,

@@ -3,9 +3,10 @@
 import { assigned } from "./assign.js";
 import { Chart } from "./chart.js";
 import { assignedChart, checkedChart, prepared, readingChart } from "./chartstate.js";
+import { DATA } from "./data.js";
 import { Figure, libraryWith, walksOf } from "./figure.js";
 import { reading } from "./readings.js";
-import { checked } from "./state.js";
+import { checked, unpacked } from "./state.js";
 import { why } from "./trouble.js";
 
 /** The page's own language, where the figure stands. */
@@ -27,6 +28,15 @@ export async function own(text) {
   }
 }
 
+/** The editor and its translator, if a link holds a typed rule. */
+async function typedRule({ link, rules }) {
+  try {
+    return unpacked(link).own ? await rules() : null;
+  } catch {
+    return null; // the figure says what is wrong with the link
+  }
+}
+
 /** anywidget's entry: a model with the traits state, lang, extra and curves. */
 export async function render({ model, el }) {
   const wished = () => (model.get("lang") === "auto" ? languageOf(el) : model.get("lang"));
@@ -34,7 +44,8 @@ export async function render({ model, el }) {
   let figure = null,
     timer = 0,
     quiet = false;
-  const begin = (options = {}) => {
+  const begin = async (options = {}) => {
+    if (options.link && options.rules) options.live = await typedRule(options);
     figure?.close();
     const data = model.get("curves"),
       make = (...rest) => (data?.curves ? new Chart(el, data, ...rest) : new Figure(el, ...rest));
@@ -54,7 +65,7 @@ export async function render({ model, el }) {
     });
     el.downhill = figure;
   };
-  begin(model.downhill ?? {});
+  await begin(model.downhill ?? {});
   const changed = () => {
     if (!quiet && JSON.stringify(model.get("state")) !== JSON.stringify(figure.state))
       figure.replace(model.get("state"));
@@ -93,6 +104,13 @@ function answerOfChart(data, state, { set, read }, lang) {
   } catch (error) {
     return { trouble: why("en", error) };
   }
+}
+
+/** A scene for a rule by its name, where a page lists it: the ravine, at the rate that suits it there. */
+export function sceneOf(name) {
+  const rule = Object.hasOwn(DATA.looks, name) ? name : "sgd",
+    lr = DATA.rates[rule];
+  return { state: { runs: [{ rule, hyper: lr ? { lr } : {} }] } };
 }
 
 /**

@@ -24,6 +24,13 @@ function hyperText(lib, value) {
   return `schedules.${value.schedule}(${given(told)})`;
 }
 
+/** A run's optimizer; `own` is the rule that the reader typed, { key, text }. */
+function optimizerOf(lib, { rule, hyper }, own) {
+  const changed = Object.entries(hyper).filter(([name, value]) => value !== lib.rules[rule].defaults[name]);
+  const told = changed.map(([name, value]) => `, ${name}=${hyperText(lib, value)}`).join("");
+  return `Optimizer(${rule === own?.key ? rule : `rules.${rule}`}${told})`;
+}
+
 /** Whether plain `descend` walks so: no noise, examples, delays, given gradients. */
 function isPlain(lib, state) {
   const { surface, noise, batch, stream, project, runs } = state;
@@ -32,10 +39,21 @@ function isPlain(lib, state) {
 }
 
 /** The lines of Python that make the same walks. */
-export function python(lib, state, walks = []) {
+export function python(lib, state, walks = [], own = null) {
   if (!isPlain(lib, state)) {
-    const { at, turn, tilt, follow, tabs, tab, ...rest } = difference(state, DATA.defaults);
-    return `from optlib.widget import Explorer\nfigure = Explorer(**${literal(rest)})\npaths = figure.paths()\n`;
+    const { at, turn, tilt, follow, tabs, tab, own: _, ...rest } = difference(state, DATA.defaults);
+    const head = "from optlib.widget import Explorer\n";
+    if (own === null) return `${head}figure = Explorer(**${literal(rest)})\npaths = figure.paths()\n`;
+    const { runs, ...scene } = rest,
+      told = runs.map((run) => optimizerOf(lib, run, own)).join(",\n    "),
+      late = runs.map((run) => run.delay ?? 0),
+      zipped = `zip(figure.state["runs"], ${literal(late)})`,
+      delays = `figure.state = {"runs": [{**run, "delay": late} for run, late in ${zipped}]}\n`,
+      made = `figure = Explorer(algorithms=[\n    ${told},\n], **${literal(scene)})\n`;
+    return [
+      `from optlib import Optimizer, rules, schedules\n${head}${own.text}\n`,
+      `${made}${late.some(Boolean) ? delays : ""}paths = figure.paths()\n`,
+    ].join("");
   }
   const usual = lib.surfaces[state.surface].constants;
   const changed = Object.entries(state.constants).filter(([name, value]) => value !== usual[name]);
@@ -44,17 +62,16 @@ export function python(lib, state, walks = []) {
   const start = state.start.map(number).join(", ");
   const runs = state.runs.map((run, i) => {
     const rule = lib.rules[run.rule];
-    const hyper = Object.entries(run.hyper).filter(([name, value]) => value !== rule.defaults[name]);
-    const told = hyper.map(([name, value]) => `, ${name}=${hyperText(lib, value)}`).join("");
     const loss = (rule.given.includes("loss") ? ", loss=f" : "") + (walks[i]?.end ? ", strict=False" : "");
-    const optimizer = `Optimizer(rules.${run.rule}${told})`;
-    return `    "${names[i]}": descend(${optimizer}, f.grad, [${start}], steps=${state.steps}${loss}),\n`;
+    const walked = `${optimizerOf(lib, run, own)}, f.grad, [${start}], steps=${state.steps}${loss}`;
+    return `    "${names[i]}": descend(${walked}),\n`;
   });
   const scheduled = state.runs.some((run) => Object.values(run.hyper).some(isSchedule));
   const two = state.start.length === 2;
   const look = two && state.levels !== "auto" ? `, levels="${state.levels}"` : "";
   return [
     `from optlib import Optimizer, descend, rules${scheduled ? ", schedules" : ""}, surfaces, view`,
+    ...(own ? [own.text] : []),
     `f = surfaces.${state.surface}${but}`,
     `paths = {\n${runs.join("")}}`,
     `view.${two ? "contour" : "curve"}(f, paths${look})\n`,

@@ -44,7 +44,7 @@ function arrival(lib, state, walked) {
 
 function gone({ end }) {
   if (!end) return null;
-  return end === "diverges" ? "read.diverges" : "read.nan";
+  return `read.${end}`;
 }
 
 function arrivalText({ state, walked, lang }, n) {

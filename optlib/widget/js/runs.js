@@ -52,7 +52,7 @@ function runRow(figure, i) {
   return h(
     "li",
     { class: "dx-run" },
-    h("div", { class: "dx-run-head" }, highlighter(figure, i), remove),
+    h("div", { class: "dx-run-head" }, highlighter(figure, i), changer(figure, i), remove),
     ...first.map((n) => hyperSlider(figure, i, n)),
     h(
       "details",
@@ -68,6 +68,16 @@ function runRow(figure, i) {
       state.show.includes(`runs.${i}.delay`) ? null : delaySlider(figure, i),
     ),
   );
+}
+
+/** Opens the editor of rules, where the page has one. */
+function changer(figure, i) {
+  if (!figure.options.rules) return null;
+  const label = figure.say("rule.change");
+  return button(`rule.${i}`, label, () => figure.edit(i), {
+    class: "dx-change",
+    "aria-label": `${label}: ${figure.nameOf(i)}`,
+  });
 }
 
 /** The name of a run: pressed, it stands out from the others. */

@@ -74,14 +74,14 @@ function checkSurface(lib, state) {
   allow(state.domain === null || (isList(state.domain, 2) && state.domain.every(pair)), "domain", state.domain);
 }
 
-function checkScene(state) {
+function checkScene(lib, state) {
   for (const [name, values] of Object.entries(CHOICES)) allow(values.includes(state[name]), name, state[name]);
   for (const [name, [low, high]] of Object.entries(LIMITS)) {
     const value = state[name];
     allow(finite(value) && value >= low && value <= high, name, value);
     if (COUNTS.includes(name)) allow(Number.isInteger(value), name, value);
   }
-  const { steps, at, show, vivid, goal, axes, tabs, tab } = state;
+  const { steps, at, show, vivid, goal, axes, tabs, tab, own } = state;
   ask(Number.isInteger(steps) && steps >= 1 && steps <= 5000, "why.steps", { value: steps });
   allow(at === null || (Number.isInteger(at) && at >= 0), "at", at);
   allow(isList(show, 12) && show.every((key) => typeof key === "string"), "show", show);
@@ -90,6 +90,8 @@ function checkScene(state) {
   const scenes = isList(tabs, 12) && tabs.every((each) => isObject(each) && typeof each.name === "string");
   allow(scenes && new Set(tabs.map(({ name }) => name)).size === tabs.length, "tabs", tabs);
   allow(tab === null || tabs.some(({ name }) => name === tab), "tab", tab);
+  const typed = isObject(own) && typeof own.source === "string" && own.source.length <= 4000;
+  allow(own === null || (typed && (own.like === null || lib.rules[own.like])), "own", "…");
   const named = (axis) => isList(axis, 3) && typeof axis[0] === "string" && finite(axis[1]) && axis[1] < axis[2];
   allow(axes === null ? state.scene !== "map" : isList(axes, 2) && axes.every(named), "axes", axes);
 }
@@ -128,7 +130,7 @@ export function checked(lib, given, base) {
   checkSurface(lib, state);
   allow(isList(state.runs, 24), "runs", "…");
   for (const run of state.runs) checkRun(lib, run);
-  checkScene(state);
+  checkScene(lib, state);
   return settled(state);
 }
 

@@ -44,6 +44,7 @@ function troubleOf(figure, w, i) {
   const name = figure.nameOf(i),
     box = figure.box();
   if (w.end === "diverges") return figure.say("diverges", { name, t: w.n + 1 });
+  if (w.end === "rule") return figure.say("rule.nan", { name, t: w.n + 1 });
   if (w.end === "nan") return w.n ? figure.say("nan", { name, t: w.n }) : figure.say("nan.start", { name });
   if (figure.state.scene !== "plane" && figure.state.scene !== "line") return null;
   const outside = (t) => box.some(([low, high], k) => w.path[t * w.d + k] < low || w.path[t * w.d + k] > high);

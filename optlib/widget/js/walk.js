@@ -67,6 +67,9 @@ export function allFinite(xs) {
   return true;
 }
 
+/** Whether the numbers of step t are such that no rule leaves them by growing. */
+const moderate = (all, t, d) => all.subarray(t * d, t * d + d).every((v) => Math.abs(v) < 1e100);
+
 /** One algorithm's walk: points, gradients, the points where they were taken, memory, and how it ended. */
 export function walk(lib, state, run) {
   const rule = lib.rules[run.rule],
@@ -113,7 +116,7 @@ export function walk(lib, state, run) {
     if (state.project)
       for (let i = 0; i < d; i++) theta[i] = Math.min(Math.max(theta[i], state.domain[i][0]), state.domain[i][1]);
     if (!allFinite(theta)) {
-      end = "diverges";
+      end = theta.some(Number.isNaN) && moderate(path, t, d) && moderate(grads, t, d) ? "rule" : "diverges";
       break;
     }
     path.set(theta, (t + 1) * d);
