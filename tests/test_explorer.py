@@ -508,7 +508,7 @@ def test_it_is_quiet(show):
 
 
 def test_a_ravine_is_true_to_scale(show):
-    for name in ("ravine", "nesterov", "adagrad", "bias-correction", "race"):
+    for name in ("ravine", "nesterov", "bias-correction", "race"):
         page = show(Explorer(name))
         units = page.evaluate(f"[{FIGURE}.frame.X(1) - {FIGURE}.frame.X(0), {FIGURE}.frame.Y(0) - {FIGURE}.frame.Y(1)]")
         assert units[0] == pytest.approx(units[1], rel=0.02), name

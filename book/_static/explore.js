@@ -130,7 +130,8 @@
     const button = document.createElement("button");
     button.type = "button";
     button.className = "rule-change";
-    button.textContent = chinese(listing) ? "改一改" : "Change it";
+    const both = document.querySelector(".view-both");
+    button.textContent = both ? "Change it · 改一改" : chinese(listing) ? "改一改" : "Change it";
     button.setAttribute("aria-expanded", "false");
     button.addEventListener("click", () => change(button, text, name).catch(() => {}));
     listing.after(button);

@@ -354,12 +354,6 @@ PRESETS: dict[str, State] = {
         "runs": [run("nag", lr=0.05, gamma=0.8), run("momentum", lr=0.05, gamma=0.8)],
         "show": ["gamma"],
     },
-    "adagrad": {
-        "surface": "ravine", "domain": _WIDE, "constants": {"b": 10.0}, "start": [-9.0, 1.3], "steps": 150,
-        "series": "rate",
-        "runs": [run("adagrad", lr=1.0), run("rmsprop", lr=0.1)],
-        "show": ["runs.0.hyper.lr", "curve"],
-    },
     "two-words": {
         "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]], "steps": 60,
         "series": "rate", "runs": [run("sgd", lr=0.018), run("adagrad", lr=1.0)], "show": ["constants.b"],

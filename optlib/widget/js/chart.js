@@ -314,7 +314,8 @@ export class Chart {
     const { x } = this.data,
       grey = { fill: this.ink, size: 11, halo: this.paper },
       [kx, ky] = [f.X(x[end.kept]), f.Y(valuesOf(this.state, end.watched)[end.kept])];
-    brush.dots([kx, ky], 7, { stroke: this.ink, width: 2 });
+    for (const [stroke, width] of Object.entries({ [this.paper]: 5, [this.ink]: 2 }))
+      brush.dots([kx, ky], 7, { stroke, width });
     const near = end.stop !== null && f.X(x[end.stop]) - kx < 70;
     brush.line([kx, ky + 8, kx, f.y + f.h], { stroke: this.ink, width: 1, dash: [1, 3] });
     brush.text(kx - 4, f.y + f.h - 8, this.say("chart.keeps"), {
