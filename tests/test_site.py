@@ -143,19 +143,34 @@ TOP = """() => {
 }"""
 
 
+#: The live figures in sight are there, and for ten frames nothing has changed the height of the page.
+STEADY = """() => new Promise((done) => {
+  const coming = () => [...document.querySelectorAll("[data-downhill-explorer]:not([data-mounted])")].some((figure) => {
+    const { top, bottom } = figure.getBoundingClientRect();
+    return bottom > 0 && top < innerHeight;
+  });
+  const look = (before, frames) => {
+    const now = [scrollY, document.documentElement.scrollHeight].join();
+    if (now === before && frames >= 10 && !coming()) done(true);
+    else requestAnimationFrame(() => look(now, now === before ? frames + 1 : 0));
+  };
+  look("", 0);
+})"""
+
+
 @pytest.mark.parametrize("scheme", ["http", pytest.param("file", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["390px", "1440px"])
 @pytest.mark.parametrize("name", sampled(CHAPTERS))
 def test_the_switch_keeps_the_place(visit, address, name, size, scheme):
     page = visit(f"en/{name}.html", size, base=address if scheme == "http" else SITE.as_uri(), reduced_motion="reduce")
     page.evaluate("window.scrollTo(0, document.body.scrollHeight / 2)")
-    page.wait_for_timeout(200)  # what has come near is laid out now
+    page.wait_for_function(STEADY)
     place = page.evaluate(TOP)
     for view in ("zh", "both", "en"):
         page.locator(f".view-switch:visible a[data-view={view}]").click()
         page.wait_for_url(re.compile(f"/{view}/"))
         page.wait_for_load_state("load")
-        page.wait_for_timeout(100)
+        page.wait_for_function(STEADY)
         assert urlsplit(page.url).fragment == place
         top = page.evaluate("(id) => document.getElementById(id).getBoundingClientRect().top", place)
         assert -5 <= top <= 120, f"in {view} the passage {place} stands {top} px below the window's top"

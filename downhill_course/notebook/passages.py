@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache, partial
 
-import yaml
-
 from downhill_course.notebook.cells import HAN, LABEL, parts
+from downhill_course.notebook.views import from_yaml
 from downhill_course.project import BOOK
 
 GLOSSARY = BOOK / "glossary.yml"
@@ -268,7 +267,7 @@ def missing(items: Counter, word: str, language: str, there: Counter) -> Iterato
 @cache
 def glossary() -> tuple[dict, ...]:
     """The rows of the glossary that the check uses."""
-    rows = yaml.safe_load(GLOSSARY.read_text(encoding="utf-8"))
+    rows = from_yaml(GLOSSARY.read_text(encoding="utf-8"))
     return tuple(row for row in rows if row.get("check", True))
 
 

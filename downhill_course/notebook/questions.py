@@ -30,6 +30,7 @@ import optlib
 from downhill_course.notebook.cells import LANGUAGES, about, language_of, read, tags_of, write
 from downhill_course.notebook.measure import EXPLORER, QUESTION
 from downhill_course.notebook.passages import check_passages, glossary
+from downhill_course.notebook.views import from_yaml
 from downhill_course.project import BOOK
 
 FOLDER = "questions"  # beside the chapters
@@ -143,7 +144,7 @@ def load(path: Path, notebook: dict | None = None) -> list[Question]:
 
 def rows_of(path: Path) -> list:
     try:
-        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+        rows = from_yaml(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise Faults(f"{path.parent.name}/{path.name}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(rows, list) or not rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -53,9 +54,18 @@ VIEWS = {
 }
 
 
+def from_yaml(text: str) -> Any:
+    """What a text in YAML says, read by the C library where PyYAML brings it: ten times as fast.
+
+    >>> from_yaml("minutes: 25")
+    {'minutes': 25}
+    """
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 def load_yaml(path: Path) -> dict:
     """The mapping in a YAML file; an empty or wrong file is an error that names it."""
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    data = from_yaml(path.read_text(encoding="utf-8"))
     if not isinstance(data, dict):
         raise SystemExit(f"{path}: expected a mapping, found {type(data).__name__}")
     return data

@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import yaml
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -18,7 +17,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from downhill_course.notebook import measure
-from downhill_course.notebook.views import SEPARATOR, TAGS, View
+from downhill_course.notebook.views import SEPARATOR, TAGS, View, from_yaml
 from downhill_course.pages.bilingual import Pair, Passage, current_view
 from downhill_course.pages.explorers import MIME
 from downhill_course.pages.generated import FromData
@@ -40,7 +39,7 @@ HALF_WIDTH = 3.4  # of the picture, where the path's first step stands at 1
 def chapters(folder: Path) -> dict[str, dict]:
     """The rows of ``course.yml`` by page name; none where there is none. The minutes of a core are counted."""
     path = folder / COURSE
-    rows = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
+    rows = from_yaml(path.read_text(encoding="utf-8")) if path.exists() else []
     for row in rows:
         minutes = row.get("minutes")
         if minutes is not None and (type(minutes) is not int or minutes < 1):
@@ -227,7 +226,7 @@ class AtAGlance(SphinxDirective):
 def news(folder: str | Path) -> list[dict]:
     """The rows of ``news.yml``, newest first."""
     path = Path(folder) / NEWS
-    rows = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
+    rows = from_yaml(path.read_text(encoding="utf-8")) if path.exists() else []
     return sorted(rows, key=lambda row: str(row["date"]), reverse=True)
 
 

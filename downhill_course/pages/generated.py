@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from downhill_course import wheels
-from downhill_course.notebook.views import View
+from downhill_course.notebook.views import View, from_yaml
 from downhill_course.pages.bilingual import Passage, current_view
 
 
@@ -26,7 +25,7 @@ class FromData(SphinxDirective):
         self.env.note_dependency(str(path))
         if not path.exists():
             raise self.error(f"{path} is missing")
-        return [self.render(yaml.safe_load(path.read_text(encoding="utf-8")), current_view(self.env.app))]
+        return [self.render(from_yaml(path.read_text(encoding="utf-8")), current_view(self.env.app))]
 
     def render(self, rows: list[dict], view: View) -> nodes.Node:
         raise NotImplementedError

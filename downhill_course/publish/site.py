@@ -12,12 +12,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import jinja2
-import yaml
 
 from downhill_course.files import write_if_new
 from downhill_course.notebook.address import ROOT, Address
 from downhill_course.notebook.cells import halves, headings, read, text_of
-from downhill_course.notebook.views import TAGS, VIEWS, View
+from downhill_course.notebook.views import TAGS, VIEWS, View, from_yaml
 from downhill_course.pages.head import CARDS
 from downhill_course.pages.tools import ARCHIVE, Work
 from downhill_course.publish import cards
@@ -51,7 +50,7 @@ def title_of(path: Path) -> str:
 
 def redirects(path: Path, names: list[str]) -> dict[str, str]:
     """The table of moved pages: old address in a view -> new one. Whatever would not work is an error."""
-    table = (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None) or {}
+    table = (from_yaml(path.read_text(encoding="utf-8")) if path.exists() else None) or {}
     if not isinstance(table, dict):
         raise SystemExit(f"{path}: expected lines such as `old.html: new.html`, found {type(table).__name__}")
     pages = {f"{name}.html" for name in names}
