@@ -12,8 +12,9 @@ from pages import BOTH_NOW, PAGES, ROOT, SITE
 
 from downhill_course.notebook.address import Address, read
 from downhill_course.notebook.views import TAGS, VIEWS
+from downhill_course.pages.bilingual import say
 from downhill_course.pages.head import LENGTH, shortened
-from downhill_course.pages.tools import Work, bibtex, citations, reference, say, suggestion
+from downhill_course.pages.tools import Work, bibtex, citations, reference, suggestion
 
 NOTEBOOKS = [page for page in PAGES if (ROOT / "book" / f"{page}.ipynb").exists()]
 WORK = Work("The Downhill authors", "Downhill · 下山: descent & more", "1.2.0", "2027-01-31")
