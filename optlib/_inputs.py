@@ -171,7 +171,10 @@ def _kinds(hint: Any) -> list[_Kind]:
 @functools.cache
 def _expected(function: Callable) -> dict[str, list[_Kind]]:
     """The kinds of each argument, by name, as far as annotations say."""
-    expected = {name: _kinds(hint) for name, hint in get_type_hints(function).items() if name != "return"}
+    try:
+        expected = {name: _kinds(hint) for name, hint in get_type_hints(function).items() if name != "return"}
+    except NameError:  # a name that only type checkers import
+        return {}
     for name in expected.keys() & {"seed", "rng"}:
         expected[name] = [_SEED if kind is _KINDS[int] else kind for kind in expected[name]]
     return expected
@@ -192,6 +195,8 @@ def refused(function: Callable, given: dict[str, Any]) -> tuple[str, Exception] 
 def explained(function: Callable, given: dict[str, Any], error: Exception) -> Exception | None:
     """A better error, where one says nothing about the arguments and no code of the caller's raised it."""
     wrong = refused(function, given)
+    if type(error).__module__.partition(".")[0] not in ("builtins", "numpy"):
+        return None
     if any(re.search(rf"\b{name}\b", str(error)) for name in ([wrong[0]] if wrong else given)):
         return None
     if wrong:
@@ -218,14 +223,14 @@ def guard(room: dict[str, Any], *names: str, late: bool = False) -> None:
     for name, thing in list(room.items()):
         if (
             name.startswith("_")
-            or getattr(thing, "__module__", None) != room["__name__"]
+            or not str(getattr(thing, "__module__", "")).startswith(room["__name__"])
             or (names and name not in names)
         ):
             continue
         if inspect.isfunction(thing):
             room[name] = _guarded(thing, late)
         elif inspect.isclass(thing) and not issubclass(thing, (tuple, BaseException)):
-            for kind in (kind for kind in thing.__mro__ if kind.__module__ == room["__name__"]):
+            for kind in (kind for kind in thing.__mro__ if kind.__module__.startswith(room["__name__"])):
                 for method, call in list(vars(kind).items()):
                     known = not inspect.isfunction(call) or hasattr(call, "__wrapped__")
                     if not known and (method == "__init__" or not method.startswith("_")):

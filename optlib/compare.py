@@ -948,8 +948,7 @@ def contest(
     record = _Record(file, chosen)
     with _Bar(chosen.total, progress) as bar:
         best = {}
-        tuning = list(chosen.tuning())
-        _run_all(chosen, record, tuning, bar, last=False)
+        _run_all(chosen, record, list(chosen.tuning()), bar, last=False)
         for problem in chosen.problems:
             for entry in chosen.entries.values():
                 best[problem, entry.name] = chosen.best(problem, entry, record.done)

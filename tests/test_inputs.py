@@ -262,6 +262,51 @@ def test_a_mistake_is_named(use, says):
         use()
 
 
+def plain(theta, g, *, lr=0.1):
+    return theta - lr * np.sign(g) * np.sqrt(np.absolute(g)), ()
+
+
+def test_numpy_s_names_compile_like_the_bare_ones():
+    from optlib.compile import javascript
+
+    assert "theta - lr * Math.sign(g) * Math.sqrt(Math.abs(g))" in javascript(plain)
+
+
+def test_drawings_name_what_they_cannot_draw(tmp_path):
+    view = pytest.importorskip("optlib.view")
+    cube = surfaces.Surface("cube", lambda x, y, z: x, lambda x, y, z: (1.0, 0.0, 0.0), ((0.0, 1.0),) * 3, (0.0,) * 3)
+    for draw, says in (
+        (lambda: view.contour(lambda x: x), "surface=<function"),
+        (lambda: view.contour(BOWL, domain=(-2, 2)), r"domain=\(-2, 2\)"),
+        (lambda: view.contour(BOWL, "a"), "paths='a'"),
+        (lambda: view.contour(cube), "cube.*3 coordinates.*tricks.plane"),
+        (lambda: view.curve(cube), "cube.*3 coordinates.*tricks.plane"),
+        (lambda: view.curve(BOWL), "draw it with view.contour"),
+        (lambda: view.contest(3), "result=3"),
+        (lambda: view.loss_curves(3), "losses=3"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=says):
+            draw()
+    view.contour(BOWL).save(tmp_path / "bowl.pdf")
+    assert (tmp_path / "bowl.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_training_names_its_arguments():
+    from optlib import parallel
+
+    downpour = parallel.Downpour(ADAM)
+    for use, name in (
+        (lambda: parallel.train(downpour, [BOWL.grad] * 2, [1.0, 2.0], steps=2, loss=3), "loss=3"),
+        (lambda: parallel.train(downpour, BOWL.grad, [1.0, 2.0], steps=2), "oracles="),
+        (lambda: parallel.train(ADAM, [BOWL.grad], [1.0, 2.0], steps=2), "algorithm="),
+        (lambda: parallel.lognormal("a"), "median='a'"),
+        (lambda: parallel.curve(3), "result=3"),
+        (lambda: parallel.conflicts(None), "X is"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=name):
+            use()
+
+
 def test_clipping_is_not_advised_where_it_is_done():
     hot = Optimizer(rules.sgd, lr=1e308)
     with pytest.raises(NotFinite) as told:

@@ -183,7 +183,7 @@ def test_save_by_ending(tmp_path, ravine_picture):
     assert svg == (tmp_path / "b.svg").read_text()
     assert "dc:date" not in svg
     assert "Matplotlib v" not in svg
-    with pytest.raises(ValueError, match=r"'a.jpg' ends in '.jpg'.*\.png or \.svg"):
+    with pytest.raises(ValueError, match=r"'a.jpg' ends in '.jpg'.*\.png, \.svg or \.pdf"):
         ravine_picture.save(tmp_path / "a.jpg")
 
 

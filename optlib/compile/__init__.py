@@ -12,8 +12,11 @@ function sgd(theta, g, { lr }) {
 }
 """
 
+from .._inputs import guard
 from .js import javascript
 from .native import available, kernel
 from .source import CannotCompile
 
 __all__ = ["CannotCompile", "available", "javascript", "kernel"]
+
+guard(globals(), "kernel", late=True)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 #: The functions that rules and surfaces may call, besides plain functions of their own module.
 UFUNCS = ("sqrt", "exp", "log", "sin", "cos", "tanh", "floor", "abs", "sign", "maximum", "minimum", "where")
 #: What schedules, functions of one number, may call besides.
@@ -56,6 +58,7 @@ def read(function: Callable) -> Code:
 
 def _read(function: Callable) -> Code:
     tree = tree_of(function)
+    tree = _Bare(function).visit(tree)
     statements = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
     helpers, data = [], {}
     known = {a.arg for a in (*tree.args.args, *tree.args.kwonlyargs)} | set(_assigned(statements))
@@ -104,6 +107,18 @@ def tree_of(function: Callable) -> ast.FunctionDef:
     if not isinstance(tree, ast.FunctionDef):
         raise CannotCompile(f"{function!r} is no plain function: write it with def, not as a lambda or class")
     return tree
+
+
+class _Bare(ast.NodeTransformer):
+    """``np.sqrt`` as ``sqrt``, where np is NumPy."""
+
+    def __init__(self, function: Callable):
+        self.room = function.__globals__
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        of, name = node.value, {"absolute": "abs", "fabs": "abs"}.get(node.attr, node.attr)
+        bare = isinstance(of, ast.Name) and self.room.get(of.id) is np and name in UFUNCS
+        return ast.copy_location(ast.Name(name, ast.Load()), node) if bare else node
 
 
 _STATEMENTS = (ast.Assign, ast.Return, ast.For, ast.Tuple, ast.Name, ast.Constant, ast.keyword, ast.Load, ast.Store)

@@ -6,6 +6,7 @@
 Result(40 updates by 4 workers to 1 shard, backend='inline', finished)
 """
 
+from .._inputs import guard
 from .algorithms import (
     EASGD,
     AdaptiveRevision,
@@ -33,3 +34,18 @@ __all__ = [
     "disconnect", "eamsgd", "exponential", "hogwild", "lognormal", "lost", "parts", "run_on_dask",
     "simulate", "stragglers", "train",
 ]  # fmt: skip
+
+guard(globals(), "connect", "exponential", "lognormal", "parts", "stragglers")
+guard(
+    globals(),
+    "Cluster",
+    "complete",
+    "conflicts",
+    "curve",
+    "hogwild",
+    "lost",
+    "run_on_dask",
+    "simulate",
+    "train",
+    late=True,
+)

@@ -9,6 +9,7 @@ and on the dark page alike; text inside pictures is symbols and algorithm names 
 <contour of ravine: sgd>
 """
 
+from .._inputs import guard
 from .contests import contest
 from .contours import contour, draw_walk, ground
 from .curves import curve, loss_curves
@@ -39,3 +40,5 @@ __all__ = [
     "surface",
     "timeline",
 ]
+
+guard(globals(), late=True)

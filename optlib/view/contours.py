@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..surfaces import Range, Surface
 from .pictures import Picture
-from .style import GREY, GROUND, figure_of, house, label, legend, listed, look_of, marks, named_paths, panels
+from .style import GREY, GROUND, figure_of, house, label, legend, listed, look_of, marks, named_paths, not_drawn, panels
 
 Levels = Literal["auto", "log", "linear"]
 
@@ -54,7 +54,7 @@ def contour(
     <contour of bowl: sgd>
     """
     if surface.dim != 2:
-        raise ValueError(f"surface {surface.name!r} has {surface.dim} coordinate(s): draw it with view.curve")
+        raise ValueError(not_drawn(surface))
     named = named_paths(paths, 2)
     box = np.asarray(surface.domain if domain is None else domain, dtype=float)
     if ax is None:

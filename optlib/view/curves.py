@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..surfaces import Surface
 from .pictures import Picture
-from .style import GREY, GROUND, Look, figure_of, house, label, legend, listed, look_of, named_paths, panels
+from .style import GREY, GROUND, Look, figure_of, house, label, legend, listed, look_of, named_paths, not_drawn, panels
 
 
 def curve(
@@ -32,7 +32,7 @@ def curve(
     <curve of waves: sgd>
     """
     if surface.dim != 1:
-        raise ValueError(f"surface {surface.name!r} has {surface.dim} coordinates: draw it with view.contour")
+        raise ValueError(not_drawn(surface))
     named = named_paths(paths, 1)
     low, high = surface.domain[0] if domain is None else domain
     if ax is None:

@@ -51,7 +51,7 @@ class Picture:
         return bundle(self.png, repr(self))
 
     def save(self, path: str | Path) -> None:
-        """Write the picture to a ``.png`` or ``.svg`` file, as the ending says.
+        """Write the picture to a ``.png``, ``.svg`` or ``.pdf`` file, as the ending says.
 
         Raises
         ------
@@ -60,12 +60,13 @@ class Picture:
         path = Path(path)
         if path.suffix == ".png":
             path.write_bytes(self.png)
-        elif path.suffix == ".svg":
+        elif path.suffix in (".svg", ".pdf"):
+            dated = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"CreationDate": None}
             with house():
                 settle(self.figure)
-                self.figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+                self.figure.savefig(path, format=path.suffix[1:], metadata=dated, transparent=True)
         else:
-            raise ValueError(f"{path.name!r} ends in {path.suffix!r}: a picture is saved as .png or .svg")
+            raise ValueError(f"{path.name!r} ends in {path.suffix!r}: a picture is saved as .png, .svg or .pdf")
 
 
 def picture(figure: Figure, summary: str) -> Picture:

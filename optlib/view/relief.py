@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..surfaces import Range, Surface
 from .contours import grid, heights_of, within
 from .pictures import Picture
-from .style import GREY, GROUND, figure_of, house, legend, listed, look_of, named_paths, panels
+from .style import GREY, GROUND, figure_of, house, legend, listed, look_of, named_paths, not_drawn, panels
 
 
 def surface(
@@ -36,7 +36,7 @@ def surface(
     <surface of saddle>
     """
     if surface.dim != 2:
-        raise ValueError(f"surface {surface.name!r} has {surface.dim} coordinate(s): draw it with view.curve")
+        raise ValueError(not_drawn(surface))
     named = named_paths(paths, 2)
     if ax is None:
         _, ax = panels(size=(width, 0.8 * width), subplot_kw={"projection": "3d"})

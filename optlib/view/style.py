@@ -234,6 +234,14 @@ def figure_of(ax: Axes) -> Figure:
 # --- walks --------------------------------------------------------------------------------------
 
 
+def not_drawn(surface: Any) -> str:
+    """What to do with a surface of another number of coordinates."""
+    instead = {1: "draw it with view.curve", 2: "draw it with view.contour"}.get(
+        surface.dim, "draw a plane through it (optlib.tricks.plane), or losses against steps (view.loss_curves)"
+    )
+    return f"surface {surface.name!r} has {surface.dim} coordinate{'s' * (surface.dim > 1)}: {instead}"
+
+
 def named_paths(paths: Any, dim: int) -> dict[str, NDArray]:
     """Paths by label, each of shape (n, dim), from one array, a dict, or nothing.
 
