@@ -177,6 +177,12 @@ def without_name(owner: str, call, given: dict) -> list[str]:
     return raw
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """What is saved under a name that is given for wrong stays out of the repository."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize(("call", "owner"), targets())
 def test_an_error_carries_the_name_of_the_argument(call, owner):
     if isinstance(call, tuple):
