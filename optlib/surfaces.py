@@ -9,7 +9,7 @@ array([-2.,  0.])
 0.0
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -292,6 +292,50 @@ TABLE: dict[str, Surface] = {
 }
 
 
+def of(
+    value: Callable[..., Any], domain: Sequence[Range], start: Sequence[float] | None = None, *,
+    gradient: Callable[..., tuple] | None = None, name: str | None = None,
+) -> Surface:  # fmt: skip
+    """A surface from a function alone, whose gradient is measured by central differences; one that is given is checked.
+
+    Parameters
+    ----------
+    value : function of the coordinates, elementwise, such as ``lambda x, y: x**2 + 10 * y**2``
+    domain : a pair (low, high) for each coordinate
+    start : where walks begin; by default three quarters of the way from low to high
+    gradient : its partial derivatives, a function of the coordinates that gives a tuple
+    name : by default that of `value`
+
+    Raises
+    ------
+    ValueError : a gradient that is not that of `value` somewhere in the domain.
+
+    >>> f = of(lambda x, y: x * x + 10 * y * y, domain=[(-2, 2), (-1, 1)], name="mine")
+    >>> f.name, f.grad([1.0, 0.5]).round(6)
+    ('mine', array([ 2., 10.]))
+    """
+    box = [(float(low), float(high)) for low, high in domain]
+    begin = [0.25 * low + 0.75 * high for low, high in box] if start is None else start
+
+    def measured(*at: Any) -> tuple:
+        slopes = []
+        for i, x in enumerate(at):
+            step = np.finfo(float).eps ** (1 / 3) * np.maximum(1.0, np.abs(x))
+            up, down = ((*at[:i], x + sign * step, *at[i + 1 :]) for sign in (1, -1))
+            slopes.append((value(*up) - value(*down)) / (up[i] - down[i]))
+        return tuple(slopes)
+
+    called = name or getattr(value, "__name__", "surface")
+    f = Surface(called, value, gradient or measured, tuple(box), tuple(float(x) for x in begin))
+    if gradient is not None:
+        low, high = np.transpose(box)
+        for point in low + (high - low) * np.random.default_rng(0).random((5, f.dim)):
+            claimed, found = f.grad(point), np.array(measured(*point))
+            if not np.allclose(claimed, found, rtol=1e-4, atol=1e-6 * max(1.0, float(np.abs(found).max()))):
+                raise ValueError(f"gradient is {claimed} at {point}, but value rises by {found} there")
+    return f
+
+
 class Quadratic:
     r"""The quadratic :math:`\frac12 \sum_i \lambda_i \theta_i^2` in any number of dimensions.
 
@@ -333,3 +377,4 @@ class Quadratic:
 
 
 guard(globals(), "Quadratic", late=True)
+guard(globals(), "of")

@@ -213,3 +213,20 @@ def test_a_quadratic_says_what_does_not_fit():
 def test_a_constant_is_a_finite_number(value):
     with pytest.raises(ValueError, match=r"surface 'ravine': b=.* is no finite number"):
         surfaces.ravine.but(b=value)
+
+
+def test_a_surface_from_a_function_alone():
+    """Its gradient is measured; one that is given must be that of the function."""
+    known = surfaces.himmelblau
+    f = surfaces.of(known.value, known.domain, known.start)
+    points = np.random.default_rng(1).uniform(-4, 4, (7, 2))
+    np.testing.assert_allclose(f.grad(points), known.grad(points), rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(f.grad(points[0]), known.grad(points[0]), rtol=1e-6, atol=1e-5)
+    assert (
+        surfaces.of(known.value, known.domain, gradient=known.gradient).grad(points).tolist()
+        == known.grad(points).tolist()
+    )
+    with pytest.raises(ValueError, match=r"gradient is .* but value rises by"):
+        surfaces.of(known.value, known.domain, gradient=lambda x, y: (x, y))
+    with pytest.raises(ValueError, match="domain="):
+        surfaces.of(known.value, [(1.0, 0.0), (0.0, 1.0)])
