@@ -325,7 +325,7 @@ def of(
             slopes.append((value(*up) - value(*down)) / (up[i] - down[i]))
         return tuple(slopes)
 
-    called = name or getattr(value, "__name__", "surface")
+    called = str(name or getattr(value, "__name__", "surface"))
     f = Surface(called, value, gradient or measured, tuple(box), tuple(float(x) for x in begin))
     if gradient is not None:
         low, high = np.transpose(box)
