@@ -636,10 +636,9 @@ def test_the_result_leads_to_its_section_where_the_words_are_marked(visit, addre
     page.wait_for_url(re.compile(r"/zh/03-momentum\.html#"))
     page.wait_for_function("CSS.highlights.has('search')")
     assert set(page.evaluate(MARKED)) == {"临界摩擦"}
-    page.wait_for_timeout(300)
     seen = """() => { const { top, bottom } = [...CSS.highlights.get("search")][0].getBoundingClientRect();
       return top > 0 && bottom < innerHeight; }"""
-    assert page.evaluate(seen)
+    page.wait_for_function(seen)
     page.keyboard.press("Escape")
     assert page.evaluate(MARKED) == []
     page.reload()
