@@ -369,14 +369,15 @@ def _steps(
         theta, memory = new.copy() if new is g else new, kept
         # finite only if every number of both is: one pass where two would cost a tenth of a small step
         if strict:
-            if not math.isfinite(product(g, theta)):
+            found = product(g, theta)
+            for i, j in pairs:
+                found += inner(memory[i], memory[j])
+            if not math.isfinite(found):
                 advice = _DIVERGED.format("") if getattr(oracle, "clips", False) else ""
                 require_finite(g, "gradient", t + 1, advice)
                 require_finite(theta, "new point", t + 1, advice)
-            for i, j in pairs:
-                if not math.isfinite(inner(memory[i], memory[j])):
-                    for name, kept in zip(optimizer.memory, memory, strict=True):
-                        require_finite(kept, f"memory {name!r}", t + 1, _TOO_LARGE.format(theta.dtype))
+                for name, kept in zip(optimizer.memory, memory, strict=True):
+                    require_finite(kept, f"memory {name!r}", t + 1, _TOO_LARGE.format(theta.dtype))
         yield theta, memory, t + 1, g
 
 
@@ -479,8 +480,11 @@ def descend(
     memory: Sequence[NDArray] | None = None
     walk = _steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))
     with np.errstate(all="ignore"):
-        for theta, memory, t, g in islice(walk, steps):  # noqa: B007
-            made += 1
+        plain = keep == "all" and every == 1 and watch is None and judge is None
+        for made, (theta, memory, t, g) in enumerate(islice(walk, steps), 1):  # noqa: B007
+            if plain:
+                path[made] = theta
+                continue
             if keep == "all" and made % every == 0:
                 path[count] = theta
                 count += 1
@@ -489,6 +493,7 @@ def descend(
             if judge is not None and (said := judge(theta, g, t)):
                 reason = said
                 break
+    count = made + 1 if plain else count
     if keep == "last" or made % every:
         path[count - (keep == "last")] = theta
         count += keep == "all"
