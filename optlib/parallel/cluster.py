@@ -154,14 +154,21 @@ class _Driver:
         return sorted(self._machines())
 
     def place_shard(self, shard: int) -> None:
-        """Put a shard on a machine, from its last checkpoint if there is one."""
-        places = self._places()
-        future = self.client.submit(
-            ShardActor, self.algorithm, self.saved[shard], self.theta[self.shards.slices[shard]], self.tolerance,
-            actor=True, pure=False, workers=[places[shard % len(places)]], allow_other_workers=True,
-        )  # fmt: skip
-        actor = direct(future.result(timeout=30))
-        self._answer(actor, actor.open())
+        """Put a shard on a machine, from its last checkpoint if there is one; on another if that is lost meanwhile."""
+        tries = len(self._places())
+        for left in reversed(range(tries)):
+            places = self._places()
+            future = self.client.submit(
+                ShardActor, self.algorithm, self.saved[shard], self.theta[self.shards.slices[shard]], self.tolerance,
+                actor=True, pure=False, workers=[places[shard % len(places)]], allow_other_workers=True,
+            )  # fmt: skip
+            try:
+                actor = direct(future.result(timeout=30))
+                self._answer(actor, actor.open())
+                break
+            except OSError:
+                if not left:
+                    raise
         self.actors[shard : shard + 1] = [actor]
         self._held[shard : shard + 1] = [future]
 
