@@ -292,9 +292,12 @@ def test_view_loads_matplotlib_but_no_other_room_s_library():
 
 
 def test_import_is_quick():
-    """Under 0.2 s of processor time with NumPy's own import, in the best of five."""
-    code = "import time; t = time.process_time(); import optlib; print(time.process_time() - t)"
-    assert min(float(in_a_fresh_interpreter(code)) for _ in range(5)) < 0.2
+    """With NumPy's own import, at most three times what NumPy's takes: the best of five, in processor time."""
+    code = "import time; t = time.process_time(); import {}; print(time.process_time() - t)"
+    numpy, ours = (
+        min(float(in_a_fresh_interpreter(code.format(name))) for _ in range(5)) for name in ("numpy", "optlib")
+    )
+    assert ours < 3 * numpy
 
 
 def test_all_is_what_is_there():
