@@ -176,7 +176,7 @@ def test_the_passage_shows_the_phrase_marked(searches):
         chosen = [c for c in samples("zh", name, re.compile(f"[{HAN}]+"), (4,)) if c[0] in ("paragraphs", "captions")]
         for _, phrase, _ in chosen:
             shown = passages(searches["zh"], phrase)
-            assert any(phrase in passage["marked"] for passage in shown)
+            assert any(phrase in passage["marked"] for passage in shown), phrase
             assert all(phrase in passage["text"] for passage in shown if passage["marked"])
             assert all(len(passage["text"]) < 320 for passage in shown)
 
@@ -213,8 +213,8 @@ def test_titles_come_before_headings_and_headings_before_text(searches, view):
     pieces = {p for t in titles(view).values() for p in re.findall(f"[{HAN}]{{2}}|[A-Za-z]{{4,}}", t)}
     for query in sorted(pieces):
         scores = searches[view].evaluate(
-            """(query) => downhillSearch.find(query).pages.flatMap((page) => page.hits).map(
-                 (hit) => [hit.score, hit.top ? 0 : 1, hit.heading])""",
+            """(query) => downhillSearch.find(query).pages.filter((page) => !/^(api|coverage|sources)/.test(page.address))
+                 .flatMap((page) => page.hits).map((hit) => [hit.score, hit.top ? 0 : 1, hit.heading])""",
             query,
         )
         ranked = [(rank, query in heading) for _, rank, heading in sorted(scores, reverse=True)]
@@ -271,7 +271,8 @@ REAL = {
         "why is my loss nan": "02-challenges-deeper",
         "loss goes up instead of down": "00-descent 02-challenges 02-challenges-deeper",
         "how to choose learning rate": "00-descent 04-adaptive 06-choosing 10-schedules",
-        "learning rate too high": "00-descent 06-choosing 02-challenges-deeper",
+        "learning rate finder": "10-schedules 10-schedules-deeper glossary",
+        "learning rate too high": "00-descent 06-choosing 10-schedules 02-challenges-deeper",
         "which optimizer should I use": "06-choosing",
         "best optimizer": "06-choosing",
         "adam vs sgd": "05-adam 05-adam-deeper",
@@ -632,7 +633,7 @@ MARKED = "() => [...(CSS.highlights.get('search') ?? [])].map(String)"
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_the_result_leads_to_its_section_where_the_words_are_marked(visit, address, scheme):
     page = visit("zh/search.html?q=临界摩擦", base=address if scheme == "http" else SITE.as_uri())
-    page.locator(".search-section a").first.click()
+    page.locator(".search-section a[href*='03-momentum']").first.click()
     page.wait_for_url(re.compile(r"/zh/03-momentum\.html#"))
     page.wait_for_function("CSS.highlights.has('search')")
     assert set(page.evaluate(MARKED)) == {"临界摩擦"}
@@ -697,7 +698,7 @@ def test_below_another_address(chrome, tmp_path, served):
 # --- What it weighs -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("view", "most"), [("en", 800), ("zh", 800), ("both", 1100)])
+@pytest.mark.parametrize(("view", "most"), [("en", 1000), ("zh", 1000), ("both", 1500)])
 def test_the_index_stays_small(view, most):
     size = (SITE / view / "search-index.js").stat().st_size
     assert 200_000 < size < most * 1000

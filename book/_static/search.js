@@ -214,7 +214,7 @@ const downhillSearch = (() => {
     let tier = here.length < needed.length ? SOME : ALL;
     const phrase = tier === ALL && ["heading", "text", "code"].find((field) => phraseSpans(terms, section[field]).length);
     if (needed.every((term) => term.found.get(index)?.heading)) {
-      tier = reference && !section.top && !asName ? PHRASE : !section.top ? HEADING : deeper ? DEEPER_TITLE : TITLE;
+      tier = reference && !section.top && !asName ? ALL : !section.top ? HEADING : deeper ? DEEPER_TITLE : TITLE;
       score += 400 * coverage(terms, section.heading) + (phrase === "heading" ? 100 : 0);
     } else if (phrase === "text") {
       tier = PHRASE;
@@ -316,7 +316,7 @@ const downhillSearch = (() => {
   function find(query) {
     prepare();
     const { empty, hits: typed, unknown } = look(query);
-    const own = inTheBooksWords(query, typed.filter((hit) => hit.whole).length < FEW);
+    const own = inTheBooksWords(query, !typed.some((hit) => hit.whole));
     let hits = own === null ? typed : best([...typed, ...look(own).hits]);
     const result = { empty, whole: 0, partial: 0, pages: [], suggestion: null, corrected: false };
     const better = unknown.slice(0, FEW).map((term) => [term.query, suggestion(term.query)]).filter(([, word]) => word);
@@ -335,12 +335,13 @@ const downhillSearch = (() => {
     return result;
   }
 
-  // Of two hits on one section, the better.
+  // Of two hits on one section the one as typed, unless only the other holds all; with the better score of the two.
   function best(hits) {
     const of = new Map();
     for (const hit of hits) {
       const other = of.get(hit.index);
-      if (!other || hit.whole - other.whole > 0 || (hit.whole === other.whole && hit.score > other.score)) of.set(hit.index, hit);
+      if (!other || (hit.whole && !other.whole)) of.set(hit.index, hit);
+      else if (hit.whole === other.whole) other.score = Math.max(other.score, hit.score);
     }
     return [...of.values()];
   }

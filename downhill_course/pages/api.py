@@ -40,8 +40,8 @@ def public(module: ModuleType) -> dict[str, Any]:
     """The public names of a module that are its own, in the order of its source; modules are not among them.
 
     >>> import optlib
-    >>> list(public(optlib))[:2]
-    ['NotFinite', 'Optimizer']
+    >>> list(public(optlib))[:3]
+    ['Descent', 'NotFinite', 'Optimizer']
     """
     if hasattr(module, "__all__"):
         return {name: value for name in module.__all__ if not inspect.ismodule(value := getattr(module, name))}
