@@ -10,7 +10,7 @@ import axe
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from pages import BOTH_NOW, PHONE, SAMPLE, SITE, soup
+from pages import BOTH_NOW, PAGES, PHONE, SAMPLE, SITE, soup
 
 from downhill_course.notebook.cells import read, text_of
 from downhill_course.notebook.passages import glossary, words_of
@@ -324,7 +324,9 @@ def test_next_and_previous_speak_the_views_language(view):
     words = [span.get_text() for span in page.select(".related-pages .context span") if span.parent.name == "div"]
     assert words == [VIEWS[view].cut("Next · 下一页"), VIEWS[view].cut("Previous · 上一页")]
     titles = [title.get_text() for title in page.select(".related-pages .title")]
-    assert titles == [VIEWS[view].cut(ROWS[name]["title"]) for name in ("09-data-and-model", "07-parallel")]
+    here = PAGES.index("08-cluster")
+    assert titles == [page_of(view, PAGES[here + step]).h1.get_text().removesuffix("#") for step in (1, -1)]
+    assert titles[0] == VIEWS[view].cut("A cluster that learns: deeper · 集群训练：深入")
     home = page_of(view, "00-descent").select_one(".prev-page .title").get_text()
     assert home == VIEWS[view].cut("Home · 首页")
 

@@ -213,7 +213,8 @@ def test_titles_come_before_headings_and_headings_before_text(searches, view):
     pieces = {p for t in titles(view).values() for p in re.findall(f"[{HAN}]{{2}}|[A-Za-z]{{4,}}", t)}
     for query in sorted(pieces):
         scores = searches[view].evaluate(
-            """(query) => downhillSearch.find(query).pages.filter((page) => !/^(api|coverage|sources)/.test(page.address))
+            """(query) => downhillSearch.find(query).pages
+                 .filter((page) => !/^(api|coverage|sources)/.test(page.address))
                  .flatMap((page) => page.hits).map((hit) => [hit.score, hit.top ? 0 : 1, hit.heading])""",
             query,
         )
