@@ -1,4 +1,6 @@
-"""What the source documents say wrongly: every row is complete, in order, and leads to where the course shows it."""
+"""What the source documents say wrongly: every row is complete, in order, and leads to where the course shows it.
+And the works that the course cites: each can be found.
+"""
 
 import re
 from pathlib import Path
@@ -6,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from pages import BOTH_NOW, PAGES, SITE, ids, soup
+from pybtex.database import parse_file
 
 from downhill_course.notebook.cells import HAN, read, text_of
 from downhill_course.notebook.passages import check_passages, glossary
@@ -61,3 +64,13 @@ def test_the_page_has_every_row_with_a_link_that_arrives(view):
 def test_the_coverage_leads_to_it():
     assert "sources-corrected" in (BOOK / "coverage.md").read_text("utf-8")
     assert soup(SITE / "both" / "coverage.html").select("a[href^='sources.html']")
+
+
+def test_every_work_has_an_address():
+    works = parse_file(str(BOOK / "references.bib"), encoding="utf-8").entries
+    assert [key for key, work in works.items() if not {"doi", "url", "eprint"} & set(work.fields)] == []
+    for key, work in works.items():
+        assert re.fullmatch(r"10\.\d{4,9}/\S+", work.fields.get("doi", "10.1000/1")), (
+            f"{key}: a doi without https://doi.org/"
+        )
+        assert re.fullmatch(r"https?://\S+", work.fields.get("url", "https://a")), f"{key}: no address"
