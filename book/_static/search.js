@@ -25,7 +25,7 @@ const downhillSearch = (() => {
     stemmer = englishStemmer;
     stop = new Set(data.stop);
     asking = new RegExp(data.asking.join("|"), "gu");
-    synonyms = data.synonyms;
+    synonyms = data.synonyms.map(([form, own, always]) => ({ own, always, pattern: standing(form) }));
     pages = data.pages.map(([address, title]) => ({ address, title, deeper: address.endsWith("-deeper.html"),
       reference: REFERENCE.test(address) }));
     sections = data.pages.flatMap(([, title, rows], page) => rows.map(([anchor, heading, text, code = ""], i) =>
@@ -288,12 +288,18 @@ const downhillSearch = (() => {
     return row[b.length];
   }
 
+  // Where a form stands in a query: Chinese anywhere, other words whole.
+  function standing(form) {
+    const literal = form.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    return new RegExp(isChinese(form) ? literal : `(?<![\\p{L}\\p{N}])${literal}(?![\\p{L}\\p{N}])`, "u");
+  }
+
   // The query in the book's own words: “local optimum” as local minimum, “过早停止” as 早停.
   function inTheBooksWords(query, rarely) {
     const text = query.normalize("NFKC").toLowerCase();
-    const known = synonyms.filter(([form, own, always]) => (always || rarely) && !text.includes(own.toLowerCase())
-      && (isChinese(form) ? text.includes(form) : new RegExp(`(?<![\\p{L}\\p{N}])${form}(?![\\p{L}\\p{N}])`, "u").test(text)));
-    return known.length ? known.reduce((words, [form, own]) => words.replace(form, ` ${own} `), text) : null;
+    const known = synonyms.filter(({ own, always, pattern }) =>
+      (always || rarely) && !text.includes(own.toLowerCase()) && pattern.test(text));
+    return known.length ? known.reduce((words, { own, pattern }) => words.replace(pattern, ` ${own} `), text) : null;
   }
 
   // The sections that hold what was asked for, each with its score, and the terms that were not found.

@@ -13,14 +13,14 @@ import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
 
-import yaml
 from sphinx.application import Sphinx
 from sphinx.search.en import SearchEnglish
 
-from downhill_course.notebook.passages import BOOK, GLOSSARY
-from downhill_course.notebook.views import SEPARATOR, TAGS, VIEWS, View
+from downhill_course.notebook.passages import GLOSSARY
+from downhill_course.notebook.views import SEPARATOR, TAGS, VIEWS, View, from_yaml
 from downhill_course.pages.bilingual import current_view
 from downhill_course.pages.course import COURSE
+from downhill_course.project import BOOK
 
 INDEX = "search-index.js"
 #: Scripts of the search itself: other pages load them when the reader goes to the search box.
@@ -262,7 +262,7 @@ def synonyms() -> list[tuple[str, str, bool]]:
     What a term or a chapter is asked for by (``seek_en``, ``seek_zh``) is always looked for in the book's words too;
     the other forms of a term (``also``) have meanings besides, and are where nothing was found.
     """
-    terms, course = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (GLOSSARY, BOOK / COURSE))
+    terms, course = (from_yaml(file.read_text(encoding="utf-8")) for file in (GLOSSARY, BOOK / COURSE))
     named = [{**row, **dict(zip(("en", "zh"), row["title"].split(SEPARATOR), strict=True))} for row in course]
     pairs = {
         form.lower(): (row[language], kind == "seek")
