@@ -40,7 +40,7 @@ def test_an_assignment_has_it_before_its_examples(name):
 
 
 def test_it_is_short_and_follows_the_address():
-    assert sum(bool(line.strip()) for line in HERE.splitlines()) <= 20
+    assert sum(bool(line.strip()) for line in HERE.splitlines()) <= 30
     other = setup_cell.source(Address("https://gitee.com/ann/hills", "master", served="https://hills.example.cn/"))
     assert "git+https://gitee.com/ann/hills@master" in other
     assert "https://hills.example.cn/both/run.html" in other
@@ -106,6 +106,28 @@ def test_a_wheel_beside_the_notebook_is_installed(bare):
     assert first == f"Installing · 正在安装 ./{wheels.name()}[chapters]"
     assert str(python.parents[1]) in second
     assert run([python, "-c", HERE], folder) == "", "the second time it is there"
+    run([python, "-m", "pip", "uninstall", "-q", "-y", "downhill-course"], folder)
+    copy = wheels.name().replace(".whl", " (1).whl")
+    (folder / wheels.name()).rename(folder / copy)
+    said = run([python, "-c", after], folder, env={**CLEAN, "PYTHONUTF8": "1", "PIP_CONFIG_FILE": str(settings)})
+    assert said.splitlines()[0] == f"Installing · 正在安装 ./{copy}[chapters]", "a browser's second copy will do"
+    (folder / copy).unlink()
+
+
+def test_a_user_folder_that_pip_has_just_made_is_looked_into(tmp_path):
+    """Where the kernel started before there was one: what was installed there was not found."""
+    fake = tmp_path / "user" / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    stand_in = f"""
+import subprocess, pathlib
+class Done: returncode = 0; stderr = ""
+def run(*a, **k):
+    made = pathlib.Path({str(fake)!r}, "downhill_course"); made.mkdir(parents=True); (made / "__init__.py").touch()
+    return Done
+subprocess.run = run
+"""
+    said = run([sys.base_prefix + "/bin/python3", "-c", stand_in + HERE + "\nimport downhill_course"], tmp_path,
+               env={**CLEAN, "PYTHONUTF8": "1", "PYTHONUSERBASE": str(tmp_path / "user")})  # fmt: skip
+    assert said.startswith("Installing"), said
 
 
 def test_the_wheel_is_made_the_same_twice_and_holds_what_optlib_needs(tmp_path):

@@ -29,8 +29,12 @@ METADATA = {"jupyter": {"source_hidden": True}, "tags": ["remove-cell"]}
 TEXT = '''\
 # Installs the course's packages where they are missing; else does nothing. · 缺少课程所用的包时安装，已有就什么也不做。
 import importlib.util
+import re
+import shutil
+import site
 import subprocess
 import sys
+import tempfile
 from glob import glob
 from importlib.metadata import distributions
 
@@ -41,7 +45,13 @@ if importlib.util.find_spec("downhill_course") is None:
     wheels = glob("{wheel}") + glob("../../{wheel}")
     what = f"./{{wheels[0]}}[{extra}]" if wheels else "{name}[{extra}] @ {pip}"
     print("Installing · 正在安装", what, flush=True)
+    if wheels and "(" in wheels[0]:  # a browser's second copy, "… (1).whl", which pip does not take
+        whole = re.sub(r".*/| ?\\(\\d+\\)", "", wheels[0])
+        what = shutil.copy(wheels[0], tempfile.mkdtemp() + "/" + whole) + "[{extra}]"
     done = subprocess.run([sys.executable, "-m", "pip", "install", "-q", what], capture_output=True, errors="replace")
+    if site.ENABLE_USER_SITE:  # a folder of the user's own that pip has just made
+        site.addsitedir(site.getusersitepackages())
+    importlib.invalidate_caches()
     if done.returncode or importlib.util.find_spec("downhill_course") is None:
         raise ImportError(done.stderr + """
 It needs Python 3.11+ and a network (Kaggle: switch Internet on). Without git, put the wheel beside the notebook.
