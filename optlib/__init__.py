@@ -12,7 +12,7 @@ Importing the package needs NumPy alone. The rooms that need more (`optlib.view`
 Matplotlib, `optlib.widget` knows anywidget) are imported by name when they are wanted.
 """
 
-from . import data, initialise, layers, models, oracles, rules, schedules, surfaces, tricks
+from . import data, initialise, layers, models, oracles, rules, schedules, surfaces, transformer, tricks
 from .optimizer import Descent, NotFinite, Optimizer, descend, iterates, load, run, save
 
 __version__ = "0.2.0"
@@ -34,5 +34,6 @@ __all__ = [
     "save",
     "schedules",
     "surfaces",
+    "transformer",
     "tricks",
 ]

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from downhill_course.pages import api
-from optlib import Optimizer, compare, models, oracles, rules, run, schedules, surfaces, tricks
+from optlib import Optimizer, compare, models, oracles, rules, run, schedules, surfaces, transformer, tricks
 
-ROOMS = ("", "surfaces", "schedules", "data", "compare", "oracles", "models", "layers", "initialise", "tricks")
+ROOMS = ("", "surfaces", "schedules", "data", "compare", "oracles", "models", "layers", "initialise",
+         "transformer", "tricks")  # fmt: skip
 BAD = {
     "None": None, "text": "a", "thing": object(), "ragged": [[1.0], [1.0, 2.0]], "complex": 1j, "NaN": float("nan"),
     "minus": -1, "half": 0.5, "dict": {}, "class": dict, "function": lambda: None, "huge": 10**400, "True": True,
@@ -24,6 +25,7 @@ BAD = {
 }  # fmt: skip
 
 BOWL, MODEL, NET = surfaces.bowl, models.LinearRegression(), models.MLP([2, 2])
+TEXT = transformer.Transformer(3, context=4, width=4, heads=2, layers=1)
 SGD = Optimizer(rules.sgd, lr=0.1)
 X, Y, THETA = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]]), np.array([0, 1, 0]), np.array([1.0, 2.0])
 EYE, RNG = np.eye(2), np.random.default_rng(0)
@@ -76,7 +78,9 @@ GOOD = {
     "EMA.state": tricks.EMA().init(THETA), "SWA.state": tricks.SWA().init(THETA), "save.path": "run.npz",
     "PolyakRuppert.state": tricks.SWA().init(THETA), "GL.validation": 1.0, "UP.validation": 1.0,
     "PQ.validation": 1.0, "Patience.validation": 1.0, "PQ.tell.training": 1.0,
-    "spectral_density.d": 2,
+    "spectral_density.d": 2, "Transformer.theta": TEXT.init(seed=0), "Transformer.X": [[0, 1]],
+    "Transformer.y": [[1, 2]], "Transformer.vocabulary": 3, "Transformer.context": 4, "Transformer.width": 4,
+    "Transformer.heads": 2, "Transformer.layers": 1,
     "through.first": [1.0, 2.0], "batch_norm_backward.memory": (X, np.ones((1, 2)), np.ones((1, 2))),
 }  # fmt: skip
 
@@ -85,6 +89,7 @@ NOT_CALLED = ("NotFinite", "Model", "Measured", "Row", "Contest", "GradientCheck
 NET_THETA = NET.init(seed=0)
 INSTANCES = {
     "Optimizer": SGD, "Surface": BOWL, "MLP": NET, "Plateau": schedules.Plateau(1.0), "LinearRegression": MODEL,
+    "Transformer": TEXT,
     "noisy": oracles.noisy(BOWL.grad), "l2": oracles.l2(BOWL.grad, 0.1),
 }  # fmt: skip
 #: What an argument's parts are called.

@@ -22,7 +22,7 @@ STOREYS = {
     "optlib": [
         {"_inputs", "_written"},
         {"rules", "schedules", "surfaces", "data", "layers", "initialise"},
-        {"optimizer", "models", "oracles"},
+        {"optimizer", "models", "transformer", "oracles"},
         {"tricks", "compare", "compile", "parallel", "view"},
         {"widget"},
     ],

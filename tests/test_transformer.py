@@ -1,0 +1,88 @@
+"""The transformer of characters: its gradient, what it may see, what it refuses."""
+
+import numpy as np
+import pytest
+
+from optlib.oracles import check_gradient
+from optlib.transformer import Transformer
+
+RNG = np.random.default_rng(0)
+SMALL = Transformer(7, context=6, width=6, heads=2, layers=2)
+X, Y = RNG.integers(0, 7, (2, 3, 6))
+THETA = 0.5 * RNG.standard_normal(SMALL.size)
+
+
+@pytest.mark.parametrize(("heads", "layers", "places"), [(2, 2, 6), (1, 1, 6), (3, 1, 4)])
+def test_every_gradient_passes_the_check(heads, layers, places):
+    model = Transformer(7, context=6, width=6, heads=heads, layers=layers)
+    theta, rows, y = 0.5 * RNG.standard_normal(model.size), X[:, :places], Y[:, :places]
+    outcome = check_gradient(lambda p: model.loss(p, rows, y), lambda p: model.grad(p, rows, y), theta)
+    assert outcome.ok, outcome
+    assert outcome.worst < 1e-5
+
+
+def test_a_place_sees_nothing_that_comes_later():
+    later = X.copy()
+    later[:, 4:] = (later[:, 4:] + 1) % 7
+    before, after = SMALL.logits(THETA, X), SMALL.logits(THETA, later)
+    np.testing.assert_array_equal(before[:, :4], after[:, :4])
+    assert np.abs(before[:, 4:] - after[:, 4:]).max() > 0.1
+
+
+def test_it_agrees_with_attention_written_out_place_by_place():
+    W, ids = SMALL.unpack(THETA), X[0]
+    x = W["token"][ids] + W["place"]
+
+    def norm(row):
+        return row / np.sqrt(np.mean(row**2) + 1e-6)
+
+    for i in range(2):
+        q, k, v = (np.stack([norm(row) @ W[f"qkv{i}"] for row in x])[:, 6 * j : 6 * j + 6] for j in range(3))
+        for t in reversed(range(6)):
+            heads = []
+            for part in (slice(0, 3), slice(3, 6)):
+                weight = np.exp([q[t, part] @ k[s, part] / np.sqrt(3) for s in range(t + 1)])
+                heads.append(weight / weight.sum() @ v[: t + 1, part])
+            x[t] = x[t] + np.concatenate(heads) @ W[f"out{i}"]
+        x = x + np.stack([np.maximum(norm(row) @ W[f"up{i}"], 0) ** 2 @ W[f"down{i}"] for row in x])
+    logits = np.stack([norm(row) @ W["head"] for row in x])
+    np.testing.assert_allclose(SMALL.logits(THETA, X)[0], logits, rtol=1e-12, atol=1e-12)
+
+
+def test_the_parts_make_up_theta():
+    parts = SMALL.parts()
+    assert [parts[name][2] for name in ("token", "place", "qkv1", "down0", "head")] == [
+        "input", "input", "hidden", "hidden", "output",
+    ]  # fmt: skip
+    places = np.concatenate([np.arange(SMALL.size)[where] for where, _, _ in parts.values()])
+    np.testing.assert_array_equal(places, np.arange(SMALL.size))
+    for name, W in SMALL.unpack(THETA).items():
+        where, shape, _ = parts[name]
+        assert W.shape == shape
+        assert np.shares_memory(W, THETA)
+        np.testing.assert_array_equal(W.ravel(), THETA[where])
+
+
+def test_it_works_in_the_precision_of_theta_and_with_the_floats_of_an_oracle():
+    theta = THETA.astype(np.float32)
+    assert SMALL.grad(theta, X.astype(float), Y).dtype == np.float32
+    np.testing.assert_allclose(SMALL.grad(theta, X, Y), SMALL.grad(THETA, X, Y), rtol=1e-3, atol=1e-5)
+    assert SMALL.init(0, np.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: Transformer(1), r"vocabulary=1.*2 or more"),
+        (lambda: Transformer(5, width=10, heads=3), r"heads=3 does not divide width=10"),
+        (lambda: SMALL.loss(THETA[1:], X, Y), rf"theta has shape \({SMALL.size - 1},\).*needs \({SMALL.size},\)"),
+        (lambda: SMALL.loss(THETA, X[0], Y), r"X has shape \(6,\).*\(n, places\), 1 ≤ places ≤ 6"),
+        (lambda: SMALL.grad(THETA, np.tile(X, 2), Y), r"X has shape \(3, 12\)"),
+        (lambda: SMALL.grad(THETA, X, Y[:, 1:]), r"y has shape \(3, 5\), but X has shape \(3, 6\)"),
+        (lambda: SMALL.loss(THETA, X + 7, Y), r"X holds other than whole numbers from 0 to 6"),
+        (lambda: SMALL.loss(THETA, X, Y - 0.5), r"y holds other than whole numbers from 0 to 6"),
+    ],
+)
+def test_what_it_refuses(call, told):
+    with pytest.raises(ValueError, match=told):
+        call()
