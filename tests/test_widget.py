@@ -14,7 +14,7 @@ from PIL import Image
 
 from downhill_course import controls
 from optlib import rules, surfaces, view
-from optlib.widget import presets
+from optlib.widget import Explorer, presets
 from optlib.widget.explorer import STATIC
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -181,3 +181,24 @@ def test_one_example_at_a_time_has_the_surfaces_gradient_on_average(name):
     for theta in (presets.SURFACES[name].start, presets.SURFACES[name].minima[0]):
         mean = np.mean([gradient(*theta, *example) for example in examples], axis=0)
         np.testing.assert_allclose(mean, presets.SURFACES[name].grad(np.array(theta)), atol=1e-12)
+
+
+def test_a_walk_is_saved_as_an_animation_and_a_scene_as_it_stands(tmp_path):
+    explorer = Explorer("ravine")
+    explorer.save(tmp_path / "walk.gif", seconds=0.5)
+    with Image.open(tmp_path / "walk.gif") as film:
+        assert film.n_frames == 5
+        first = film.convert("RGB").tobytes()
+        film.seek(4)
+        assert film.convert("RGB").tobytes() != first
+    explorer.save(tmp_path / "scene.png")
+    before = (tmp_path / "scene.png").read_bytes()
+    explorer.state = {"steps": 3}
+    explorer.save(tmp_path / "scene.png")
+    assert (tmp_path / "scene.png").read_bytes() != before, "as it stands, not as it began"
+    with pytest.raises(ValueError, match=r"'walk.doc' ends in '.doc'"):
+        explorer.save(tmp_path / "walk.doc")
+    with pytest.raises(ValueError, match=r"seconds=61"):
+        explorer.save(tmp_path / "walk.gif", seconds=61)
+    with pytest.raises(ValueError, match=r"only walks on a surface"):
+        Explorer("orders").save(tmp_path / "orders.gif")

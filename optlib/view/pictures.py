@@ -90,6 +90,18 @@ def pixels(figure: Figure) -> NDArray[np.uint8]:
         return np.asarray(canvas.buffer_rgba()).copy()
 
 
+def film(figures: list[Figure], path: Path, seconds: float) -> None:
+    """Figures of one size, one after another, as a GIF on white paper; the last one stays for a while."""
+    frames = []
+    for figure in figures:
+        drawn = Image.fromarray(pixels(figure))
+        paper = Image.new("RGBA", drawn.size, "white")
+        frames.append(Image.alpha_composite(paper, drawn).convert("P", palette=Image.Palette.ADAPTIVE))
+    each = round(1000 * seconds / len(frames))
+    durations = [each] * (len(frames) - 1) + [each + 1500]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
 def settle(figure: Figure) -> None:
     """Double density, and the layout found once and for all: a second search would move things by a pixel."""
     figure.set_dpi(CSS_PIXELS * DENSITY)

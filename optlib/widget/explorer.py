@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import rules, schedules
+from .._inputs import number
 from ..compile import js
 from ..compile.front import library
 from ..compile.source import UFUNCS, read
@@ -276,6 +277,29 @@ class Explorer:
         from .still import picture
 
         return picture(self)
+
+    def save(self, path: str | Path, *, seconds: float = 4.0) -> None:
+        """Write the figure as it stands: a ``.gif`` in which its walks are walked, a ``.png``, ``.svg`` or ``.pdf``.
+
+        Parameters
+        ----------
+        path : the file, whose ending says which
+        seconds : how long the animation takes, up to sixty
+
+        Raises
+        ------
+        ValueError : another ending, or an animation of a scene that is a map or runs against time.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Explorer("ravine").save(f"{folder}/walk.gif", seconds=0.5)
+        """
+        from .still import animation, picture
+
+        if Path(path).suffix == ".gif":
+            animation(self, Path(path), number(seconds, "seconds", high=60.5, open_low=True))
+        else:
+            picture(self).save(path)
 
     @cached_property
     def widget(self) -> Any:

@@ -1,5 +1,6 @@
 """The picture that stands for an explorer on paper, in a saved notebook and before the page's script has run."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +10,27 @@ if TYPE_CHECKING:
     from .explorer import Explorer
 
 
-def picture(figure: "Explorer") -> Any:
-    """The scene at its beginning, drawn by `optlib.view`."""
+FRAMES_A_SECOND = 10
+
+
+def animation(figure: "Explorer", path: Path, seconds: float) -> None:
+    """The walks, walked, as a GIF on white paper; a pause at the end."""
+    from ..view.pictures import film
+
+    if figure.state["scene"] != "plane" or figure.surface() is None:
+        raise ValueError(f"{path.name!r}: only walks on a surface can be animated; save this scene as .png, .svg, .pdf")
+    walks = figure.paths()
+    longest = max(len(walk) for walk in walks.values())
+    shown = np.unique(np.linspace(1, longest, max(2, round(seconds * FRAMES_A_SECOND))).astype(int))
+    film([picture(figure, {name: walk[:n] for name, walk in walks.items()}).figure for n in shown], path, seconds)
+
+
+def picture(figure: "Explorer", paths: dict[str, np.ndarray] | None = None) -> Any:
+    """The scene at its beginning, drawn by `optlib.view`, or with these paths in place of the whole ones."""
     from .. import view
 
     state, surface = figure.state, figure.surface()
-    paths = figure.paths()
+    paths = figure.paths() if paths is None else paths
     if state["scene"] == "time" or surface is None:
         return _against_time(figure)
     if state["scene"] == "map":
