@@ -221,7 +221,7 @@ def test_d8_stopping_is_a_filter_and_a_ridge_for_each_direction():
     lam, eta, steps = np.array([1e-3, 0.1, 1.0, 5.0]), 0.15, 12
     best = np.array([1.0, -2.0, 3.0, 0.5])
     theta = descend(Optimizer(rules.sgd, lr=eta), lambda theta: lam * (theta - best), np.zeros(4), steps)[-1]
-    assert np.allclose(theta, tricks.spectral_filter(lam, eta, steps) * best, atol=1e-15)
+    assert np.allclose(theta, (1 - (1 - eta * lam) ** steps) * best, atol=1e-15)
     ridge = tricks.equivalent_ridge(lam, eta, steps)
     assert np.allclose(theta, lam / (lam + ridge) * best, atol=1e-14)
     assert tricks.equivalent_ridge(1e-9, eta, steps) == pytest.approx(1 / (eta * steps), rel=1e-8)
@@ -388,12 +388,6 @@ def test_d4_expected_change_is_that_of_real_batches():
     assert change.mean() == pytest.approx(float(noise.expected_change(rate, batch)), abs=4 * deviation)
 
 
-def test_d4_steps_against_examples():
-    for batch in (1.0, 30.0, 1000.0):
-        steps, examples = tricks.examples_and_steps(100.0, batch)
-        assert (steps - 1) * (examples - 1) == pytest.approx(1.0)
-
-
 def test_noise_scale_at_the_minimum_is_infinite():
     model, _, X, y = noisy_problem()
     noise = tricks.noise_scale(model, model.minimum(X, y), X, y, curvature=False)
@@ -432,7 +426,7 @@ def rateless(theta, g):
         (lambda: tricks.UP(1).tell(tricks.Progress(), [1.0, 2.0]), ValueError, "single number"),
         (lambda: tricks.early_stopped([], lambda theta: 1.0, tricks.GL()), ValueError, "before its first"),
         (lambda: tricks.early_stopped([], lambda theta: 1.0, tricks.GL(), every=9, limit=8), ValueError, "limit=8"),
-        (lambda: tricks.spectral_filter([-1.0], 0.1, 1), ValueError, "0 or more"),
+        (lambda: tricks.equivalent_ridge([-1.0], 0.1, 1), ValueError, "0 or more"),
         (lambda: tricks.equivalent_ridge([1.0], 0.1, 0), ValueError, "steps=0"),
         (lambda: tricks.Curriculum(5, "hard"), ValueError, "'combined'"),
         (lambda: tricks.Curriculum(0), ValueError, "levels=0"),
@@ -450,7 +444,6 @@ def rateless(theta, g):
         (lambda: tricks.noise_scale(LINEAR, [[1.0]], X3, Y3), ValueError, "one vector"),
         (lambda: tricks.noise_scale(LINEAR, [1.0], X3[:0], Y3[:0]), ValueError, "empty"),
         (lambda: tricks.noise_scale(LINEAR, [0.0], X3, Y3, curvature=False).critical, ValueError, "curvature"),
-        (lambda: tricks.examples_and_steps(1.0, 0.0), ValueError, "batch"),
     ],
 )
 def test_bad_input_is_told_so(call, error, message):

@@ -9,25 +9,23 @@ array([[1. , 0.1],
 from .averaging import EMA, SWA, Averaged, PolyakRuppert, average_weights, averages, swa_rate
 from .criteria import GL, PQ, UP, Patience, Progress
 from .difficulty import Curriculum, curriculum
-from .landscape import Frame, Plane, filter_normalised, line, plane, projected, random_direction, through, unpacked
-from .noise import NoiseScale, examples_and_steps, noise_scale
+from .landscape import Frame, Plane, filter_normalised, line, plane, random_direction, through, unpacked
+from .noise import NoiseScale, noise_scale
 from .rates import RangeTest, range_test
 from .second_order import (
     hessian,
     hessian_vector,
-    krylov_saddle_free_step,
     newton,
     newton_step,
     saddle_free_newton_step,
 )
-from .spectrum import Density, Krylov, lanczos, ritz, spectral_density
-from .stopping import EarlyStopped, early_stopped, equivalent_ridge, spectral_filter
+from .spectrum import Krylov, lanczos, ritz
+from .stopping import EarlyStopped, early_stopped, equivalent_ridge
 
 __all__ = [
-    "EMA", "GL", "PQ", "SWA", "UP", "Averaged", "Curriculum", "Density", "EarlyStopped", "Frame", "Krylov",
+    "EMA", "GL", "PQ", "SWA", "UP", "Averaged", "Curriculum", "EarlyStopped", "Frame", "Krylov",
     "NoiseScale", "Patience", "Plane", "PolyakRuppert", "Progress", "RangeTest", "average_weights", "averages",
-    "curriculum", "early_stopped", "equivalent_ridge", "examples_and_steps", "filter_normalised", "hessian",
-    "hessian_vector", "krylov_saddle_free_step", "lanczos", "line", "newton", "newton_step", "noise_scale", "plane",
-    "projected", "random_direction", "range_test", "ritz", "saddle_free_newton_step", "spectral_density",
-    "spectral_filter", "swa_rate", "through", "unpacked",
+    "curriculum", "early_stopped", "equivalent_ridge", "filter_normalised", "hessian",
+    "hessian_vector", "lanczos", "line", "newton", "newton_step", "noise_scale", "plane",
+    "random_direction", "range_test", "ritz", "saddle_free_newton_step",     "swa_rate", "through", "unpacked",
 ]  # fmt: skip

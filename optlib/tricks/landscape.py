@@ -206,22 +206,6 @@ def through(first: ArrayLike, second: ArrayLike, third: ArrayLike) -> Frame:
     return Frame(origin, d1, v / height, corners)
 
 
-def projected(points: ArrayLike, origin: ArrayLike, d1: ArrayLike, d2: ArrayLike) -> NDArray:
-    """The coordinates (a, b) of points of shape (..., d) in a plane, nearest in the sense of least squares: (..., 2).
-
-    Source: Garipov et al. (2018), who show walks in the plane of three points.
-
-    >>> projected([[3.0, 4.0, 7.0]], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 2.0, 0.0])
-    array([[2., 2.]])
-    """
-    origin = vector(origin, "origin")
-    points = np.asarray(points, dtype=float)
-    if points.shape[-1:] != origin.shape:
-        raise ValueError(f"points have shape {points.shape}, but the origin's shape needs (..., {origin.size})")
-    frame = np.stack([like(d1, origin, "d1"), like(d2, origin, "d2")], axis=1)
-    return (points - origin) @ np.linalg.pinv(frame).T
-
-
 def _positions(extent: Any, n: int) -> NDArray:
     if np.shape(extent) == ():
         reach = number(extent, "extent", open_low=True)

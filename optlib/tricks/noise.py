@@ -103,25 +103,6 @@ def noise_scale(model: Model, theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, c
     return NoiseScale(mean, trace, weighted, along)
 
 
-def examples_and_steps(critical: float, batch: float) -> tuple[float, float]:
-    r"""What a batch size costs: steps as a multiple of the fewest, and examples as a multiple of the fewest.
-
-    .. math:: \frac S{S_{\min}} = 1 + \frac{\mathcal B}B, \quad \frac E{E_{\min}} = 1 + \frac B{\mathcal B}, \quad
-        \Bigl( \frac S{S_{\min}} - 1 \Bigr) \Bigl( \frac E{E_{\min}} - 1 \Bigr) = 1
-
-    Parameters
-    ----------
-    critical : critical batch size, above 0. batch : above 0
-
-    Source: McCandlish et al. (2018), section 2.3.
-
-    >>> examples_and_steps(critical=100.0, batch=100.0)
-    (2.0, 2.0)
-    """
-    critical, batch = number(critical, "critical", open_low=True), number(batch, "batch", open_low=True)
-    return 1 + critical / batch, 1 + batch / critical
-
-
 def _weighed(grad: Gradient, theta: NDArray, mean: NDArray, apart: NDArray) -> tuple[float, float]:
     """tr(H Σ) and Gᵀ H G, through the Hessian itself where it is the smaller."""
     n, d = apart.shape

@@ -1,13 +1,12 @@
 r"""Newton's method and its repair at saddles, for comparison: both want the Hessian, or its products with vectors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._inputs import guard, like, number, vector, whole
-from .spectrum import Product, lanczos
 
 Gradient = Callable[[NDArray], ArrayLike]
 
@@ -113,48 +112,6 @@ def saddle_free_newton_step(
     return theta - lr * _absolute_solve(H, g, damping)
 
 
-def krylov_saddle_free_step(
-    theta: ArrayLike, g: ArrayLike, product: Product, k: int, *,
-    damping: float | Sequence[float] = 0.0, loss: Callable[[NDArray], Any] | None = None,
-) -> NDArray:  # fmt: skip
-    r"""The practical saddle-free Newton: the same step inside a small Krylov space, without ever forming H.
-
-    With V the Lanczos vectors that start at the gradient and :math:`\hat H = V^\top H V`:
-
-    .. math:: \theta \leftarrow \theta - V\,(|\hat H| + \lambda I)^{-1} V^\top \nabla f(\theta)
-
-    Parameters
-    ----------
-    theta, g : point and gradient, of shape (d,)
-    product : v -> H v, for instance ``lambda v: hessian_vector(grad, theta, v)``
-    k : dimension of the space, 1 to d
-    damping : :math:`\lambda`, 0 or more; of several, the one whose step leads to the lowest `loss` is taken
-    loss : theta -> value, needed to choose among several
-
-    Returns
-    -------
-    the new point, of shape (d,); theta itself where the gradient is zero, since it then spans no space
-
-    Source: Dauphin et al. (2014), algorithm 1.
-
-    >>> H = np.diag([10.0, -2.0])
-    >>> krylov_saddle_free_step([1.0, 0.1], [10.0, -0.2], lambda v: H @ v, k=2).round(12)
-    array([0. , 0.2])
-    """
-    theta = vector(theta)
-    g = like(g, theta, "g")
-    tried = [number(x, "damping") for x in np.atleast_1d(np.asarray(damping, dtype=float))]
-    if not tried or (loss is None and len(tried) > 1):
-        raise ValueError(f"damping holds {len(tried)} values: give one, or several and the loss that chooses")
-    if not g.any():
-        whole(k, "k", 1, theta.size)
-        return theta.copy()
-    krylov = lanczos(product, g, k)
-    reduced = krylov.basis.T @ g
-    steps = [theta - krylov.basis @ _absolute_solve(krylov.matrix, reduced, x) for x in tried]
-    return steps[0] if loss is None else min(steps, key=lambda point: _or_inf(loss(point)))
-
-
 def newton(
     f: Any, theta: ArrayLike, steps: int, *, saddle_free: bool = False, lr: float = 1.0, damping: float = 0.0
 ) -> NDArray:
@@ -227,10 +184,6 @@ def _functions(f: Any) -> tuple[Gradient, Gradient]:
         raise TypeError(f"f={f!r} has no method grad: give a surface, or the pair (gradient, Hessian)")
     own = getattr(f, "hessian", None)
     return f.grad, own if callable(own) else lambda theta: hessian(f.grad, theta)
-
-
-def _or_inf(value: Any) -> float:
-    return float(value) if np.isfinite(value) else np.inf
 
 
 guard(globals())

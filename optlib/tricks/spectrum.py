@@ -1,4 +1,4 @@
-r"""The spectrum of a Hessian from its products with vectors alone: Lanczos, Ritz values, spectral density."""
+r"""The spectrum of a Hessian from its products with vectors alone: Lanczos and Ritz values."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import guard, like, number, vector, whole
+from .._inputs import guard, like, vector, whole
 
 Product = Callable[[NDArray], ArrayLike]
 
@@ -22,19 +22,6 @@ class Krylov(NamedTuple):
     def matrix(self) -> NDArray:
         """T, of shape (k, k)."""
         return np.diag(self.diagonal) + np.diag(self.beside, 1) + np.diag(self.beside, -1)
-
-
-class Density(NamedTuple):
-    """A spectrum as weighted points, and smoothed. Made by `spectral_density`."""
-
-    values: NDArray  #: eigenvalue estimates, ascending
-    weights: NDArray  #: the share of the spectrum that each stands for; they sum to 1
-    grid: NDArray  #: where the smooth curve is drawn
-    curve: NDArray  #: the density there; its integral is 1
-
-    def moment(self, power: int) -> float:
-        """The mean of the eigenvalues' powers, an estimate of tr(H^power)/d."""
-        return float(self.weights @ self.values**power)
 
 
 def lanczos(product: Product, start: ArrayLike, k: int) -> Krylov:
@@ -109,56 +96,6 @@ def ritz(product: Product, start: ArrayLike, k: int) -> tuple[NDArray, NDArray]:
     krylov = lanczos(product, start, k)
     values, y = np.linalg.eigh(krylov.matrix)
     return values, krylov.basis @ y
-
-
-def spectral_density(
-    product: Product, d: int, *, k: int = 30, probes: int = 10, seed: int = 0,
-    width: float | None = None, points: int = 400,
-) -> Density:  # fmt: skip
-    r"""Stochastic Lanczos quadrature: the whole spectrum's shape from a few random vectors.
-
-    Each random start v, of length 1, gives Ritz values :math:`\theta_j` with weights :math:`\tau_j^2`, the squares of
-    the first entries of T's eigenvectors, and :math:`\sum_j \tau_j^2 p(\theta_j) = v^\top p(H) v` exactly for
-    polynomials p of degree below 2k. The mean over starts estimates :math:`\mathrm{tr}\,p(H)/d`; a Gaussian on each
-    point makes a curve.
-
-    Parameters
-    ----------
-    product : v -> H v for a symmetric H
-    d : number of parameters
-    k : Lanczos steps for each start, 1 to d (more is cut to d)
-    probes : random starts, 1 or more
-    seed : of the starts
-    width : standard deviation of the Gaussians; by default 1 % of the spectrum's range
-    points : length of the grid on which the curve is drawn
-
-    Source: Golub & Meurant (1994); Ghorbani, Krishnan & Xiao (2019), section 2.
-
-    >>> H = np.diag([0.0, 0.0, 0.0, 4.0])
-    >>> density = spectral_density(lambda v: H @ v, 4, k=2, probes=200)
-    >>> bool(abs(density.moment(1) - 1.0) < 0.2), density.values.max().round(9)
-    (True, np.float64(4.0))
-    """
-    d, k = whole(d, "d"), whole(k, "k")
-    probes, points = whole(probes, "probes"), whole(points, "points", 2)
-    rng = np.random.default_rng(seed)
-    values, weights = [], []
-    for _ in range(probes):
-        krylov = lanczos(product, rng.standard_normal(d), min(k, d))
-        nodes, y = np.linalg.eigh(krylov.matrix)
-        values.append(nodes)
-        weights.append(y[0] ** 2 / probes)
-    return _smooth(np.concatenate(values), np.concatenate(weights), width, points)
-
-
-def _smooth(values: NDArray, weights: NDArray, width: float | None, points: int) -> Density:
-    order = np.argsort(values, kind="stable")
-    values, weights = values[order], weights[order]
-    spread = float(values[-1] - values[0]) or max(1.0, abs(float(values[0])))
-    sigma = 0.01 * spread if width is None else number(width, "width", open_low=True)
-    grid = np.linspace(values[0] - 5 * sigma, values[-1] + 5 * sigma, points)
-    bells = np.exp(-0.5 * ((grid[:, None] - values) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
-    return Density(values, weights, grid, bells @ weights)
 
 
 guard(globals())

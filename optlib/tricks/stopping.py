@@ -70,27 +70,6 @@ def early_stopped(
     return EarlyStopped(*kept, progress.best, np.array(history), progress.stop)
 
 
-def spectral_filter(curvatures: ArrayLike, lr: float, steps: int) -> NDArray:
-    r"""How much of the minimum gradient descent from 0 has reached along each eigenvector of a quadratic.
-
-    .. math:: \theta_i^{(t)} = \bigl( 1 - (1 - \eta\lambda_i)^t \bigr)\,\theta_i^\star
-
-    Parameters
-    ----------
-    curvatures : eigenvalues of the Hessian, 0 or more. lr : above 0. steps : t, 0 or more
-
-    Returns
-    -------
-    the factors, of the curvatures' shape: near 1 where it is steep, near 0 where it is flat
-
-    Source: Goodfellow, Bengio & Courville (2016), section 7.8.
-
-    >>> spectral_filter([0.0, 1.0, 5.0], lr=0.1, steps=2)
-    array([0.  , 0.19, 0.75])
-    """
-    return 1 - _remaining(curvatures, lr, steps)[1]
-
-
 def equivalent_ridge(curvatures: ArrayLike, lr: float, steps: int) -> NDArray:
     r"""The ridge penalty of each direction that shrinks it as much as stopping after t steps does.
 
