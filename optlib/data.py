@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from functools import cached_property
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -211,6 +211,57 @@ def alice(vocabulary: int | None = None) -> NDArray:
     place[np.argsort(-counts, kind="stable")] = np.arange(len(names))
     number = place[which]
     return np.where(number < vocabulary, number, -1)
+
+
+class Prose(NamedTuple):
+    """A text as numbers: `alphabet[i]` is the character that the number i stands for. Made by `prose`."""
+
+    alphabet: str
+    train: NDArray
+    test: NDArray
+
+
+def prose(language: Literal["en", "zh"] = "en") -> Prose:
+    """The prose of this course's first chapters, bundled, for a language model of characters.
+
+    Every tenth paragraph is for the test, and a line break ends each. What is not there: formulas that need more than a
+    line of letters, and sentences with a rare character.
+
+    >>> text = prose("en")
+    >>> len(text.alphabet), len(text.train), len(text.test)
+    (75, 167262, 19381)
+    >>> "".join(text.alphabet[i] for i in text.train[:35])
+    'Sections for those who want more th'
+    """
+    if language not in ("en", "zh"):
+        raise ValueError(f"language={language!r}: the course is written in 'en' and in 'zh'")
+    packed = resources.files(__package__).joinpath(f"_files/prose-{language}.txt.gz").read_bytes()
+    lines = gzip.decompress(packed).decode("utf-8").splitlines(keepends=True)
+    alphabet = "".join(sorted(set("".join(lines))))
+    number = {character: i for i, character in enumerate(alphabet)}
+    held = ("".join(lines[9::10]), "".join(line for i, line in enumerate(lines) if i % 10 != 9))
+    test, train = (np.array([number[character] for character in part]) for part in held)
+    return Prose(alphabet, train, test)
+
+
+def windows(text: ArrayLike, places: int, *, every: int = 1) -> Data:
+    """All windows of a text, of shape (n, places), and in y what follows each place: the same, one further.
+
+    Parameters
+    ----------
+    text : characters as whole numbers, of shape (m,), m > places. every : characters from one window to the next
+
+    >>> X, y = windows([5, 6, 7, 8], places=2)
+    >>> X.tolist(), y.tolist()
+    ([[5, 6], [6, 7]], [[6, 7], [7, 8]])
+    """
+    text, places = np.asarray(text), whole(places, "places")
+    if text.ndim != 1 or text.dtype.kind not in "iu" or len(text) <= places:
+        raise ValueError(
+            f"text is {text.dtype} of shape {text.shape}: it must be whole numbers, and more than places={places}"
+        )
+    cut = np.lib.stride_tricks.sliding_window_view(text, places + 1)[:: whole(every, "every")]
+    return cut[:, :-1], cut[:, 1:]
 
 
 def low_rank(

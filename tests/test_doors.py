@@ -78,6 +78,7 @@ GOOD = {
     "EMA.state": tricks.EMA().init(THETA), "SWA.state": tricks.SWA().init(THETA), "save.path": "run.npz",
     "PolyakRuppert.state": tricks.SWA().init(THETA), "GL.validation": 1.0, "UP.validation": 1.0,
     "PQ.validation": 1.0, "Patience.validation": 1.0, "PQ.tell.training": 1.0,
+    "windows.text": [1, 2, 3], "prose.language": "en",
     "Transformer.theta": TEXT.init(seed=0), "Transformer.X": [[0, 1]],
     "Transformer.y": [[1, 2]], "Transformer.vocabulary": 3, "Transformer.context": 4, "Transformer.width": 4,
     "Transformer.heads": 2, "Transformer.layers": 1,
