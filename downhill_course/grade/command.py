@@ -4,9 +4,10 @@ Each task of each notebook runs in a sandbox of its own; the marks are decided o
 goes on where it stopped, and gives the same marks. Files written to --out:
 
   grades.csv            one row for each student; who could not be graded is blank, not zero
+  files.csv             one row for each file that lay there: graded, or why not
   report.json           everything, for programs
   feedback/NAME.html    for the student, in the language of their notebook; NAME.txt is the same as text
-  needs-attention.txt   files that could not be graded, and why
+  needs-attention.txt   who and what could not be graded, or filled in, and why
   by-hand.csv           answers in words: fill in the points, then run the same command again
   secret.txt            seeds the hidden inputs: keep it to get the same marks again, and keep it private
 
@@ -17,14 +18,14 @@ goes on where it stopped, and gives the same marks. Files written to --out:
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import io
 import json
 import os
+import re
 import secrets
 import sys
 import time
+from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace as with_changes
@@ -34,10 +35,13 @@ from typing import Any
 
 from downhill_course import files
 from downhill_course.grade import exports, feedback, policy, submissions
+from downhill_course.grade.attempts import Attempts
+from downhill_course.grade.byhand import ByHand
 from downhill_course.grade.marking import mark
 from downhill_course.grade.sandbox import Limits, Sandbox, Unavailable
 from downhill_course.grade.source import Assignment, known
 from downhill_course.grade.spec import Faulty
+from downhill_course.grade.submissions import File, Line
 from downhill_course.project import EXERCISES
 
 EXAMPLES = """examples:
@@ -79,9 +83,15 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
         "--roster",
         type=Path,
         metavar="CSV",
-        help="who is in the class: a column `student`; who handed in nothing is listed",
+        help="who is in the class: a column `student`, or `id`; who handed in nothing is listed",
     )
     add("--policy", type=Path, metavar="TOML", help="deadline, late penalty, extensions, resubmission")
+    add(
+        "--times",
+        type=Path,
+        metavar="CSV",
+        help="when work was handed in, by the LMS: columns `student` or `id`, and `time`; trusted before a file's date",
+    )
     add(
         "--canvas",
         type=Path,
@@ -108,6 +118,9 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """Grade; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name may hold what the screen's encoding does not
+            stream.reconfigure(errors="backslashreplace")
     asked = options(argv)
     try:
         return Run(asked).go()
@@ -135,32 +148,87 @@ class Run:
         self.assignment = Assignment.open(asked.assignment, asked.tasks.resolve())
         self.policy = policy.load(asked.policy)
         self.out: Path = asked.out
-        self.roster = _roster(asked.roster)
+        self.roster = _people(asked.roster, "the roster: a CSV file with a column `student`, or `id`")
+        self.books = [exports.canvas(asked.canvas, self.assignment.name)] if asked.canvas else []
+        self.books += [exports.moodle(asked.moodle)] if asked.moodle else []
+        self.times = self._times()
         if asked.processes < 1:
             raise Refused(f"--processes is {asked.processes}; it must be at least 1")
         if asked.seconds <= 0 or asked.memory < 100:
             raise Refused("--seconds must be more than 0, and --memory at least 100 (MB): NumPy itself needs some")
+        if asked.out.resolve() == asked.submissions.resolve():
+            raise Refused(f"--out is the folder of the submissions itself ({asked.out}): choose another for the marks")
         kind = "unsafe" if asked.unsafe else asked.sandbox
         limits = Limits(call=asked.seconds, total=4 * asked.seconds, memory=asked.memory * 1_000_000)
         self.sandbox = Sandbox(kind, asked.user, asked.image, limits)
+        self.attention: list[tuple[str, str]] = []
+        self.remarks: list[str] = []
+        self.moments: dict[str, tuple[float | None, str, bool | None]] = {}
+
+    def _times(self) -> dict[str, float]:
+        """What the LMS says about when work was handed in, by `#number` and by name."""
+        found: dict[str, float] = {}
+        asked = self.asked
+        rows = [(p, p["time"], asked.times) for p in _people(asked.times, "a CSV file with `student` or `id`", "time")]
+        last = "Last modified (submission)"
+        if asked.moodle and last in self.books[-1].sheet.head:
+            records = self.books[-1].sheet.records()
+            rows += [({"id": exports.number_of(r["Identifier"])}, r[last], asked.moodle) for r in records]
+        for person, told, path in rows:
+            when = policy.moment(told, self.policy.zone)
+            if when is None and re.search(r"\d", told):
+                raise Refused(f"{path}: {told!r} is no time that can be read. Write it as 2026-12-01 23:59")
+            if when is not None:
+                found[f"#{person['id']}" if person.get("id") else submissions.folded(person["student"])] = when
+        return found
 
     def go(self) -> int:
         """Everything in order; nothing is started before all that was given has been looked at."""
-        found, bad = submissions.find(self.asked.submissions, self.assignment.name)
-        if not found and not bad:
-            raise Refused(f"No notebook (.ipynb) was found in {self.asked.submissions}. Is it the right folder?")
-        for path, reader in ((self.asked.canvas, "Student"), (self.asked.moodle, "Identifier")):
-            if path:
-                exports.read_rows(path, reader, "the LMS")
-        if self.asked.unsafe:
+        asked = self.asked
+        ours = [p for p in (asked.out, asked.policy, asked.roster, asked.canvas, asked.moodle, asked.times) if p]
+        found, lines = submissions.find(asked.submissions, self.assignment.name, self.policy.zone, ours)
+        if not found and not lines:
+            raise Refused(f"No notebook (.ipynb) was found in {asked.submissions}. Is it the right folder?")
+        self.worth = {task.name: task.points for task in self.assignment.tasks.values()}
+        self.by_hand = ByHand.read(self.out, self.worth)
+        self.moments = self._moments(found)
+        if asked.unsafe:
             print(
                 "UNSAFE: the answers run on this machine with your rights. Stop now unless every line is your own.",
                 file=sys.stderr,
             )
         self.sandbox.test()
         self.secret = self._secret()
-        results, failed = self._grade(found)
-        return self._write(found, results, bad + failed)
+        attempts, failed = self._grade(found)
+        return self._write(found, attempts, lines + failed)
+
+    def _moments(self, found: list[File]) -> dict[str, tuple[float | None, str, bool | None]]:
+        """When each work was handed in, by the most trusted source, and what that is."""
+        marks_late = any(file.late for file in found)  # else no word of Canvas's is no word at all
+        same = Counter(submissions.folded(file.student) for file in found)
+        times: dict[str, tuple[float | None, str, bool | None]] = {}
+        for file in found:
+            name = submissions.folded(file.student)
+            told = self.times.get(file.key, self.times.get(name) if same[name] == 1 else None)
+            if told is None and self.asked.times:
+                self.attention.append((file.student, f"has no time in {self.asked.times.name}: the file's date counts"))
+            own = (file.when, file.clock, file.late if marks_late else None)
+            times[file.key] = own if told is None else (told, "LMS", None)
+        for clock in ("archive", "file"):
+            dated = [file for file in found if times[file.key][1:] == (clock, None)]
+            past = [f for f in dated if self.policy.penalty(f.student, f.when, 1.0, f.identity)]
+            if len(past) < 2 or len(past) < len(dated):
+                continue
+            what = f"all {len(past)} submissions are late by the dates of their files"
+            dates = [file.when or 0.0 for file in past]
+            if len(past) >= 5 and max(dates) - min(dates) <= 600:
+                times |= {file.key: (None, "", None) for file in past}
+                what += ", which lie within ten minutes: they were copied or downloaded then, not handed in"
+                self.attention.append((self.asked.submissions.name, f"{what}. Nothing is taken off: give --times"))
+            else:
+                what += ": if they were copied (cp -r makes new dates, cp -a keeps them), give --times"
+                self.remarks.append(what[0].upper() + what[1:])
+        return times
 
     def _secret(self) -> bytes:
         path = self.out / "secret.txt"
@@ -176,26 +244,32 @@ class Run:
 
     # --- the work -------------------------------------------------------------------------------
 
-    def _grade(self, found: list) -> tuple[dict[str, dict], list[tuple[str, str]]]:
-        results: dict[str, dict] = {}
-        failed: list[tuple[str, str]] = []
+    def _grade(self, found: list[File]) -> tuple[dict[str, Attempts], list[Line]]:
+        """What each student has handed in so far, with marks; and who could not be graded now."""
+        kept: dict[str, Attempts] = {}
+        failed: list[Line] = []
         todo = []
         for file in found:
-            kept = None if self.asked.again else self._kept(file)
-            if kept:
-                results[file.student] = kept
+            kept[file.key] = Attempts.read(self.out, file)
+            try:
+                known = not self.asked.again and kept[file.key].resume(stamp(file.read(), self.assignment, self.secret))
+            except (submissions.Unreadable, OSError):
+                known = False  # said when it is graded
+            if known:
+                kept[file.key].date(*self.moments[file.key])
             else:
                 todo.append(file)
-        bar = Bar(len(found), len(results))
+        bar = Bar(len(found), len(found) - len(todo))
         for file, result, why in self._all(todo):
             if result is None:
-                failed.append((file.name, why))
+                failed.append(Line(file.name, why, file.student, file.identity))
             else:
-                results[file.student] = result
-                files.replace(self._place(file), json.dumps(result, ensure_ascii=False))
+                kept[file.key].add(result)
+                kept[file.key].date(*self.moments[file.key], fresh=self.asked.again)
+                kept[file.key].write()
             bar.step(file.student)
         bar.end()
-        return results, failed
+        return kept, failed
 
     def _all(self, todo: list) -> Any:
         """Each file with its result, as they come; a process that dies takes one file with it, not the run."""
@@ -213,7 +287,7 @@ class Run:
                         running[pool.submit(work, file.load, file, self._job())] = file
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         file = running[future]
-                        result, why = future.result()
+                        result, why = _outcome(future)
                         del running[future]
                         yield file, result, why
             except BrokenProcessPool:
@@ -227,120 +301,73 @@ class Run:
     def _job(self) -> dict:
         return {"assignment": self.assignment.path, "sandbox": self.sandbox, "secret": self.secret}
 
-    def _place(self, file: Any) -> Path:
-        return self.out / "marks" / f"{hashlib.sha256(file.student.encode()).hexdigest()[:20]}.json"
-
-    def _kept(self, file: Any) -> dict | None:
-        """A result of an earlier run, if neither the work, the assignment nor the secret has changed since."""
-        try:
-            result = json.loads(self._place(file).read_text(encoding="utf-8"))
-            same = (
-                result["stamp"] == stamp(file.read(), self.assignment, self.secret)
-                and result["student"] == file.student
-            )
-            better = self.policy.keep == "best" and result["student"] == file.student
-        except (OSError, ValueError, KeyError, TypeError, submissions.Unreadable):
-            return None
-        self.earlier = getattr(self, "earlier", {})
-        if better and not same:
-            self.earlier[file.student] = result
-        return result if same else None
-
     # --- what is written ------------------------------------------------------------------------
 
-    def _write(self, found: list, results: dict[str, dict], attention: list[tuple[str, str]]) -> int:
-        by_hand = self._by_hand(results)
+    def _write(self, found: list[File], attempts: dict[str, Attempts], lines: list[Line]) -> int:
+        self.attention += [(line.name, line.why) for line in lines if line.urgent]
+        known = [name for file in found for name in (file.student, file.identity)]
+        known += [name for person in self.roster for name in (person["student"], person["id"])]
+        self.attention += self.policy.strangers(known)
+        self.attention += self.by_hand.give(attempts)
         final = []
         for file in found:
-            result = results.get(file.student)
-            if result is None:
-                continue
-            before = getattr(self, "earlier", {}).get(file.student)
-            if before and before["points"] > result["points"]:
-                result = before
-            result = self._counted(with_points(result, by_hand), file)
-            final.append(result)
-        missing = [name for name in self.roster if name not in results]
-        attention = attention + [(name, "nothing was handed in") for name in missing]
-        attention += [
-            (r["student"], "is not on the roster") for r in final if self.roster and r["student"] not in self.roster
-        ]
-        self._export(final, attention)
-        for result in final:
-            place = self.out / "feedback" / submissions.clean(result["student"])
-            files.replace(place.with_name(place.name + ".html"), feedback.html(result))
-            files.replace(place.with_name(place.name + ".txt"), feedback.text(result))
-        files.replace(
-            self.out / "grades.csv", exports.table(final, [(n, w) for n, w in attention if not w.startswith("is not ")])
-        )
+            own = attempts[file.key]
+            own.write()
+            if result := own.counted(self.policy, self.worth):
+                final.append(result)
+        missing: dict[tuple[str, str], str] = {}
+        for line in lines:
+            if line.urgent and line.student:
+                missing.setdefault((line.student, line.identity), line.why)
+        missing = {who: why for who, why in missing.items() if not any(_same(who, r) for r in final)}
+        self._present(final, missing)
+        for book in self.books:
+            text, left = book.filled(final, self.assignment.points)
+            files.replace(self.out / book.name, text)
+            self.attention += left
+        self._feedback(final)
+        files.replace(self.out / "grades.csv", exports.table(final, missing))
+        files.replace(self.out / "files.csv", _accounted(found, final, lines))
         report = {
             "assignment": self.assignment.name,
             "of": self.assignment.points,
             "results": final,
-            "attention": attention,
+            "attention": self.attention,
+            "remarks": self.remarks,
         }
         files.replace(self.out / "report.json", json.dumps(report, ensure_ascii=False, indent=1))
-        files.replace(self.out / "needs-attention.txt", "".join(f"{name}: {why}\n" for name, why in attention))
-        self._sheet(final)
-        self._summary(final, attention)
-        return 1 if attention else 0
+        told = "".join(f"{submissions.shown(name)}: {why}\n" for name, why in self.attention)
+        files.replace(self.out / "needs-attention.txt", told)
+        self.by_hand.write(attempts)
+        self._summary(final, len(found) + len(lines))
+        return 1 if self.attention else 0
 
-    def _counted(self, result: dict, file: Any) -> dict:
-        penalty = self.policy.penalty(result["student"], file.when, result["points"])
-        return {**result, "penalty": penalty, "final": round(result["points"] - penalty, 6), "identity": file.identity}
+    def _present(self, final: list[dict], missing: dict) -> None:
+        """Who of the roster handed in nothing, and who is not on it."""
+        there = [(r["student"], r["identity"]) for r in final] + list(missing)
+        for person in self.roster:
+            if not any(_is(person, *who) for who in there):
+                name, number = person["student"] or person["id"], person["id"]
+                missing[name, number] = "nothing was handed in"
+                self.attention.append((name, "nothing was handed in"))
+        if self.roster:
+            strange = [who for who in there if not any(_is(person, *who) for person in self.roster)]
+            self.attention += [(name, "is not on the roster") for name, _ in strange]
 
-    def _by_hand(self, results: dict[str, dict]) -> dict[tuple[str, str], tuple[float, str]]:
-        """Points that a teacher wrote into by-hand.csv."""
-        path = self.out / "by-hand.csv"
-        if not path.exists():
-            return {}
-        told = {}
-        try:
-            rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
-            for number, row in enumerate(rows, 2):
-                if (row["points"] or "").strip():
-                    value = float(row["points"])
-                    if not 0 <= value <= float(row["of"]):
-                        raise Refused(f"{path}, line {number}: {value:g} points, and the task is worth {row['of']}")
-                    told[row["student"].removeprefix("'"), row["task"]] = (value, row["comment"] or "")
-        except (KeyError, ValueError, UnicodeDecodeError, csv.Error) as error:
-            raise Refused(
-                f"{path} cannot be read ({error}). It needs the columns student, task, points, of, comment, answer."
-            ) from None
-        return told
+    def _feedback(self, final: list[dict]) -> None:
+        """A page for each student, by name; by name and number where several have the name."""
+        same = Counter(submissions.folded(submissions.clean(result["student"])) for result in final)
+        for result in final:
+            name = submissions.clean(result["student"])
+            if same[submissions.folded(name)] > 1:
+                for ending in (".html", ".txt"):  # an earlier run's, which would now be anybody's
+                    (self.out / "feedback" / f"{name}{ending}").unlink(missing_ok=True)
+                name = f"{name}_{result['identity']}" if result["identity"] else name
+            place = self.out / "feedback" / name
+            files.replace(place.with_name(name + ".html"), feedback.html(result))
+            files.replace(place.with_name(name + ".txt"), feedback.text(result))
 
-    def _sheet(self, results: list[dict]) -> None:
-        rows: list[list] = [["student", "task", "points", "of", "comment", "answer"]]
-        for result in results:
-            for task in result["tasks"]:
-                if task.get("note"):
-                    points = "" if task["points"] is None else task["points"]
-                    rows.append(
-                        [
-                            result["student"],
-                            task["name"],
-                            points,
-                            task["of"],
-                            task.get("comment", ""),
-                            task["note"][0][:20_000],
-                        ]
-                    )
-        if len(rows) > 1:
-            files.replace(self.out / "by-hand.csv", exports.as_csv(rows))
-
-    def _export(self, results: list[dict], attention: list) -> None:
-        for name, path in (("canvas", self.asked.canvas), ("moodle", self.asked.moodle)):
-            if path is None:
-                continue
-            filled = (
-                exports.canvas(path, results, self.assignment.name)
-                if name == "canvas"
-                else exports.moodle(path, results)
-            )
-            files.replace(self.out / f"{name}.csv", filled[0])
-            attention += [(student, f"is not in {path.name}") for student in filled[1]]
-
-    def _summary(self, results: list[dict], attention: list[tuple[str, str]]) -> None:
+    def _summary(self, results: list[dict], count: int) -> None:
         marks = sorted(result["final"] for result in results)
         print(f"\n{self.assignment.name}: {len(results)} graded, of {self.assignment.points:g} points")
         if marks:
@@ -356,65 +383,117 @@ class Run:
         waiting = sum(task["points"] is None for result in results for task in result["tasks"])
         if waiting:
             print(f"{waiting} answers in words wait for you in {self.out / 'by-hand.csv'}")
-        if attention:
-            print(f"Needs attention ({len(attention)}):")
-            for name, why in attention[:20]:
-                print(f"  {submissions.clean(name) if '/' not in name else name}: {why}")
-            if len(attention) > 20:
-                print(f"  and {len(attention) - 20} more in {self.out / 'needs-attention.txt'}")
-        print(f"Written to {self.out}: grades.csv, report.json, feedback/")
-
-
-def with_points(result: dict, by_hand: dict) -> dict:
-    """A result with the points that were given by hand."""
-    tasks = []
-    for task in result["tasks"]:
-        points, comment = by_hand.get((result["student"], task["name"]), (task["points"], ""))
-        tasks.append({**task, "points": points, **({"comment": comment} if comment else {})})
-    return {**result, "tasks": tasks, "points": round(sum(task["points"] or 0 for task in tasks), 6)}
+        for remark in self.remarks:
+            print(remark)
+        if self.attention:
+            print(f"Needs attention ({len(self.attention)}):")
+            for name, why in self.attention[:20]:
+                print(f"  {submissions.shown(name)}: {why}")
+            if len(self.attention) > 20:
+                print(f"  and {len(self.attention) - 20} more in {self.out / 'needs-attention.txt'}")
+        print(
+            f"Written to {self.out}: grades.csv, report.json, feedback/; {count} files are accounted for in files.csv"
+        )
 
 
 def stamp(raw: bytes, assignment: Assignment, secret: bytes) -> str:
-    """What a mark depends on."""
-    return hashlib.sha256(b"\0".join([hashlib.sha256(raw).digest(), assignment.digest.encode(), secret])).hexdigest()
+    """What a mark depends on; the first number changes with what a result holds."""
+    parts = [b"2", hashlib.sha256(raw).digest(), assignment.digest.encode(), secret]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def _outcome(future: Future) -> tuple[dict | None, str]:
+    """What a process of the pool made of a file; whatever else goes wrong with it is that file's alone."""
+    try:
+        return future.result()
+    except (BrokenProcessPool, Faulty):
+        raise
+    except Exception as error:
+        return None, stumbled(error)
+
+
+def stumbled(error: Exception) -> str:
+    """An error that nobody foresaw, in one line; its text may hold anything."""
+    said = submissions.shown(f"{type(error).__name__}: {error}"[:200])
+    return f"the grader stumbled over it ({said}): look at it by hand"
 
 
 _opened: dict[Path, Assignment] = {}
 
 
-def work(load: Any, file: Any, job: dict) -> tuple[dict | None, str]:
-    """Grade one file, in a process of the pool: the result, or None and why not."""
+def work(load: Any, file: File, job: dict) -> tuple[dict | None, str]:
+    """Grade one file, in a process of the pool: the result, or None and why not.
+
+    Whatever happens here harms this submission alone.
+    """
     try:
         raw = load()
         submission = submissions.read(with_changes(file, load=lambda: raw))
-        if job["assignment"] not in _opened:
-            _opened[job["assignment"]] = Assignment(job["assignment"])
-        assignment = _opened[job["assignment"]]
-        result = mark(submission, assignment, job["sandbox"], job["secret"])
     except submissions.Unreadable as error:
         return None, str(error)
     except MemoryError:
         return None, "the file needs more memory than there is: look at it by hand"
     except OSError as error:
         return None, f"cannot be read: {error.strerror}"
+    except Exception as error:
+        return None, stumbled(error)
+    try:
+        if job["assignment"] not in _opened:
+            _opened[job["assignment"]] = Assignment(job["assignment"])
+        assignment = _opened[job["assignment"]]
+        result = mark(submission, assignment, job["sandbox"], job["secret"])
+    except Faulty:
+        raise
+    except Exception as error:
+        return None, stumbled(error)
     if all(outcome.why == "absent" for task in result.tasks for outcome in task.outcomes) and not result.by_hand:
         named = f" (it says it is {submissions.clean(submission.assignment)})" if submission.assignment else ""
         return None, f"it holds no answer to {assignment.name}{named}: is it another notebook?"
-    return {**result.plain(), "stamp": stamp(raw, assignment, job["secret"])}, ""
+    return {**result.plain(), "identity": file.identity, "stamp": stamp(raw, assignment, job["secret"])}, ""
 
 
-def _roster(path: Path | None) -> list[str]:
+def _people(path: Path | None, what: str, *more: str) -> list[dict[str, str]]:
+    """The lines of a table about people: `student`, `id`, and what else is asked for."""
     if path is None:
         return []
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Refused(
-            f"{path}: the roster cannot be read ({error}). It is a CSV file in UTF-8 with a column `student`."
-        ) from None
-    if not rows or "student" not in rows[0]:
-        raise Refused(f"{path}: the roster needs a first line with a column `student`, and at least one student.")
-    return [submissions.clean(row["student"]) for row in rows if (row["student"] or "").strip()]
+        sheet = exports.read_sheet(path, "student", what)
+    except exports.Mismatch:
+        sheet = exports.read_sheet(path, "id", what)
+    for name in more:
+        sheet.column(name)
+    people = [{"student": "", "id": "", **record} for record in sheet.records()]
+    for person in people:
+        person["student"] = submissions.clean(person["student"]) if person["student"].strip() else ""
+        person["id"] = person["id"].strip()
+    people = [person for person in people if person["student"] or person["id"]]
+    if not people:
+        raise Refused(f"{path}: it names nobody; it needs at least one line with a `student` or an `id`.")
+    return people
+
+
+def _is(person: dict[str, str], student: str, identity: str) -> bool:
+    """Whether a line of the roster is this student: by number where both have one, else by name."""
+    if person["id"] and identity:
+        return person["id"] == identity
+    return submissions.folded(student) in {submissions.folded(person["student"]), person["id"]}
+
+
+def _same(who: tuple[str, str], result: dict) -> bool:
+    return who == (result["student"], result["identity"])
+
+
+def _accounted(found: list[File], final: list[dict], lines: list[Line]) -> str:
+    """Every file that lay there, with its owner and what became of it."""
+    said = {line.name for line in lines}
+    graded = {result["file"] for result in final}
+    rows: list[list] = [["file", "student", "id", "what became of it"]]
+    rows += [
+        [file.name, file.student, file.identity, "graded" if file.name in graded else "an earlier hand-in counts"]
+        for file in found
+        if file.name not in said
+    ]
+    return exports.as_csv(rows + [[line.name, line.student, line.identity, line.why] for line in lines])
 
 
 def _histogram(marks: list[float], of: float) -> str:

@@ -14,11 +14,12 @@ from downhill_course.grade import plain
 from downhill_course.grade.sandbox import Gone, Sandbox
 from downhill_course.grade.source import Assignment, Task
 from downhill_course.grade.spec import Answer, Case, Failed, Mistake, Remote, generator, public_names
-from downhill_course.grade.submissions import Submission, squeezed
+from downhill_course.grade.submissions import TOO_LONG, Submission, squeezed
 
 #: Why a case failed, for the student: never an input, never a value, never a text of the student's own.
 WHY = {
     "untouched": ("not answered", "未作答"),
+    "long": ("the answer is too long to be read", "答案过长，无法读取"),
     "absent": ("the answer's cell is not in the notebook", "notebook 中没有作答的单元格"),
     "missing": ("the function or name asked for is not defined", "没有定义所要求的函数或变量"),
     "error": ("raised an error ({kind})", "运行出错（{kind}）"),
@@ -116,11 +117,11 @@ def _task(task: Task, submission: Submission, assignment: Assignment, sandbox: S
                 )
             ]
         return marked
-    if not answers or all(squeezed(answer) == squeezed(task.stub) for answer in answers):
-        why = "untouched" if answers else "absent"
+    if not answers or answers[-1] == TOO_LONG or all(squeezed(answer) == squeezed(task.stub) for answer in answers):
+        why = "absent" if not answers else "long" if answers[-1] == TOO_LONG else "untouched"
         marked.outcomes = [_lost(case, why) for case in task.cases]
         return marked
-    seeds = (secret, assignment.name, task.name, submission.student)
+    seeds = (secret, assignment.name, task.name, submission.key or submission.student)
     values = _values(task, submission, assignment, sandbox, seeds, answers)
     wanted = [_play(case, assignment.reference(task), seeds, n) for n, case in enumerate(task.cases)]
     marked.outcomes = [_compare(case, *pair) for case, *pair in zip(task.cases, values, wanted, strict=True)]

@@ -2,47 +2,95 @@
 
 Everything here treats files as data from strangers: sizes are limited, links are not followed, names cannot leave their
 place, and a notebook is read without any of its code being run, whatever its encoding, format version or line ends.
+Nothing is left out in silence: each file is graded, or there is a line that says why not.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
 import stat
 import unicodedata
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-LARGEST = 20_000_000  # bytes of one notebook
-MOST = 200_000  # members of one archive
+LARGEST = 20_000_000  # bytes of one notebook, or of a student's archive
+MOST = 200_000  # members of a class's archive
+MANY = 2_000  # files of one student
+LOUD = 5  # lines of one student that need attention
+DIRECTORY = 1_000_000  # bytes of the table of contents of a student's archive
+NESTED = 3  # archives within archives
+DEEPEST = 20  # folders within folders
 CELLS = 5_000
 CELL = 400_000  # characters of one cell
-CANVAS = re.compile(r"^(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_(?P<upload>\d+)_(?P<rest>.+)$")
-MOODLE = re.compile(r"^(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?$")
+#: Stands in the place of a code cell that is too long to be read.
+TOO_LONG = f"# not read: longer than {CELL:,} characters"
+NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json|download))?$", re.I)  # what browsers append
+ENDING = re.compile(r"(\.ipynb(\.\w+)?|\.tar\.\w+|\.\w+)$", re.I)
+PACKED = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
+LITTER = {
+    "__MACOSX",
+    ".DS_Store",
+    "Thumbs.db",
+    "desktop.ini",
+    ".ipynb_checkpoints",
+    "__pycache__",
+    ".git",
+    ".gitignore",
+}
+CANVAS = re.compile(r"^(?P<name>.+?)_(?:(?P<late>(?i:LATE))_)?(?P<id>\d+)_(?P<upload>\d+(?=_)|text(?=\.)|link(?=\.))")
+MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)(?:_|$)")
+BROKEN = re.compile("[\x00\ud800-\udfff]")  # halves of a character, which no file in UTF-8 can hold
 
 
 class Unreadable(Exception):
     """A file that cannot be graded: the message says why, in words an instructor can pass on."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class File:
-    """A file that was handed in: by whom, what it is called, when, and how to read it."""
+    """A notebook that was handed in: by whom, what it is called, when, and how to read it.
+
+    `when` is in seconds since 1970, None if nothing tells it; `clock` says what does (`archive`, `file`); `late` is the
+    LMS's own word (None: it said nothing); of several uploads the one with the highest number is the last.
+    """
 
     student: str
     name: str
-    when: float
+    when: float | None
     load: Any
     identity: str = ""
+    clock: str = ""
+    late: bool | None = None
+    upload: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Tells a student from all others: the LMS's number, or the name."""
+        return f"#{self.identity}" if self.identity else folded(self.student)
 
     def read(self) -> bytes:
         return self.load()
+
+
+@dataclass(frozen=True)
+class Line:
+    """A file that is not graded, why not, and whose it is; `urgent` if that may cost somebody a mark."""
+
+    name: str
+    why: str
+    student: str = ""
+    identity: str = ""
+    urgent: bool = True
 
 
 @dataclass
@@ -55,6 +103,7 @@ class Submission:
     language: str = "both"
     assignment: str = ""
     notes: list[str] = field(default_factory=list)
+    key: str = ""
 
     def answers(self, task: Any, assignment: Any) -> list[str]:
         """The cells that answer a task, found by nbgrader's name, the cell's id, its tag, or the names it defines.
@@ -130,7 +179,10 @@ def read(file: File) -> Submission:
     about = _dict(_dict(notebook.get("metadata")).get("downhill"))
     language = about.get("language") if about.get("language") in ("en", "zh", "both") else "both"
     found = [cell for cell in map(plain_cell, cells) if cell is not None]
-    return Submission(file.student, file.name, found, str(language), str(about.get("assignment", ""))[:100], notes)
+    if any(cell["source"].startswith(TOO_LONG) for cell in found):
+        notes.append(f"a cell is longer than {CELL:,} characters and was not read to its end")
+    named = BROKEN.sub("\ufffd", str(about.get("assignment", "")))[:100]
+    return Submission(file.student, file.name, found, str(language), named, [*file.notes, *notes], file.key)
 
 
 def plain_cell(cell: Any) -> dict | None:
@@ -140,8 +192,11 @@ def plain_cell(cell: Any) -> dict | None:
     source = cell.get("source", cell.get("input", ""))
     if isinstance(source, list):
         source = "".join(line for line in source if isinstance(line, str))
-    if not isinstance(source, str) or len(source) > CELL:
+    if not isinstance(source, str):
         return None
+    source = BROKEN.sub("\ufffd", source)
+    if len(source) > CELL:
+        source = TOO_LONG if cell.get("cell_type") == "code" else f"{TOO_LONG}\n\n{source[:CELL]}"
     metadata = _dict(cell.get("metadata"))
     told = _dict(metadata.get("nbgrader"))
     tags = metadata.get("tags")
@@ -177,48 +232,268 @@ def _text(raw: bytes, notes: list[str]) -> str:
 # --- finding files ----------------------------------------------------------------------------------
 
 
-def find(place: Path, assignment: str) -> tuple[list[File], list[tuple[str, str]]]:
-    """Every notebook in a folder or an archive, one for each student, and what cannot be graded with the reason."""
+def find(place: Path, assignment: str, zone: tzinfo = UTC, ours: Iterable[Path] = ()) -> tuple[list[File], list[Line]]:
+    """The notebook of each student in a folder or an archive, and a line for everything else that lies there.
+
+    Who handed in what is decided once, by the outermost name, and by the LMS's number where that name holds one: what
+    a student calls the files within a folder or an archive of their own changes nothing. `zone` is that of the times
+    in an archive, which know none; `ours` are files given to the same command, which are nobody's work.
+
+    Raises:
+        Unreadable: there is nothing at `place`.
+    """
     if not place.exists():
-        raise Unreadable(f"{place} does not exist. Give the folder of the notebooks, or the zip that the LMS made.")
-    bad: list[tuple[str, str]] = []
-    found = list(_archive(place, bad) if place.is_file() else _folder(place, bad))
-    best: dict[str, File] = {}
-    for file in sorted(found, key=lambda file: (file.name.count("/"), file.name)):
-        other = best.get(file.student)
-        if other is None or _rank(file, assignment) > _rank(other, assignment):
-            best[file.student] = file
-    files = sorted(best.values(), key=lambda file: file.student)
-    return files, [(name, why) for name, why in bad if not any(file.name == name for file in files)]
+        raise Unreadable(f"{shown(str(place))} does not exist. Give the folder of notebooks, or the zip the LMS made.")
+    seek = Search(assignment, zone, {path.resolve() for path in ours})
+    if place.is_dir():
+        try:
+            seek.folder(place.resolve())
+        except OSError as error:
+            raise Unreadable(f"{shown(str(place))} cannot be read: {error.strerror}") from None
+    elif NOTEBOOK.search(decoded(place.name)):
+        seek.entry(place, decoded(place.name))
+    else:
+        seek.export(place)
+    return seek.settled()
 
 
-def _rank(file: File, assignment: str) -> tuple[bool, float]:
-    """Of several notebooks of one student the one with the assignment's name counts, then the newest."""
-    return assignment in PurePosixPath(file.name).stem, file.when
+@dataclass
+class Pile:
+    """All that lies under one outermost name, so what one student handed in."""
+
+    name: str
+    student: str
+    identity: str = ""
+    late: bool | None = None
+    upload: int = 0
+    notebooks: list[File] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    count: int = 0
+    crowd: str = ""  # why it may be a whole class
+
+    @property
+    def key(self) -> str:
+        return f"#{self.identity}" if self.identity else folded(self.student)
+
+    def say(self, name: str, why: str) -> None:
+        self.lines.append(Line(shown(name), why, self.student, self.identity))
 
 
-def _folder(place: Path, bad: list) -> Iterator[File]:
-    for folder, names, files in os.walk(place, followlinks=False):
-        names[:] = sorted(name for name in names if not name.startswith((".", "__")))
-        for name in sorted(files):
-            path = Path(folder) / name
-            inside = path.relative_to(place).as_posix()
-            if name.startswith("."):
-                continue
+class Search:
+    """A walk through a folder or an archive that leaves nothing out."""
+
+    def __init__(self, assignment: str, zone: tzinfo, ours: set[Path]) -> None:
+        self.assignment, self.zone, self.ours = assignment, zone, ours
+        self.piles: dict[object, Pile] = {}  # by their place: two names may look the same
+        self.lines: list[Line] = []
+
+    # --- the outermost names ---
+
+    def folder(self, place: Path, prefix: str = "") -> None:
+        """Each entry is one student's, but for a folder that only wraps the others."""
+        entries = sorted(path for path in place.iterdir() if not _litter(decoded(path.name)))
+        for path in sorted(place.iterdir()):
+            name = decoded(path.name)
+            if path.resolve() in self.ours:
+                self._aside(prefix + name, "given to this command, no student's work")
+            elif _litter(name):
+                self._aside(prefix + name, "left by a program, no student's work")
+            elif not prefix and path.is_dir() and not path.is_symlink() and self._wraps(name, place.name, entries):
+                self.folder(path, f"{name}/")
+            else:
+                self.entry(path, prefix + name)
+        if not prefix:
+            self._alone()
+
+    def _wraps(self, name: str, around: str, entries: list) -> bool:
+        alone = len(entries) == 1 and name == PurePosixPath(around).stem
+        return alone or name in ("submissions", "submitted", self.assignment)
+
+    def _alone(self) -> None:
+        """One folder or archive with several notebooks is a class as often as a student."""
+        if len(self.piles) == 1:
+            (pile,) = self.piles.values()
+            if len(pile.notebooks) > 1 and "/" in pile.notebooks[0].name and not pile.identity:
+                pile.crowd = (
+                    f"its {len(pile.notebooks)} notebooks count as one student's, as they lie below this one name: "
+                    f"if it is a class, give {shown(pile.name)} itself"
+                )
+
+    def entry(self, path: Path, name: str) -> None:
+        """One file or folder, whose own name says whose it is."""
+        self._walk(path, name, self._pile(str(path), name.rsplit("/", 1)[-1], path.is_dir()), 0)
+
+    def _pile(self, place: object, outermost: str, folder: bool) -> Pile:
+        student, identity, late, upload = owner(outermost, folder)
+        return self.piles.setdefault(place, Pile(outermost, student, identity, late, upload))
+
+    def _aside(self, name: str, why: str) -> None:
+        self.lines.append(Line(shown(name), why, urgent=False))
+
+    # --- what lies below them ---
+
+    def _walk(self, path: Path, name: str, pile: Pile, depth: int) -> None:
+        if not self._room(pile, name):
+            return
+        try:
             told = path.lstat()
-            if stat.S_ISLNK(told.st_mode):
-                bad.append((inside, "a link, which is not followed: hand in the file itself"))
-            elif not stat.S_ISREG(told.st_mode):
-                bad.append((inside, "not a file"))
-            elif name.lower().endswith(".zip"):
-                yield from _archive(path, bad, inside)
-            elif _wanted(inside, told.st_size, bad):
-                yield _file(inside, told.st_mtime, OnDisk(path))
+            below = sorted(path.iterdir()) if stat.S_ISDIR(told.st_mode) else []
+        except OSError as error:
+            return pile.say(name, f"cannot be read: {error.strerror}")
+        if stat.S_ISLNK(told.st_mode):
+            pile.say(name, "a link, which is not followed: hand in the file itself")
+        elif stat.S_ISDIR(told.st_mode):
+            if hidden := _hidden(path.name):
+                return pile.say(name, hidden)
+            if not below:
+                pile.say(name, "an empty folder")
+            if depth > DEEPEST:
+                return pile.say(name, f"more than {DEEPEST} folders deep: not looked into")
+            for inner in below:
+                self._walk(inner, f"{name}/{decoded(inner.name)}", pile, depth + 1)
+        elif stat.S_ISREG(told.st_mode):
+            self._judge(name, told.st_size, OnDisk(path), (told.st_mtime, "file"), pile, 0)
+        else:
+            pile.say(name, "not a file")
+
+    def _judge(self, name: str, size: int, load: Any, when: tuple, pile: Pile, level: int) -> None:
+        """A file of a pile: a notebook, an archive to look into, or a line that says why it is not graded."""
+        last = name.rsplit("/", 1)[-1]
+        lower = last.lower()
+        if hidden := _hidden(last):
+            pile.say(name, hidden)
+        elif size > LARGEST:
+            pile.say(name, f"larger than {LARGEST // 1_000_000} MB: ask for it with its outputs cleared")
+        elif NOTEBOOK.search(last):
+            pile.notebooks.append(
+                File(pile.student, shown(name), when[0], load, pile.identity, when[1], pile.late, pile.upload)
+            )
+        elif lower.endswith(".zip"):
+            self._within(name, load, when, pile, level)
+        elif lower.endswith(PACKED):
+            pile.say(name, "an archive that is not opened: ask for a zip, or for the .ipynb file itself")
+        else:
+            pile.say(name, "not a notebook: ask for the .ipynb file")
+
+    def _within(self, name: str, load: Any, when: tuple, pile: Pile, level: int) -> None:
+        """A student's own archive: its files are theirs, and came when it came, whatever its members say."""
+        if level >= NESTED:
+            return pile.say(name, f"an archive in archives, {level} deep: ask for the .ipynb file itself")
+        try:
+            raw = load()
+            if _directory(raw) > DIRECTORY:
+                return pile.say(name, "an archive of too many files: ask for the .ipynb file itself")
+            members = _members(io.BytesIO(raw))
+        except Exception as error:  # a stranger's bytes: zipfile raises whatever it stumbles over
+            why = str(error) if isinstance(error, Unreadable) else "not a zip archive, or a damaged one"
+            return pile.say(name, why)
+        found = False
+        for number, member, inside in members:
+            if member.is_dir() or _litter(inside.split("/")[0]):
+                continue
+            if not self._room(pile, name):
+                return
+            found = True
+            self._member(name, member, inside, Member(load, number), when, pile, level + 1)
+        if not found:
+            pile.say(name, "an empty archive")
+
+    def _member(self, label: str, member: Any, inside: str, load: Any, when: tuple, pile: Pile, level: int) -> None:
+        if trap := _trap(member, inside):
+            pile.say(f"{label}: {inside}", trap)
+        elif hidden := next(filter(None, map(_hidden, inside.split("/"))), ""):
+            pile.say(f"{label}/{inside}" if level else inside, hidden)
+        else:
+            self._judge(f"{label}/{inside}" if level else inside, member.file_size, load, when, pile, level)
+
+    def _room(self, pile: Pile, name: str) -> bool:
+        pile.count += 1
+        if pile.count == MANY:
+            pile.say(name, f"more than {MANY} files from one student: from here on they are not looked at")
+        return pile.count < MANY
+
+    def export(self, path: Path) -> None:
+        """The archive that an LMS, or the instructor, made of a class: its outermost names are the students'."""
+        label = decoded(path.name)
+        try:
+            members = _members(path)
+        except Exception:
+            self.lines.append(Line(shown(label), "not a zip archive, or a damaged one"))
+            return
+        if len(members) > MOST:
+            self.lines.append(Line(shown(label), f"an archive of {len(members)} files: at most {MOST} are read"))
+            return
+        outer = {inside.split("/")[0] for _, _, inside in members if inside} - {"__MACOSX"}
+        entries = sorted(name for name in outer if not _litter(name))
+        for number, member, inside in members:
+            first, _, rest = inside.partition("/")
+            if rest and self._wraps(first, label, entries):
+                first, _, rest = rest.partition("/")
+            if trap := _trap(member, inside):
+                self.lines.append(Line(shown(f"{label}: {inside}"), trap))
+            elif not first or _litter(first):
+                self._aside(inside, "left by a program, no student's work")
+            else:
+                folder = bool(rest) or member.is_dir()
+                pile = self._pile((first, member.flag_bits & 0x800, folder or number), first, folder)
+                if not member.is_dir() and self._room(pile, inside):
+                    when = (_time(member, self.zone), "archive")
+                    self._member(label, member, inside, Member(path, number), when, pile, 0)
+        for pile in self.piles.values():
+            if not pile.notebooks and not pile.lines:
+                pile.say(pile.name, "an empty folder")
+        self._alone()
+
+    # --- who is who ---
+
+    def settled(self) -> tuple[list[File], list[Line]]:
+        """One notebook for each student, where it is certain whose it is."""
+        files, lines = [], self.lines
+        groups: dict[str, list[Pile]] = {}
+        for pile in self.piles.values():
+            groups.setdefault(pile.key, []).append(pile)
+        for piles in groups.values():
+            own = [line for pile in piles for line in pile.lines]
+            notebooks = [file for pile in piles for file in pile.notebooks]
+            doubt = _doubt(piles)
+            if doubt or notebooks:
+                own = [with_changes(line, urgent=False) for line in own]
+            if doubt:
+                own += [Line(file.name, doubt, file.student, file.identity) for file in notebooks]
+            elif notebooks:
+                best = max(notebooks, key=self._rank)
+                rest = [file for file in notebooks if file is not best]
+                more = (f"of {len(notebooks)} notebooks {best.name} counts",) if rest else ()
+                files.append(with_changes(best, notes=more))
+                why = f"another notebook of the same student counts: {best.name}"
+                own += [Line(file.name, why, file.student, file.identity, urgent=False) for file in rest]
+                own += [Line(pile.student, pile.crowd, pile.student) for pile in piles if pile.crowd]
+            else:
+                own = [with_changes(line, urgent=number < LOUD) for number, line in enumerate(own)]
+            lines += own
+        return sorted(files, key=lambda file: (file.student, file.identity)), lines
+
+    def _rank(self, file: File) -> tuple:
+        """Of several notebooks of one student the one with the assignment's name counts, then the newest."""
+        last = PurePosixPath(file.name).name
+        return self.assignment in last, last.lower().endswith(".ipynb"), file.upload, file.when or 0.0, file.name
+
+
+def _doubt(piles: list[Pile]) -> str:
+    """Why it is not certain that these piles are one student's; empty if it is."""
+    full = [pile for pile in piles if pile.notebooks]
+    names = sorted({folded(pile.student) for pile in full})
+    uploads = [pile.upload for pile in full if pile.upload]
+    if piles[0].identity and (len(names) > 1 or len(uploads) > len(set(uploads))):
+        return f"the number {piles[0].identity} stands at several names ({', '.join(names)}): find out whose it is"
+    if not piles[0].identity and len(full) > 1:
+        return f"several submissions have the name {piles[0].student!r} and no number: find out who is who, rename one"
+    return ""
 
 
 @dataclass(frozen=True)
 class OnDisk:
-    """Reads a file in a folder, which no link may have replaced since it was found."""
+    """Reads a file of a folder, which no link may have replaced since it was found."""
 
     path: Path
 
@@ -229,103 +504,137 @@ class OnDisk:
 
 
 @dataclass(frozen=True)
-class InArchive:
+class Member:
     """Reads one member of an archive, never more of it than its limit, whatever size it claims."""
 
-    path: Path
+    archive: Any  # the path of a class's archive, or what reads a student's
     number: int
 
     def __call__(self) -> bytes:
+        inner = self.archive if isinstance(self.archive, Path) else io.BytesIO(self.archive())
         try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(archive.infolist()[self.number]) as stream:
+            with zipfile.ZipFile(inner) as archive, archive.open(archive.infolist()[self.number]) as stream:
                 return stream.read(LARGEST + 1)
-        except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+        except Exception as error:  # a stranger's bytes: zipfile raises whatever it stumbles over
             raise Unreadable(f"damaged inside the archive ({type(error).__name__}): ask for the file again") from None
 
 
-def _archive(path: Path, bad: list, within: str = "") -> Iterator[File]:
-    label = within or path.name
+def _members(source: Any) -> list[tuple[int, zipfile.ZipInfo, str]]:
+    """The members of an archive with their numbers and their names, as whoever packed it wrote them."""
+    with zipfile.ZipFile(source) as archive:
+        return [(number, member, _inside(member)) for number, member in enumerate(archive.infolist())]
+
+
+def _inside(member: zipfile.ZipInfo) -> str:
+    """A member's name. Without the mark for UTF-8 it is in the packer's encoding, in China GBK; zipfile reads cp437."""
+    name = member.filename
+    if not member.flag_bits & 0x800:
+        name = _first_that_fits(name.encode("cp437", errors="replace"), name)
+    return name.replace("\\", "/").rstrip("/")
+
+
+def _directory(raw: bytes) -> int:
+    """How long an archive says that its table of contents is: it is parsed whole, whatever it holds."""
+    end = raw.rfind(b"PK\x05\x06", -66_000)
+    return int.from_bytes(raw[end + 12 : end + 16], "little") if end >= 0 else 0
+
+
+def _trap(member: zipfile.ZipInfo, inside: str) -> str:
+    if ".." in inside.split("/") or inside.startswith("/") or re.match(r"^[A-Za-z]:", inside):
+        return "a name that leads out of the archive"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "a link, which is not followed: hand in the file itself"
+    return "encrypted" if member.flag_bits & 1 else ""
+
+
+def _time(member: zipfile.ZipInfo, zone: tzinfo) -> float | None:
+    """When a member was last changed; an archive tells no zone, and 1980 when it tells nothing."""
     try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
-        bad.append((label, "not a zip archive, or a damaged one"))
-        return
-    with archive:
-        members = archive.infolist()
-    if len(members) > MOST:
-        bad.append((label, f"an archive of {len(members)} files: at most {MOST} are read"))
-        return
-    root = f"{within.removesuffix('.zip')}/" if within else ""
-    for number, member in enumerate(members):
-        parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-        if member.is_dir() or any(part.startswith((".", "__")) and part != ".." for part in parts):
-            continue
-        if ".." in parts or member.filename.startswith(("/", "\\")) or re.match(r"^[A-Za-z]:", member.filename):
-            bad.append((f"{label}: {member.filename}", "a name that leads out of the archive"))
-        elif stat.S_ISLNK(member.external_attr >> 16):
-            bad.append((f"{label}: {member.filename}", "a link, which is not followed: hand in the file itself"))
-        elif member.flag_bits & 1:
-            bad.append((f"{label}: {member.filename}", "encrypted"))
-        elif _wanted(root + "/".join(parts), member.file_size, bad):
-            yield _file(root + "/".join(parts), _time(member), InArchive(path, number))
-
-
-def _time(member: zipfile.ZipInfo) -> float:
-    import datetime
-
-    try:
-        return datetime.datetime(*member.date_time).timestamp()
+        return datetime(*member.date_time, tzinfo=zone).timestamp() if member.date_time[0] > 1980 else None
     except (ValueError, OverflowError):
-        return 0.0
+        return None
 
 
-def _wanted(name: str, size: int, bad: list) -> bool:
-    if not name.lower().endswith(".ipynb"):
-        if name.lower().endswith((".py", ".pdf", ".html", ".docx", ".rar", ".7z", ".json", ".txt.ipynb_")):
-            bad.append((name, "not a notebook: ask for the .ipynb file"))
-        return False
-    if size > LARGEST:
-        bad.append((name, f"larger than {LARGEST // 1_000_000} MB: ask for it with its outputs cleared"))
-        return False
-    return True
+def _litter(name: str) -> bool:
+    return name in LITTER or name.startswith("._")
 
 
-def _file(name: str, when: float, load: Any) -> File:
-    student, identity = who(name)
-    return File(student, name, when, load, identity)
+def _hidden(name: str) -> str:
+    return "hidden, so not looked into: ask for the .ipynb file" if name.startswith((".", "__")) else ""
 
 
-def who(name: str) -> tuple[str, str]:
-    """The student and, where the LMS tells, their number, from the place of a file.
+# --- names ------------------------------------------------------------------------------------------
 
-    >>> who("alice/03-momentum/03-momentum.ipynb"), who("bob.ipynb")
-    (('alice', ''), ('bob', ''))
-    >>> who("wangwei_4711_99_03-momentum.ipynb")
-    ('wangwei', '4711')
-    >>> who("Wang Wei_4711_assignsubmission_file_/a.ipynb")
-    ('Wang Wei', '4711')
+
+def owner(outermost: str, folder: bool = True) -> tuple[str, str, bool | None, int]:
+    """Who handed in what lies under this name: student, the LMS's number, late by the LMS's word, number of the upload.
+
+    >>> owner("alice"), owner("bob.ipynb", folder=False)
+    (('alice', '', None, 0), ('bob', '', None, 0))
+    >>> owner("wangwei_LATE_4711_99_03-momentum.ipynb", folder=False)
+    ('wangwei', '4711', True, 99)
+    >>> owner("Wang Wei_4711_assignsubmission_file_")
+    ('Wang Wei', '4711', None, 0)
     """
-    parts = PurePosixPath(name).parts
-    first = parts[0] if len(parts) > 1 else PurePosixPath(name).stem
-    for part in parts:
-        moodle = MOODLE.match(part)
-        if moodle:
-            return clean(moodle["name"]), moodle["id"]
-    canvas = CANVAS.match(parts[-1])
-    if canvas:
-        return clean(canvas["name"]), canvas["id"]
-    if first in ("submissions", "submitted") and len(parts) > 2:
-        first = parts[1]
-    return clean(first), ""
+    if moodle := MOODLE.match(outermost):
+        return clean(moodle["name"]), moodle["id"], None, 0
+    if not folder:
+        if canvas := CANVAS.match(outermost):
+            upload = int(canvas["upload"]) if canvas["upload"].isdigit() else 0
+            return clean(canvas["name"]), canvas["id"], bool(canvas["late"]), upload
+        outermost = ENDING.sub("", outermost) or outermost
+    return clean(outermost), "", None, 0
+
+
+def decoded(name: str) -> str:
+    """A file's name as it was meant: its bytes as UTF-8, else as GBK, whatever this machine's locale."""
+    try:
+        return _first_that_fits(os.fsencode(name), name)
+    except UnicodeEncodeError:
+        return name
+
+
+def _first_that_fits(raw: bytes, otherwise: str) -> str:
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return otherwise
+
+
+def shown(name: str) -> str:
+    r"""A name for a screen and for a list with one line each: what is no visible character is spelled out.
+
+    >>> shown("a\nb.ipynb: full marks"), shown("\x1b[2J\udccd王.ipynb")
+    ('a\\nb.ipynb: full marks', '\\x1b[2J\\udccd王.ipynb')
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
 def clean(name: str) -> str:
-    """A name that is safe in a file name and on a screen: no control characters, no separators, no endless length."""
+    """A name that is safe in a file name and on a screen: no control characters, no separators, no endless length.
+
+    >>> clean("a/b"), clean("王伟"), clean("CON"), len(clean("😀" * 60).encode()) < 130
+    ('a_b', '王伟', '_CON', True)
+    """
     text = unicodedata.normalize("NFC", name)
     text = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in text).strip(" .")
-    if len(text) > 80:
-        text = f"{text[:70]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    if len(text.encode()) > 120:  # bytes: a file system counts them, and endings are still to come
+        start = text.encode()[:100].decode(errors="ignore")
+        text = f"{start}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    if re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", text):
+        text = f"_{text}"  # Windows keeps these for devices
     return text or "unnamed"
+
+
+def folded(name: str) -> str:
+    """A name as it is compared: two that a careless reader, or a disk, would take for one are one.
+
+    >>> folded("Wang  Wei") == folded("wang wei")
+    True
+    """
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def squeezed(source: str) -> str:
