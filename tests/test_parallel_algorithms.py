@@ -450,7 +450,7 @@ def test_a_message_of_an_earlier_life_changes_nothing():
     server = Server(async_sgd(SGD), np.array([1.0]))
     server.join(0)
     server.receive(gave(t=4))
-    assert server.join(0, life=1) == 5  # the next life goes on behind the last step that counted
+    assert server.join(0, life=1).t == 5  # the next life goes on behind the last step that counted
     [(worker, reply)] = server.receive(gave(seq=1))
     assert (worker, reply.stop, reply.accepted) == (0, True, False)
     assert server.version == 1
@@ -517,18 +517,19 @@ def test_a_server_goes_on_from_its_snapshot(name, tmp_path):
     np.testing.assert_array_equal(restored.theta, first.theta)
     assert restored.version == first.updates
     assert restored.state.keys() == first.states[0].keys()
-    assert restored.join(0, life=1) == 6
+    assert restored.join(0, life=1) == (6, first.updates, False)
     pickle.loads(pickle.dumps(restored))
 
 
 def test_a_snapshot_does_not_count_what_waits_for_others():
-    server = Server(SyncSGD(SGD), np.array([1.0]))
+    """Neither the gift nor any step of it: a period of Local SGD is made again whole."""
+    local = LocalSGD(SGD, period=5)
+    server = Server(local, np.array([1.0]))
     for w in range(2):
         server.join(w)
     server.receive(gave(0, t=4))
-    assert server.progress[0] == 5
-    restored = Server.restored(SyncSGD(SGD), server.snapshot())
-    assert restored.join(0, life=1) == 4
+    assert Server.restored(local, server.snapshot()).join(0, life=1).t == 0
+    assert server.join(0, life=1) == (5, 0, True)  # where the gift is not lost, the next life goes on behind it
 
 
 @pytest.mark.parametrize("compiled", [False, True])

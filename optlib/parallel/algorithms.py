@@ -111,6 +111,7 @@ class Downpour(_Central):
 
     with a fetch :math:`\theta^i \leftarrow \theta` before every `n_fetch`-th step and a push of :math:`a^i` after every
     `n_push`-th, the first and the last among them. With both 1 it is asynchronous SGD, and with one worker SGD itself.
+    Whoever dies with gradients not yet pushed takes none along: its next life begins behind the last push.
 
     Parameters
     ----------
@@ -354,6 +355,10 @@ class EASGD(Algorithm):
     The exchange takes place before every `period`-th step, the gradient at the old :math:`x^i` in any case. An exchange
     changes neither :math:`\tilde x + \sum_i x^i` nor anything else but these two points.
 
+    What a worker has walked since is its own, :math:`x^i - \tilde x`. When it dies this distance is gone, and so are
+    its steps since the last exchange: they are made again by its next life, which begins at the centre. When the run
+    ends the distances of all workers are left in `Result.workers`. The centre itself is never set back.
+
     Parameters
     ----------
     local : a worker's optimizer, `rules.sgd` in EASGD. Another one makes another algorithm: see `eamsgd`
@@ -421,7 +426,8 @@ class SyncEASGD(EASGD):
         \tilde x \leftarrow (1 - \beta)\,\tilde x + \beta\, \frac1p \sum_i x^i, \qquad \beta = p\,\alpha
 
     With `period` 1 and SGD this is one gradient step, of size :math:`\eta`, on the elastic objective
-    :math:`\sum_i f(x^i) + \frac\rho2 \lVert x^i - \tilde x\rVert^2`. Parameters as in :class:`EASGD`.
+    :math:`\sum_i f(x^i) + \frac\rho2 \lVert x^i - \tilde x\rVert^2`. Parameters and
+    what a death costs as in :class:`EASGD`.
 
     Source: Zhang, Choromanska & LeCun (2015), equations 5 and 6.
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .._written import draft
 from ..optimizer import Oracle
-from .engine import check_dismissed, named, ordered
+from .engine import beginning, check_dismissed, named, ordered
 from .machines import Algorithm
 from .messages import Shards
 from .remote import Outcome, ShardActor, direct, lost, replica, versions
@@ -174,16 +174,23 @@ class _Driver:
 
     def place_replicas(self, workers: Iterable[int]) -> None:
         """Start the next life of these workers. All join before the first begins: else it would not wait for them."""
-        steps = {w: max(self._answer(actor, actor.join(w, self.lives[w])) for actor in self.actors) for w in workers}
+        begins = {
+            w: beginning(
+                self.algorithm, self.lives[w],
+                [self._answer(actor, actor.join(w, self.lives[w])) for actor in self.actors],
+            )
+            for w in workers
+        }  # fmt: skip
         places, links = self._places(), [pickle.dumps(actor) for actor in self.actors]
-        for w, t in steps.items():
+        for w, (t, late) in begins.items():
             # from the other end than the shards, so that few machines hold both
             place = places[-1 - (w + self.lives[w]) % len(places)]
             self._data[w] = self.client.scatter(self.oracles[w], workers=[place], hash=False)
             if self.lives[w]:
                 self.log.append(f"worker {w}: another took over its data, from step {t}, at {place}")
             self.running[w] = self.client.submit(
-                replica, self._data[w], links, self.algorithm, self.theta, w, self.steps, self.lives[w], t, self.began,
+                replica, self._data[w], links, self.algorithm, self.theta, w, self.steps, self.lives[w], t, late,
+                self.began,
                 pure=False, workers=[place], allow_other_workers=True,
             )  # fmt: skip
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..optimizer import NotFinite, Oracle, takes_step
-from .machines import Algorithm, Compute, Memory, Server, Worker
+from .machines import Algorithm, Compute, Joined, Memory, Server, Worker
 from .messages import Message, Reply, Shards
 from .result import Event, Measured, Result, Span
 
@@ -22,6 +22,16 @@ def gradient(oracle: Oracle, timed: bool, wanted: Compute) -> NDArray:
     if g.shape != point.shape:
         raise ValueError(f"the gradient has shape {g.shape}, but theta has shape {point.shape}")
     return g
+
+
+def beginning(algorithm: Algorithm, life: int, joined: Sequence[Joined]) -> tuple[int, bool]:
+    """The step at which a life begins that has joined all shards, and whether it begins where the servers are.
+
+    A gift may have reached some shards only: it is made again, and those that had it do not take it twice. An exchange
+    cannot be made again, since the worker's own place is gone.
+    """
+    t = (max if algorithm.exchanges else min)(each.t for each in joined)
+    return t, life > 0 or any(each.version for each in joined)
 
 
 class Engine:
@@ -42,6 +52,7 @@ class Engine:
         self.workers: list[Worker | None] = [None] * workers
         self.lives = [0] * workers
         self.queues: list[list[deque[Message]]] = [[deque() for _ in range(shards)] for _ in range(workers)]
+        self._joined: list[dict[int, Joined]] = [{} for _ in range(workers)]
         self.inboxes: list[dict[int, Reply] | None] = [None] * workers  #: answers so far, if it waits for them
         self.given: list[NDArray | None] = [None] * workers  #: a gradient that it has not yet taken
         self._asked = [0] * workers
@@ -55,11 +66,11 @@ class Engine:
     def join(self, w: int, shards: Iterable[int] | None = None) -> None:
         """Worker w begins, or begins anew after it died, as soon as it has joined every shard."""
         for shard in range(self.shards.count) if shards is None else shards:
-            self.servers[shard].join(w, self.lives[w])
+            self._joined[w][shard] = self.servers[shard].join(w, self.lives[w])
             self.queues[w][shard].clear()
         if all(server.knows(w, self.lives[w]) for server in self.servers):
-            t = max(server.progress[w] for server in self.servers)
-            self.workers[w] = Worker(self.algorithm, w, self.theta, self.steps, self.lives[w], t)
+            t, late = beginning(self.algorithm, self.lives[w], list(self._joined[w].values()))
+            self.workers[w] = Worker(self.algorithm, w, self.theta, self.steps, self.lives[w], t, late)
             self.inboxes[w] = self.given[w] = None
 
     def leave(self, w: int, shards: Iterable[int] | None = None) -> None:
@@ -100,7 +111,7 @@ class Engine:
 
     def send(self, w: int, message: Message) -> None:
         """Put a message on its way, a part to each shard."""
-        if message.kind == "ask":
+        if message.kind != "give":
             self.inboxes[w], self._asked[w] = {}, message.seq
         for queue, part in zip(self.queues[w], self.shards.split(message.payload), strict=True):
             queue.append(message._replace(payload=part))

@@ -26,6 +26,14 @@ BLOCK = 8_000
 COMPILED = 200_000
 
 
+class Joined(NamedTuple):
+    """Where a life of a worker begins: at its step `t`, when the server had made so many updates."""
+
+    t: int
+    version: int
+    waited: bool = False  #: whether its earlier life had said all it could, and waited for others
+
+
 class LostMessage(RuntimeError):
     """A message arrived before one that was sent earlier: the link must keep the order and repeat what got lost."""
 
@@ -113,7 +121,7 @@ class Server:
     >>> from optlib.parallel import async_sgd
     >>> server = Server(async_sgd(Optimizer(rules.sgd, lr=0.1)), np.array([1.0, 2.0]))
     >>> server.join(worker=0)
-    0
+    Joined(t=0, version=0, waited=False)
     >>> push = Message(worker=0, life=0, seq=0, kind="give", t=0, payload={"g": np.array([1.0, 1.0])})
     >>> server.receive(push), server.theta
     ([(0, Reply(payload=None, version=1, accepted=True, stop=False, seq=0))], array([0.9, 1.9]))
@@ -131,9 +139,11 @@ class Server:
         self.staleness: list[int] = []  #: of each contribution, how many updates were made since its worker had asked
         self.rejected: dict[int, int] = {}  #: by worker, contributions that held NaN or infinity
         self.dismissed: set[int] = set()
-        self.progress: dict[int, int] = {}  #: by worker, the step at which its next life goes on
+        self.progress: dict[int, int] = {}  #: by worker, the step up to which all it gave has been applied
+        self.marks: dict[int, tuple[int, int]] = {}  #: by worker, how far it has been applied: see `_mark`
         self.order: list[tuple[str, int, int]] = []  #: what was handled: ("message", worker, seq), "join", "leave"
         self.stopping = False
+        self._target: dict[int, tuple[int, int]] | None = None  # how far to go until a cut is made
         self._life: dict[int, int] = {}
         self._first: int | None = None  # the worker that makes the warm start
         self._seen: dict[int, int] = {}
@@ -146,14 +156,21 @@ class Server:
 
     # --- who takes part
 
-    def join(self, worker: int, life: int = 0) -> int:
-        """A worker takes part from now on; its earlier life, if any, is over. The step at which it goes on."""
+    def join(self, worker: int, life: int = 0) -> Joined:
+        """A worker takes part from now on; its earlier life, if any, is over. The step at which it goes on.
+
+        What the earlier life gave and what still waits for others counts: the next one goes on behind it.
+        """
+        t, waits = self.progress.setdefault(worker, 0), self._gathered.get(worker)
+        if waits is not None and waits.kind == "give":
+            t = max(t, waits.t + 1)
+        waited = worker in self._held or worker in self._gathered
         self._forget(worker)
         self._departed.discard(worker)
         self._life[worker], self._seen[worker], self._read[worker] = life, -1, self.version
         self._first = worker if self._first is None else min(self._first, worker)
         self.order.append(("join", worker, life))
-        return self.progress.setdefault(worker, 0)
+        return Joined(t, self.version, waited)
 
     def leave(self, worker: int) -> list[tuple[int, Reply]]:
         """A worker has finished or died: nobody waits for it any longer."""
@@ -201,23 +218,54 @@ class Server:
         self._seen[worker] = message.seq
         self._answers.pop(worker, None)
         self.order.append(("message", worker, message.seq))
-        self.progress[worker] = message.t + (message.kind == "give")
-        if message.kind == "give" or self.algorithm.exchanges:
+        if message.kind == "start":
+            self._read[worker] = self.version
+            payload = None if self.theta is None else {"theta": self.theta.copy() if self.in_place else self.theta}
+            return [(worker, self._answered(worker, payload, True))]
+        if self.contributes(message):
             return self._contribution(message)
         if self._blocked(worker):
             self._held[worker] = None
             return []
         return [(worker, self._view(worker))]
 
+    def contributes(self, message: Message) -> bool:
+        """Whether a message is more than a question."""
+        return message.kind == "give" or (message.kind == "ask" and self.algorithm.exchanges)
+
+    def _applied(self, message: Message) -> None:
+        """What this message carried is in the parameters now: nobody needs to make it again."""
+        worker = message.worker
+        self.progress[worker] = max(self.progress[worker], message.t + (message.kind == "give"))
+        self.marks[worker] = max(self.marks.get(worker, (0, 0)), self._mark(message))
+
+    def _mark(self, message: Message) -> tuple[int, int]:
+        """Gifts count by their steps, whatever life made them; an exchange is of one life."""
+        return (message.life + 1, message.seq) if self.algorithm.exchanges else (0, message.t + 1)
+
+    def _had(self, message: Message) -> bool:
+        """Whether an earlier life has given this already: it is made again where another shard has not had it."""
+        waits = self._gathered.get(message.worker)
+        t = self.progress[message.worker] if waits is None else max(self.progress[message.worker], waits.t + 1)
+        return message.kind == "give" and message.t < t
+
     def _contribution(self, message: Message) -> list[tuple[int, Reply]]:
         worker, asks = message.worker, message.kind == "ask"
-        sound = self._sound(message)
+        had = self._had(message)
+        sound = had or self._sound(message)
+        if had or not sound:
+            self._applied(message)
         if self.algorithm.synchronous:
-            self._gathered[worker] = message if sound else None
+            if had:
+                self._gathered.setdefault(worker, None)
+            else:
+                self._gathered[worker] = message if sound else None
             if asks:
                 self._held[worker] = None
             now = [] if asks else [(worker, self._answered(worker, None, sound))]
             return now + self._completed()
+        if had:
+            return [(worker, self._answered(worker, None, True))]
         if not sound:
             return [(worker, self._view(worker, accepted=False) if asks else self._answered(worker, None, False))]
         payload = self._merge([message])[0]
@@ -253,6 +301,8 @@ class Server:
                 answers = [*told]
         self.staleness += [self.version - self._read.get(m.worker, self.version) for m in messages]
         self.version += 1
+        for message in messages:
+            self._applied(message)
         return answers
 
     def _compiled(self) -> Callable[[NDArray, State, Sequence[Payload]], None] | None:
@@ -331,21 +381,40 @@ class Server:
 
     # --- checkpoints
 
+    def hold(self) -> dict[int, tuple[int, int]]:
+        """Apply nothing more for now, so that all shards can be cut at one point; how far this one has come."""
+        self._target = dict(self.marks)
+        return self._target
+
+    def go_to(self, marks: dict[int, tuple[int, int]] | None) -> None:
+        """Go on up to these contributions, which another shard has had; None: without end."""
+        self._target = marks
+
+    def holds_back(self, message: Message) -> bool:
+        """Whether a message must wait until the cut is made."""
+        if self._target is None or not self.contributes(message):
+            return False
+        return self._mark(message) > self._target.get(message.worker, (0, 0))
+
+    @property
+    def at_cut(self) -> bool:
+        """Whether it has had just what it was to go to: then all shards' snapshots are of one moment."""
+        return self.marks == self._target
+
     def snapshot(self) -> dict[str, NDArray]:
         """Everything that outlives a restart, as arrays: ``np.savez(path, **server.snapshot())``.
 
-        Contributions that still wait for others are not in it: their workers repeat these steps.
+        Contributions that still wait for others are neither in it nor in its `progress`: their workers, who all begin
+        a new life when a server is restored, make them again.
         """
         if self.theta is None:
             raise ValueError("a run without numbers has nothing to save")
-        waiting = {w: message.t for w, message in self._gathered.items() if message is not None}
-        progress = {**self.progress, **waiting}
-        workers = sorted(progress)
+        workers = sorted(self.progress)
         kept = {f"state_{name}": np.array(value) for name, value in self.state.items()}
         return {
             "theta": self.theta.copy(), "version": np.asarray(self.version), **kept,
             "workers": np.array(workers, dtype=int),
-            "progress": np.array([progress[w] for w in workers], dtype=int),
+            "progress": np.array([self.progress[w] for w in workers], dtype=int),
             "rejected": np.array([self.rejected.get(w, 0) for w in workers], dtype=int),
         }  # fmt: skip
 
@@ -383,24 +452,31 @@ class Worker:
     theta : where it starts, or None for a run without numbers
     steps : gradients to compute
     life : which incarnation this is, 0 at first
-    t : gradients computed by earlier lives
+    t : the step at which it begins: what its earlier lives gave for the steps before has been applied
+    late : whether the server has moved already: then the worker begins where the server is, and asks for that first
     """
 
-    def __init__(self, algorithm: Algorithm, index: int, theta: NDArray | None, steps: int, life: int = 0, t: int = 0):
+    def __init__(
+        self, algorithm: Algorithm, index: int, theta: NDArray | None, steps: int, life: int = 0, t: int = 0,
+        late: bool = False,
+    ):  # fmt: skip
         self.algorithm, self.index, self.steps, self.life, self.t = algorithm, index, steps, life, t
-        self.memory: Memory | None = None if theta is None else algorithm.begin(theta)
+        self.memory: Memory | None = None if theta is None or late else algorithm.begin(theta)
+        self._late = late
         self.done = False
         self._seq, self._fresh, self._sound, self._waits = 0, True, True, ""
 
     def advance(self, given: Any = None) -> Message | Compute | None:
         """What the worker wants next, after it was given what it wanted before (at first, nothing)."""
         waited, self._waits = self._waits, ""
+        if waited and waited != "gradient" and given.stop:
+            self.done = True
+            return None
         if waited == "reply":
-            if given.stop:
-                self.done = True
-                return None
             self._hear(given)
             return self._compute()
+        if waited == "start" and given.payload is not None:
+            self.memory = self.algorithm.begin(given.payload["theta"])
         if waited == "gradient":
             self._step(given)
             self.t += 1
@@ -409,6 +485,9 @@ class Worker:
         if self.t >= self.steps:
             self.done = True
             return None
+        if self._late:
+            self._late, self._waits = False, "start"
+            return self._message("start", None if self.memory is None else {}, self.t)
         if self._fresh or self.algorithm.asks(self.t):
             self._fresh = False
             return self._ask()
@@ -447,7 +526,7 @@ class Worker:
 
     def _message(self, kind: Any, payload: Payload | None, t: int) -> Message:
         sound = True
-        if kind == "give" or self.algorithm.exchanges:
+        if kind == "give" or (kind == "ask" and self.algorithm.exchanges):
             sound, self._sound = self._sound, True
         message = Message(self.index, self.life, self._seq, kind, t, payload, sound)
         self._seq += 1

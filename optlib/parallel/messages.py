@@ -16,6 +16,8 @@ Payload = dict[str, NDArray]
 class Message(NamedTuple):
     """What a worker sends: it *asks* and waits for the answer, or it *gives* and goes on.
 
+    A life that begins when the server has moved already *starts* with the question where the server is.
+
     `life` counts the incarnations of a worker, `seq` the messages of one life, both from 0: by these a server knows
     what it has already had, so that a message sent twice changes nothing. `t` is the worker's step, and `sound` says
     whether every number that led to the payload was finite. The payload is None in a run without numbers.
@@ -24,7 +26,7 @@ class Message(NamedTuple):
     worker: int
     life: int
     seq: int
-    kind: Literal["ask", "give"]
+    kind: Literal["ask", "give", "start"]
     t: int
     payload: Payload | None = None
     sound: bool = True

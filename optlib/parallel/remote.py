@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..optimizer import Oracle, takes_step
 from .engine import gradient
-from .machines import Algorithm, Memory, Server, Worker
+from .machines import Algorithm, Joined, Memory, Server, Worker
 from .messages import Message, Reply, Shards
 from .result import Span
 
@@ -55,15 +55,15 @@ class ShardActor:
             raise NotOpened("this shard was made anew after its machine was lost")
         return self._server
 
-    async def join(self, worker: int, life: int) -> int:
+    async def join(self, worker: int, life: int) -> Joined:
         """As `Server.join`. A replica of an earlier life that still waits is sent home."""
         server = self._ready()
         waiting = self._waiting.pop(worker, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(Reply(None, server.version, accepted=False, stop=True))
-        t = server.join(worker, life)
+        joined = server.join(worker, life)
         self._let_go(worker)
-        return t
+        return joined
 
     async def begin(self, worker: int, life: int) -> bool:
         """Whether this life of a worker starts now for the first time: Dask repeats tasks whose machine was lost."""
@@ -167,7 +167,7 @@ class _Link:
         parts = [message._replace(payload=part) for part in self._shards.split(message.payload)]
         sent = [actor.receive(*parcel(part)) for actor, part in zip(self._actors, parts, strict=True)]
         self._under_way.append((parts, sent))
-        return self.settle(0 if message.kind == "ask" else UNDER_WAY)
+        return self.settle(UNDER_WAY if message.kind == "give" else 0)
 
     def settle(self, left: int = 0) -> Reply | None:
         """Wait until only so many are under way, and send again what got lost. The last answer that came."""
@@ -217,7 +217,7 @@ def _reach(actor: Any) -> None:
 
 def replica(
     oracle: Oracle, links: Sequence[bytes], algorithm: Algorithm, theta: NDArray, index: int, steps: int, life: int,
-    t: int, began: float,
+    t: int, late: bool, began: float,
 ) -> Outcome:  # fmt: skip
     """One worker from its step t to its end, on whatever machine Dask has put it.
 
@@ -228,7 +228,7 @@ def replica(
 
     secede()  # it waits most of the time: others may start on this machine beside it
     actors = [direct(pickle.loads(link)) for link in links]
-    worker = Worker(algorithm, index, theta, steps, life, t)
+    worker = Worker(algorithm, index, theta, steps, life, t, late)
     spans: list[Span] = []
     try:
         if not all([patiently(a, a.begin(index, life), partial(a.begin, index, life)) for a in actors]):
@@ -252,7 +252,7 @@ def _work(worker: Worker, link: _Link, oracle: Oracle, spans: list[Span], began:
     while (wanted := worker.advance(given)) is not None:
         if isinstance(wanted, Message):
             reply = link.send(wanted)
-            if wanted.kind == "ask" and reply is not None:
+            if wanted.kind != "give" and reply is not None:
                 given, version = reply, reply.version
             continue
         start = time.time()

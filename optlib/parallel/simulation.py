@@ -174,7 +174,7 @@ class Simulation(Engine):
         self._living = [_drawing(cluster.lifetime or 0.0, [seed, w, 2]) for w in range(workers)]
         numbers = 8 * size / self.shards.count
         ask, give, answer = (numbers * vectors for vectors in algorithm.vectors)
-        self._bytes = {"ask": ask, "give": give}
+        self._bytes = {"ask": ask, "give": give, "start": 0.0}
         self._reply_time, self._reply_service = answer / cluster.bandwidth, answer / cluster.server_bandwidth
         self._line = [0.0] * workers  # when a worker's line is free again
         self._last = [[0.0] * self.shards.count for _ in range(workers)]  # when its last message arrives at a shard
@@ -226,7 +226,7 @@ class Simulation(Engine):
         wanted = worker.advance(given)
         while isinstance(wanted, Message):
             self.send(w, wanted)
-            if wanted.kind == "ask":
+            if wanted.kind != "give":
                 return
             wanted = worker.advance()
         if wanted is None:
@@ -241,7 +241,7 @@ class Simulation(Engine):
 
     def send(self, w: int, message: Message) -> None:
         """A message leaves, a part to each shard, one after the other on the worker's line."""
-        if message.kind == "ask":
+        if message.kind != "give":
             self.inboxes[w], self._asked[w] = {}, message.seq
         size = self._bytes[message.kind]
         if self.shards.count == 1:
