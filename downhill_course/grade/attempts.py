@@ -103,10 +103,16 @@ class Attempts:
         counted = [self._counted(work, policy) for work in fits]
         best = max(reversed(counted), key=lambda result: result["final"], default=None)
         if best and self.present and best is not counted[-1]:
-            best["notes"] = [*best["notes"], "work handed in before counts, as it has more points"]
+            best["notes"] = [
+                *best["notes"],
+                "work handed in before counts, as it has more points · 以此前提交的得分更高的作业为准",
+            ]
             best["waiting"] = best["waiting"] or counted[-1]["waiting"]
         elif best and not self.present:
-            best["notes"] = [*best["notes"], "work handed in before counts, as the present file cannot be graded"]
+            best["notes"] = [
+                *best["notes"],
+                "work handed in before counts: the present file cannot be graded · 本次文件无法评分，以此前的作业为准",
+            ]
         return best
 
     def _counted(self, work: dict, policy: Policy) -> dict:
@@ -116,7 +122,9 @@ class Attempts:
         penalty = policy.penalty(student, work["when"], points, identity, late)
         notes = list(work["notes"])
         if penalty and late and not policy.extension(student, identity):
-            notes.append("late by the LMS's word, which does not say how late: one day is taken off")
+            notes.append(
+                "late by the LMS's word, not how late: one day is taken off · 平台标记为迟交，未说明多久，按一天扣分"
+            )
         known = work["when"] is not None and datetime.datetime.fromtimestamp(work["when"], policy.zone)
         handed = known.isoformat(" ", "minutes") if known else ""
         return {

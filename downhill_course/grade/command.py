@@ -356,16 +356,18 @@ class Run:
 
     def _feedback(self, final: list[dict]) -> None:
         """A page for each student, by name; by name and number where several have the name."""
-        same = Counter(submissions.folded(submissions.clean(result["student"])) for result in final)
+        same = Counter(submissions.folded(result["student"]) for result in final)
+        folder = self.out / "feedback"
+        for name in {submissions.clean(r["student"]) for r in final if same[submissions.folded(r["student"])] > 1}:
+            for ending in (".html", ".txt"):  # an earlier run's, which would now be anybody's
+                (folder / os.fsdecode(f"{name}{ending}".encode())).unlink(missing_ok=True)
         for result in final:
-            name = submissions.clean(result["student"])
-            if same[submissions.folded(name)] > 1:
-                for ending in (".html", ".txt"):  # an earlier run's, which would now be anybody's
-                    (self.out / "feedback" / f"{name}{ending}").unlink(missing_ok=True)
-                name = f"{name}_{result['identity']}" if result["identity"] else name
-            place = self.out / "feedback" / name
-            files.replace(place.with_name(name + ".html"), feedback.html(result))
-            files.replace(place.with_name(name + ".txt"), feedback.text(result))
+            name, several = submissions.clean(result["student"]), same[submissions.folded(result["student"])] > 1
+            if several and result["identity"]:
+                name = f"{name}_{result['identity']}"
+            for ending, page in ((".html", feedback.html(result)), (".txt", feedback.text(result))):
+                # Encoded by hand: a locale may know ASCII alone.
+                files.replace(folder / os.fsdecode(f"{name}{ending}".encode()), page)
 
     def _summary(self, results: list[dict], count: int) -> None:
         marks = sorted(result["final"] for result in results)

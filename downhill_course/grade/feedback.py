@@ -54,7 +54,7 @@ def lines(result: dict) -> list[tuple[str, str]]:
         told.append(("more", say("late", points=result["penalty"])))
     for task in result["tasks"]:
         got = "…" if task["points"] is None else f"{task['points']:g}"
-        told.append(("task", f"{_title(task, language)} ({task['name']}): {got} / {task['of']:g}"))
+        told.append(("task", f"{_own(task['title'], language)} ({task['name']}): {got} / {task['of']:g}"))
         if task["points"] is None:
             told.append(("more", say("by hand")))
         if task.get("comment"):
@@ -65,7 +65,7 @@ def lines(result: dict) -> list[tuple[str, str]]:
             told.append(("more", f"{say('perhaps')}: {pick([mistake['en'], mistake['zh']], language)}"))
         if mistake and mistake["read"]:
             told.append(("more", f"{say('read')}: {pick(mistake['read'], language)}"))
-    told += [("more", f"{say('note')}: {note}") for note in result["notes"]]
+    told += [("more", f"{say('note')}: {_own(note, language)}") for note in result["notes"]]
     told.append(("more", say("rest")))
     return told
 
@@ -82,9 +82,10 @@ def _outcome(outcome: dict, language: str) -> tuple[str, str]:
     return "bad", f"{title}: {pick(texts, language)}"
 
 
-def _title(task: dict, language: str) -> str:
-    english, separator, chinese = task["title"].partition(" · ")
-    return {"en": english, "zh": chinese or english}.get(language, task["title"]) if separator else task["title"]
+def _own(text: str, language: str) -> str:
+    """The half of a bilingual line that is in the reader's language."""
+    english, separator, chinese = text.partition(" · ")
+    return {"en": english, "zh": chinese}.get(language, text) if separator else text
 
 
 def text(result: dict) -> str:

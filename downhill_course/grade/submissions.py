@@ -25,6 +25,7 @@ from typing import Any
 LARGEST = 20_000_000  # bytes of one notebook, or of a student's archive
 MOST = 200_000  # members of a class's archive
 MANY = 2_000  # files of one student
+ARCHIVES = 20  # of one student
 LOUD = 5  # lines of one student that need attention
 DIRECTORY = 1_000_000  # bytes of the table of contents of a student's archive
 NESTED = 3  # archives within archives
@@ -60,7 +61,8 @@ class File:
     """A notebook that was handed in: by whom, what it is called, when, and how to read it.
 
     `when` is in seconds since 1970, None if nothing tells it; `clock` says what does (`archive`, `file`); `late` is the
-    LMS's own word (None: it said nothing); of several uploads the one with the highest number is the last.
+    LMS's own word (None: it said nothing). Of several of one student's the last `upload` counts, then the last
+    `edited`, which may be the student's own word.
     """
 
     student: str
@@ -71,6 +73,7 @@ class File:
     clock: str = ""
     late: bool | None = None
     upload: int = 0
+    edited: float = 0.0
     notes: tuple[str, ...] = ()
 
     @property
@@ -171,7 +174,7 @@ def read(file: File) -> Submission:
         sheets = notebook.get("worksheets")
         first = sheets[0] if isinstance(sheets, list) and sheets else None
         cells = first.get("cells") if isinstance(first, dict) else None
-        notes.append("saved in an old format (3)")
+        notes.append("saved in an old format (3) · 以旧格式（3）保存")
     if not isinstance(cells, list):
         raise Unreadable("not a notebook: it has no cells")
     if len(cells) > CELLS:
@@ -180,7 +183,9 @@ def read(file: File) -> Submission:
     language = about.get("language") if about.get("language") in ("en", "zh", "both") else "both"
     found = [cell for cell in map(plain_cell, cells) if cell is not None]
     if any(cell["source"].startswith(TOO_LONG) for cell in found):
-        notes.append(f"a cell is longer than {CELL:,} characters and was not read to its end")
+        notes.append(
+            f"a cell is longer than {CELL:,} characters and was not read on · 有单元格超过 {CELL:,} 字符，未读完"
+        )
     named = BROKEN.sub("\ufffd", str(about.get("assignment", "")))[:100]
     return Submission(file.student, file.name, found, str(language), named, [*file.notes, *notes], file.key)
 
@@ -217,12 +222,12 @@ def _text(raw: bytes, notes: list[str]) -> str:
     if len(raw) > LARGEST:
         raise Unreadable(f"the file is larger than {LARGEST // 1_000_000} MB: ask for it with its outputs cleared")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        notes.append("saved as UTF-16")
+        notes.append("saved as UTF-16 · 以 UTF-16 编码保存")
         return raw.decode("utf-16", errors="replace")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        notes.append("not saved as UTF-8: some characters may be wrong")
+        notes.append("not saved as UTF-8: some characters may be wrong · 未以 UTF-8 编码保存，个别字符可能有误")
         try:
             return raw.decode("gb18030")
         except UnicodeDecodeError:
@@ -269,6 +274,7 @@ class Pile:
     notebooks: list[File] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     count: int = 0
+    archives: int = 0
     crowd: str = ""  # why it may be a whole class
 
     @property
@@ -352,7 +358,7 @@ class Search:
             for inner in below:
                 self._walk(inner, f"{name}/{decoded(inner.name)}", pile, depth + 1)
         elif stat.S_ISREG(told.st_mode):
-            self._judge(name, told.st_size, OnDisk(path), (told.st_mtime, "file"), pile, 0)
+            self._judge(name, told.st_size, OnDisk(path), (told.st_mtime, "file", told.st_mtime), pile, 0)
         else:
             pile.say(name, "not a file")
 
@@ -365,9 +371,9 @@ class Search:
         elif size > LARGEST:
             pile.say(name, f"larger than {LARGEST // 1_000_000} MB: ask for it with its outputs cleared")
         elif NOTEBOOK.search(last):
-            pile.notebooks.append(
-                File(pile.student, shown(name), when[0], load, pile.identity, when[1], pile.late, pile.upload)
-            )
+            moment, clock, edited = when
+            about = (pile.identity, clock, pile.late, pile.upload, edited)
+            pile.notebooks.append(File(pile.student, shown(name), moment, load, *about))
         elif lower.endswith(".zip"):
             self._within(name, load, when, pile, level)
         elif lower.endswith(PACKED):
@@ -379,6 +385,9 @@ class Search:
         """A student's own archive: its files are theirs, and came when it came, whatever its members say."""
         if level >= NESTED:
             return pile.say(name, f"an archive in archives, {level} deep: ask for the .ipynb file itself")
+        pile.archives += 1
+        if pile.archives > ARCHIVES:
+            return pile.say(name, f"the student's archive number {pile.archives}: no more than {ARCHIVES} are opened")
         try:
             raw = load()
             if _directory(raw) > DIRECTORY:
@@ -394,7 +403,8 @@ class Search:
             if not self._room(pile, name):
                 return
             found = True
-            self._member(name, member, inside, Member(load, number), when, pile, level + 1)
+            own = (*when[:2], _time(member, self.zone) or 0.0)
+            self._member(name, member, inside, Member(load, number), own, pile, level + 1)
         if not found:
             pile.say(name, "an empty archive")
 
@@ -437,7 +447,8 @@ class Search:
                 folder = bool(rest) or member.is_dir()
                 pile = self._pile((first, member.flag_bits & 0x800, folder or number), first, folder)
                 if not member.is_dir() and self._room(pile, inside):
-                    when = (_time(member, self.zone), "archive")
+                    moment = _time(member, self.zone)
+                    when = (moment, "archive", moment or 0.0)
                     self._member(label, member, inside, Member(path, number), when, pile, 0)
         for pile in self.piles.values():
             if not pile.notebooks and not pile.lines:
@@ -463,8 +474,8 @@ class Search:
             elif notebooks:
                 best = max(notebooks, key=self._rank)
                 rest = [file for file in notebooks if file is not best]
-                more = (f"of {len(notebooks)} notebooks {best.name} counts",) if rest else ()
-                files.append(with_changes(best, notes=more))
+                more = f"of {len(notebooks)} notebooks {best.name} counts · 共 {len(notebooks)} 份，以 {best.name} 为准"
+                files.append(with_changes(best, notes=(more,) if rest else ()))
                 why = f"another notebook of the same student counts: {best.name}"
                 own += [Line(file.name, why, file.student, file.identity, urgent=False) for file in rest]
                 own += [Line(pile.student, pile.crowd, pile.student) for pile in piles if pile.crowd]
@@ -476,7 +487,7 @@ class Search:
     def _rank(self, file: File) -> tuple:
         """Of several notebooks of one student the one with the assignment's name counts, then the newest."""
         last = PurePosixPath(file.name).name
-        return self.assignment in last, last.lower().endswith(".ipynb"), file.upload, file.when or 0.0, file.name
+        return self.assignment in last, last.lower().endswith(".ipynb"), file.upload, file.edited, file.name
 
 
 def _doubt(piles: list[Pile]) -> str:
