@@ -20,21 +20,30 @@ PAGE = (ROOT / "book" / "instructors.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"^```bash\n(.*?)^```", PAGE, re.M | re.S) for line in block.splitlines()]
 
 
-@pytest.fixture
-def school(tmp_path):
+#: Who follows the page here. Root plays the ordinary user in a namespace of its own.
+FOLLOWERS = ["root", "user"] if USER else ["user"]
+ORDINARY = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if USER else []
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory):
     """A folder that looks like the repository's root after `make env`, where the commands may write."""
     sandbox()
+    folder = tmp_path_factory.mktemp("school")
     for name in ("exercises", "optlib", "book"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    return tmp_path
+        (folder / name).symlink_to(ROOT / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
 
 
-def run(line, folder):
-    """A command of the page. CI is root, and says who the answers run as; nothing else is added."""
-    more = f" --user {USER}" if USER and "downhill grade" in line else ""
+def run(line, folder, who=""):
+    """A command of the page: as root with what the page tells root to add, or as an ordinary user."""
+    if "downhill grade" in line and who == "root":
+        assert f"`--user {USER}`" in PAGE
+        line += f" --user {USER}"
+    words = [*(ORDINARY if who == "user" else []), "sh", "-c", line]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    return subprocess.run(line + more, shell=True, cwd=folder, capture_output=True, text=True, env=environment)
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, env=environment)
 
 
 def work(path, right):
@@ -53,10 +62,11 @@ def work(path, right):
     return "\n".join(str(out.get("data", {}).get("text/plain", out)) for out in shown)
 
 
-def test_the_pages_path_from_release_to_marks(school):
+@pytest.fixture(scope="module")
+def handed_in(school):
+    """The page up to the hand-in: two students, one of whom goes uphill; what the checks told them."""
     assert len(COMMANDS) == 5
-    hand_out, grade, imports = COMMANDS[:2], COMMANDS[2], COMMANDS[3:]
-    for line in hand_out:
+    for line in COMMANDS[:2]:
         done = run(line, school)
         assert done.returncode == 0, done.stderr
     inbox = school / "submissions"
@@ -67,35 +77,61 @@ def test_the_pages_path_from_release_to_marks(school):
         path = inbox / f"{student}_{NAME}.ipynb"
         path.write_text(text, encoding="utf-8")
         said[language] = work(path, right)
-    assert "✗" not in said["en"]
-    assert "Your progress" in said["en"]
-    assert "graded by hand" in said["en"]
-    assert "这是在上山" in said["zh"]
-    assert "请重读" in said["zh"]
+    return said
 
-    done = run(grade, school)
-    assert done.returncode == 0, done.stderr
+
+def test_the_checks_tell_both_students_where_they_are(handed_in):
+    assert "✗" not in handed_in["en"]
+    assert "Your progress" in handed_in["en"]
+    assert "graded by hand" in handed_in["en"]
+    assert "这是在上山" in handed_in["zh"]
+    assert "请重读" in handed_in["zh"]
+
+
+@pytest.mark.parametrize("who", FOLLOWERS)
+def test_the_pages_path_from_release_to_marks(who, handed_in, school):
+    grade, imports = COMMANDS[2], COMMANDS[3:]
+    marks = school / "grades"
+    if marks.exists():
+        marks.rename(school / "grades of the follower before")
     full = assignment(NAME).points - assignment(NAME).tasks["defend"].points
-    rows = list(csv.DictReader(io.StringIO((school / "grades" / "grades.csv").read_text(encoding="utf-8-sig"))))
-    assert float(rows[0]["points"]) == full
-    assert float(rows[1]["points"]) == full - 3
-    assert "这是在上山" in (school / "grades" / "feedback" / "wangwei.html").read_text(encoding="utf-8")
-
-    sheet = school / "grades" / "by-hand.csv"
-    filled = re.sub(r"(?m)^(\w+,defend),,3,,", r"\1,2,3,clear,", sheet.read_text(encoding="utf-8-sig"))
-    sheet.write_text(filled, encoding="utf-8")
     (school / "gradebook.csv").write_text(f"Student,ID,{NAME} (5)\n Points Possible,,24\nAda,11,\nWei,12,\n")
     (school / "worksheet.csv").write_text("Identifier,Full name,Grade\nParticipant 11,Ada,\nParticipant 12,Wei,\n")
+    done = run(grade, school, who)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO((marks / "grades.csv").read_text(encoding="utf-8-sig"))))
+    assert float(rows[0]["points"]) == full
+    assert float(rows[1]["points"]) == full - 3
+    assert "这是在上山" in (marks / "feedback" / "wangwei.html").read_text(encoding="utf-8")
+    done = run(imports[0], school, who)
+    assert done.returncode == 1, "answers in words wait, and it says so"
+    assert "Ada,11,\n" in (marks / "canvas.csv").read_text(encoding="utf-8-sig")
+
+    sheet = list(csv.reader(io.StringIO((marks / "by-hand.csv").read_text(encoding="utf-8-sig"))))
+    for row in sheet[1:]:
+        row[2], row[4] = "1,5", "清楚"  # as a spreadsheet in another country saves it
+    saved = io.StringIO()
+    csv.writer(saved, delimiter=";").writerows(sheet)
+    (marks / "by-hand.csv").write_bytes(saved.getvalue().encode("gbk" if who == "root" else "utf-8-sig"))
     for line in imports:
-        done = run(line, school)
+        done = run(line, school, who)
         assert done.returncode == 0, done.stdout + done.stderr
-    canvas = (school / "grades" / "canvas.csv").read_text(encoding="utf-8-sig").split()
-    assert canvas[-2:] == [f"Ada,11,{full + 2:g}", f"Wei,12,{full - 1:g}"]
-    moodle = (school / "grades" / "moodle.csv").read_text(encoding="utf-8-sig").split()
-    assert moodle[-1] == f"12,Wei,{full - 1:g}"
-    report = json.loads((school / "grades" / "report.json").read_text(encoding="utf-8"))
+    canvas = (marks / "canvas.csv").read_text(encoding="utf-8-sig").split()
+    assert canvas[-2:] == [f"Ada,11,{full + 1.5:g}", f"Wei,12,{full - 1.5:g}"]
+    moodle = (marks / "moodle.csv").read_text(encoding="utf-8-sig").split()
+    assert moodle[-1] == f"12,Wei,{full - 1.5:g}"
+    assert "清楚" in (marks / "feedback" / "wangwei.txt").read_text(encoding="utf-8")
+    report = json.loads((marks / "report.json").read_text(encoding="utf-8"))
     assert report["attention"] == []
-    assert not list((school / "grades").rglob("*.tmp"))
+    assert not list(marks.rglob("*.tmp"))
+
+
+def test_root_is_refused_by_the_page_s_command_and_told_what_to_add(handed_in, school):
+    if not USER:
+        pytest.skip("only root is refused")
+    done = run(COMMANDS[2], school)
+    assert done.returncode == 2
+    assert "--user nobody" in done.stderr
 
 
 def test_the_policy_on_the_page_is_one_the_grader_reads(tmp_path):
