@@ -12,8 +12,22 @@ Importing the package needs NumPy alone. The rooms that need more (`optlib.view`
 Matplotlib, `optlib.widget` knows anywidget) are imported by name when they are wanted.
 """
 
-from . import data, initialise, layers, models, oracles, rules, schedules, surfaces, transformer, tricks
+from . import (
+    data,
+    initialise,
+    layers,
+    matrices,
+    models,
+    oracles,
+    parts,
+    rules,
+    schedules,
+    surfaces,
+    transformer,
+    tricks,
+)
 from .optimizer import Descent, NotFinite, Optimizer, descend, iterates, load, run, save
+from .parts import Part, layered
 
 __version__ = "0.2.0"
 
@@ -21,14 +35,18 @@ __all__ = [
     "Descent",
     "NotFinite",
     "Optimizer",
+    "Part",
     "data",
     "descend",
     "initialise",
     "iterates",
+    "layered",
     "layers",
     "load",
+    "matrices",
     "models",
     "oracles",
+    "parts",
     "rules",
     "run",
     "save",

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import initialise, layers
 from ._inputs import guard, number, numbers, whole
 from .data import SparseRows
+from .parts import Part
 
 
 class Model(Protocol):
@@ -112,6 +113,10 @@ class LinearRegression:
         r"""Gradient :math:`\frac1n X^\top(X\theta - y)`, of shape (..., d)."""
         return (_parameters(theta, X, y) @ X.T - y) @ X / len(X)
 
+    def parts(self) -> dict[str, Part]:
+        """The one part of theta, a vector of weights w."""
+        return {"w": Part(slice(0, None), (-1,), "output")}
+
     def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:
         """Predictions, of shape (..., n)."""
         return _parameters(theta, X) @ X.T
@@ -155,6 +160,10 @@ class LogisticRegression:
         r"""Gradient :math:`\frac1n X^\top(p - y) + l_2\theta`, of shape (..., d)."""
         theta = _parameters(theta, X, y)
         return (self.predict(theta, X) - _two_classes(y)) @ X / len(X) + self.l2 * theta
+
+    def parts(self) -> dict[str, Part]:
+        """The one part of theta, a vector of weights w."""
+        return {"w": Part(slice(0, None), (-1,), "output")}
 
     def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:
         """Probability of class 1, of shape (..., n)."""
@@ -204,6 +213,10 @@ class SoftmaxRegression:
         """W as a view of theta, of shape (..., columns, classes)."""
         theta = np.asarray(theta)
         return theta.reshape(*theta.shape[:-1], -1, self.classes)
+
+    def parts(self) -> dict[str, Part]:
+        """The one part of theta, the matrix W; its number of rows is that of the data's columns."""
+        return {"W": Part(slice(0, None), (-1, self.classes), "output")}
 
     def _logits(self, theta: ArrayLike, X: NDArray, y: NDArray | None = None) -> NDArray:
         _parameters(np.empty(X.shape[-1]), X, y)
@@ -368,6 +381,21 @@ class MLP:
         theta = self._theta(theta)
         lead = theta.shape[:-1]
         return [Layer(*(theta[..., a:b].reshape(lead + shape) for a, b, shape in part)) for part in self._parts]
+
+    def parts(self) -> dict[str, Part]:
+        """Where each weight matrix, bias and gain stands in theta: W1, b1, gamma1 and so on, for `optlib.layered`.
+
+        The first matrix is "input", the last "output", those between "hidden"; beta of batch normalisation is a "bias".
+
+        >>> MLP([2, 3, 3, 2]).parts()["W2"]
+        Part(where=slice(9, 18, None), shape=(3, 3), kind='hidden')
+        """
+        found, last = {}, len(self._parts)
+        for i, layer in enumerate(self._parts, 1):
+            weights = "output" if i == last else "input" if i == 1 else "hidden"
+            for name, kind, (start, stop, shape) in zip(("W", "b", "gamma"), (weights, "bias", "gain"), layer):  # noqa: B905
+                found[f"{name}{i}"] = Part(slice(start, stop), shape, kind)
+        return found
 
     def _theta(self, theta: ArrayLike) -> NDArray:
         theta = _fitting(theta, self.size, f"the network {'-'.join(map(str, self.sizes))} has {self.size} parameters")
@@ -594,6 +622,14 @@ class MatrixCompletion:
         theta = _fitting(theta, self.size, f"U and V have {self.size} entries together")
         factors = theta.reshape(*theta.shape[:-1], self.rows + self.columns, self.rank)
         return factors[..., : self.rows, :], factors[..., self.rows :, :]
+
+    def parts(self) -> dict[str, Part]:
+        """U, a table that the row looks into, and V, which makes the output."""
+        middle = self.rows * self.rank
+        return {
+            "U": Part(slice(0, middle), (self.rows, self.rank), "input"),
+            "V": Part(slice(middle, self.size), (self.columns, self.rank), "output"),
+        }
 
     def init(self, seed: int = 0, scale: float = 0.1) -> NDArray:
         """A small random start, normal with deviation `scale`, of shape (d,); 0 itself is a saddle."""

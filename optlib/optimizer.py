@@ -74,12 +74,12 @@ class Optimizer:
 
     __slots__ = (
         "_asks_for",
-        "_given",
         "_label",
         "_look_ahead",
         "_numbers",
         "_scheduled",
         "_settled",
+        "given",
         "hyper",
         "memory",
         "rule",
@@ -88,7 +88,7 @@ class Optimizer:
     rule: Callable
     hyper: Mapping[str, Any]
     memory: tuple[str, ...]
-    _given: tuple[str, ...]
+    given: tuple[str, ...]  #: what the rule is given behind its memory: "loss", "t", both or neither
     _label: NDArray  #: the rule's name, as a state keeps it
     _numbers: dict[str, Any]  #: what `hyper` shows
     _settled: bool  #: whether these are the same numbers at every step, for every theta
@@ -113,10 +113,10 @@ class Optimizer:
         put(self, "_label", np.asarray(getattr(rule, "__name__", "")))
         put(self, "rule", rule)
         put(self, "_numbers", values)
-        put(self, "_settled", all(isinstance(value, float) for value in values.values()))
+        put(self, "_settled", all(isinstance(value, (float, str)) for value in values.values()))
         put(self, "hyper", MappingProxyType(values))
         put(self, "memory", memory)
-        put(self, "_given", given)
+        put(self, "given", given)
         put(self, "_scheduled", tuple(name for name, value in values.items() if callable(value)))
         look_ahead = rules.LOOK_AHEAD.get(rule)
         put(self, "_look_ahead", look_ahead)
@@ -144,7 +144,7 @@ class Optimizer:
 
     def _begin(self, name: str, value: float | str, theta: NDArray) -> NDArray:
         """A memory at the start: a number, theta itself, or the value of a hyper-parameter."""
-        shape = self._shape(name, theta)
+        shape = self.shape_of(name, theta)
         if value == "theta":
             return theta.copy()
         if isinstance(value, str):
@@ -155,13 +155,36 @@ class Optimizer:
             value = _fitted(self.rule, value, self._numbers[value], theta)
         return np.broadcast_to(np.asarray(value, dtype=theta.dtype), shape).copy()
 
-    def _shape(self, name: str, theta: NDArray) -> tuple[int, ...]:
-        """The shape of a memory: theta's, or (..., d, d) for the matrices of a rule that sees whole vectors."""
-        if name not in rules.WHOLE.get(self.rule, ()):
+    def shape_of(self, name: str, theta: NDArray) -> tuple[int, ...]:
+        """The shape of a memory: theta's, or what `rules.SHAPES` says of a rule that sees whole vectors or matrices."""
+        sees = rules.WHOLE.get(self.rule, 0)
+        if theta.ndim < sees:
+            wants = (
+                "matrices: theta must have shape (..., a, b)"
+                if sees == 2
+                else "vectors: theta must have shape (..., d)"
+            )
+            hint = "; optlib.layered hands it the matrices in a model's theta" * (sees == 2)
+            raise ValueError(f"{_name(self.rule)} sees whole {wants}, not {theta.shape}{hint}")
+        sides = rules.SHAPES.get(self.rule, {}).get(name)
+        if sides is None:
             return theta.shape
-        if not theta.ndim:
-            raise ValueError(f"{_name(self.rule)} sees whole vectors: theta must have shape (..., d), not ()")
-        return (*theta.shape, theta.shape[-1])
+        size = dict(zip("ab"[2 - sees :], theta.shape[-sees:], strict=True))
+        return (*theta.shape[: theta.ndim - sees], *(size[side] for side in sides))
+
+    @property
+    def whole(self) -> bool:
+        """Whether the rule must see all of theta at once, so that no piece of it can be updated alone."""
+        return self.rule in rules.WHOLE
+
+    def _checked(self, result: Any, theta: NDArray) -> tuple[NDArray, Sequence[Any]]:
+        """What the rule returned for this theta, as its point and its memory, or an error that says what is wrong."""
+        if type(result) is not tuple or len(result) != 2:
+            raise _no_step(self.rule, result)
+        new, kept = result
+        if type(new) is not np.ndarray or new.shape != theta.shape or len(kept) != len(self.memory):
+            new = self._fitting(new, kept, theta)
+        return new, kept
 
     def ask(self, theta: ArrayLike, state: State) -> NDArray:
         """The point whose gradient `tell` wants next: theta itself, or where the rule looks ahead. Shape of theta."""
@@ -219,7 +242,7 @@ class Optimizer:
     def _check_kept(self, kept: Sequence[Any], theta: NDArray) -> None:
         """What a rule returned as its memory is as large as theta, or one number."""
         for name, memory in zip(self.memory, kept, strict=True):
-            array, shape = numbers(memory, f"{_name(self.rule)}'s memory {name!r}"), self._shape(name, theta)
+            array, shape = numbers(memory, f"{_name(self.rule)}'s memory {name!r}"), self.shape_of(name, theta)
             if array.shape not in (shape, ()):
                 raise ValueError(
                     f"{_name(self.rule)} returned a memory {name!r} of shape {array.shape}; it belongs to theta's "
@@ -272,7 +295,7 @@ class Optimizer:
                 "it comes from another optimizer. Start with optimizer.init(theta)"
             )
         for name in self.memory:
-            shape, memory = self._shape(name, theta), numbers(state[name], f"memory {name!r}")
+            shape, memory = self.shape_of(name, theta), numbers(state[name], f"memory {name!r}")
             if memory.shape != shape:
                 raise ValueError(
                     f"memory {name!r} has shape {memory.shape}, but {shape} belongs to theta's {theta.shape}: "
@@ -326,7 +349,7 @@ def _steps(
 
     What overflows is reported with its step, so whoever goes through it silences NumPy's warnings (`_quiet`).
     """
-    rule, given, values, count = optimizer.rule, optimizer._given, optimizer._numbers, len(optimizer.memory)
+    rule, given, values, count = optimizer.rule, optimizer.given, optimizer._numbers, len(optimizer.memory)
     settled, ahead, wants_loss = optimizer._settled, optimizer._look_ahead is not None, "loss" in given
     memory: Sequence[NDArray] = optimizer._memory(state, theta)
     theta = theta.copy()  # an oracle that changes its argument changes no caller's
@@ -668,7 +691,15 @@ _ANY = rules.Hyper(low=-np.inf)  #: what a hyper-parameter may be that only a ru
 
 def checked_hyper(rule: Callable, name: str, value: Any, when: str = "") -> Any:
     """The value as a float (or an array of floats) if it lies in the name's range."""
-    low, high, closed = (rules.HYPER.get(name) or _ANY)[1:4]
+    known = rules.HYPER.get(name) or _ANY
+    if known.names is not None:
+        if not isinstance(value, str) or value not in known.names:
+            allowed = ", ".join(map(repr, known.names))
+            raise (ValueError if isinstance(value, str) else TypeError)(
+                f"{_name(rule)}: {name}={shown(value)} is unknown; allowed are {allowed}"
+            )
+        return value
+    low, high, closed = known[1:4]
     if type(value) is float and (low <= value < high or (closed and value == high)):
         return value  # what a schedule gives at every step, without arrays
     try:

@@ -12,7 +12,7 @@ r"""The update rules, in order of difficulty. Each is its paper's formula and no
 The gradient is taken at theta unless its row in :data:`ROWS` names another point. Letters are those of the course:
 learning rate ``lr`` (:math:`\eta`), velocity ``u``, moments ``m`` and ``v``; so are the names under which the same
 number goes in different papers. Only arithmetic and a handful of ufuncs are used, so the same source runs on floats and
-arrays, and compiles.
+arrays, and compiles. Rules that see a whole vector or matrix at once stand in `optlib.matrices`, and here by name.
 
 A rule of your own needs no registration: any function of this form works with :class:`optlib.Optimizer`.
 """
@@ -23,7 +23,23 @@ from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import abs, maximum, minimum, sign, sqrt, where
+from numpy import abs, floor, maximum, minimum, sign, sqrt, where
+
+from .matrices import (
+    COEFFICIENTS,
+    SCALINGS,
+    adafactor,
+    cautious_adamw,
+    d_adaptation,
+    d_adaptation_look_ahead,
+    dog,
+    lamb,
+    lars,
+    muon,
+    prodigy,
+    shampoo,
+    soap,
+)
 
 Array = Any  #: a float, or an array of shape (..., d); rules do not care which
 Step = tuple[Array, tuple]  #: the new point, and the new memory
@@ -883,6 +899,303 @@ def amsgrad_optax(
     return theta, (m, v, v_max)
 
 
+# --- the sign alone ---------------------------------------------------------------------------------
+
+
+def sign_descent(theta: Array, g: Array, *, lr: float = 0.001) -> Step:
+    r"""Sign descent: every coordinate moves by the rate, whatever the size of its gradient.
+
+    .. math:: \theta_t = \theta_{t-1} - \eta\, \operatorname{sgn}(g_t)
+
+    Steepest descent in the maximum norm, without the length of the gradient. lr : :math:`\eta \ge 0`; with a constant
+    rate it ends in a cycle as long as the rate.
+
+    Source: Bernstein et al. (2018), signSGD.
+
+    >>> sign_descent(np.array([1.0, 1.0]), np.array([4.0, -0.1]), lr=0.5)[0]
+    array([0.5, 1.5])
+    """
+    theta = theta - lr * sign(g)
+    return theta, ()
+
+
+def signum(
+    theta: Array, g: Array, m: Array, *, lr: float = 0.001, beta: float = 0.9, weight_decay: float = 0.0
+) -> Step:
+    r"""Signum: the sign of the momentum.
+
+    .. math:: m_t = \beta m_{t-1} + (1-\beta)\, g_t, \qquad
+        \theta_t = \theta_{t-1} - \eta\, (\operatorname{sgn}(m_t) + \lambda\theta_{t-1})
+
+    m : moving average. lr : :math:`\eta \ge 0`. beta : in [0, 1]; 0 is :func:`sign_descent`.
+    weight_decay : :math:`\lambda \ge 0`, multiplied by the rate; above 0 it keeps every coordinate within
+    :math:`\pm 1/\lambda`.
+
+    Source: Bernstein et al. (2018), Algorithm 2.
+
+    >>> theta, (m,) = signum(1.0, 4.0, -1.0, lr=0.5, beta=0.75)
+    >>> round(float(theta), 6), m
+    (0.5, 0.25)
+    """
+    m = beta * m + (1 - beta) * g
+    theta = theta - lr * (sign(m) + weight_decay * theta)
+    return theta, (m,)
+
+
+def lion(
+    theta: Array, g: Array, m: Array, *,
+    lr: float = 0.0001, beta1: float = 0.9, beta2: float = 0.99, weight_decay: float = 0.0,
+) -> Step:  # fmt: skip
+    r"""Lion: the sign of one moving average, which is kept as another, slower one.
+
+    .. math:: c_t = \beta_1 m_{t-1} + (1-\beta_1)\, g_t, \qquad
+        \theta_t = \theta_{t-1} - \eta\, (\operatorname{sgn}(c_t) + \lambda\theta_{t-1}), \qquad
+        m_t = \beta_2 m_{t-1} + (1-\beta_2)\, g_t
+
+    m : moving average, half of Adam's memory. lr : :math:`\eta \ge 0`, three to ten times smaller than AdamW's.
+    beta1, beta2 : in [0, 1); equal ones make :func:`signum`. weight_decay : :math:`\lambda \ge 0`, multiplied by the
+    rate, three to ten times larger than AdamW's; it keeps every coordinate within :math:`\pm 1/\lambda`.
+
+    Source: Chen et al. (2023), Algorithm 2.
+
+    >>> theta, (m,) = lion(1.0, 4.0, -0.25, lr=0.5, beta1=0.5, beta2=0.75)
+    >>> float(theta), m
+    (0.5, 0.8125)
+    """
+    c = beta1 * m + (1 - beta1) * g
+    theta = theta - lr * (sign(c) + weight_decay * theta)
+    m = beta2 * m + (1 - beta2) * g
+    return theta, (m,)
+
+
+# --- an average in place of a schedule ---------------------------------------------------------------
+
+
+def schedule_free(
+    theta: Array, g: Array, z: Array, top: Array, total: Array, *,
+    lr: float = 1.0, beta: float = 0.9, weight_decay: float = 0.0,
+) -> Step:  # fmt: skip
+    r"""Schedule-Free SGD: a point walks, its average is reported, and gradients are taken between the two.
+
+    .. math::
+
+        y &= (1-\beta)\, z_{t-1} + \beta\, \theta_{t-1}, \qquad
+        z_t = z_{t-1} - \eta_t \bigl( \nabla f(y) + \lambda y \bigr) \\
+        \theta_t &= (1-c_t)\, \theta_{t-1} + c_t z_t, \qquad
+        c_t = \max_{s\le t} \eta_s^2 \Big/ \textstyle\sum_{i\le t} \max_{s\le i} \eta_s^2
+
+    theta : the average, which is what to use. z : the walking point, theta at the start. top, total : the greatest rate
+    so far, and the sum of its squares. lr : :math:`\eta \ge 0`, or a warm-up that ends constant; stable below
+    :math:`2/((1-\beta)L)`. With a constant rate :math:`c_t = 1/t`. beta : in [0, 1]; 0 is :func:`averaged_sgd`.
+    weight_decay : :math:`\lambda \ge 0`, of y.
+
+    Source: Defazio et al. (2024), equations 3 to 5, weights as in their code.
+
+    >>> theta, (z, *_) = schedule_free(1.0, 4.0, 1.0, 0.0, 0.0, lr=0.1)
+    >>> float(theta), z
+    (0.6, 0.6)
+    """
+    y = schedule_free_look_ahead(theta, z, beta=beta)
+    top = maximum(top, lr)
+    total = total + top**2
+    c = ratio(top**2, total)
+    z = z - lr * (g + weight_decay * y)
+    theta = theta + c * (z - theta)
+    return theta, (z, top, total)
+
+
+def schedule_free_look_ahead(theta: Array, z: Array, *, beta: float) -> Array:
+    r"""Where :func:`schedule_free` measures the gradient: :math:`y = (1-\beta) z + \beta\theta`.
+
+    >>> schedule_free_look_ahead(1.0, 0.0, beta=0.75)
+    0.75
+    """
+    return z + beta * (theta - z)
+
+
+def schedule_free_adamw(
+    theta: Array, g: Array, z: Array, v: Array, top: Array, total: Array, t: float, *,
+    lr: float = 0.0025, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, weight_decay: float = 0.0,
+) -> Step:  # fmt: skip
+    r"""Schedule-Free AdamW: the same with Adam's second moment; the place of the first one is taken by the average.
+
+    .. math:: z_t = z_{t-1} - \eta_t \Bigl( \frac{\nabla f(y)}{\sqrt{\hat v_t} + \epsilon} + \lambda y \Bigr)
+        \qquad (y, \theta_t, c_t \text{ as in schedule\_free})
+
+    v : second moment. beta1 : the share of theta in y, in [0, 1). The rest as in :func:`schedule_free` and
+    :func:`adamw`.
+
+    Source: Defazio et al. (2024), Algorithm 1.
+
+    >>> theta, memory = schedule_free_adamw(1.0, 4.0, 1.0, 0.0, 0.0, 0.0, 1, lr=0.1)
+    >>> round(float(theta), 6)
+    0.9
+    """
+    y = schedule_free_look_ahead(theta, z, beta=beta1)
+    v = beta2 * v + (1 - beta2) * g**2
+    v_hat = v / (1 - beta2**t)
+    top = maximum(top, lr)
+    total = total + top**2
+    c = ratio(top**2, total)
+    z = z - lr * (g / (sqrt(v_hat) + eps) + weight_decay * y)
+    theta = theta + c * (z - theta)
+    return theta, (z, v, top, total)
+
+
+def schedule_free_adamw_look_ahead(theta: Array, z: Array, *, beta1: float) -> Array:
+    r"""Where :func:`schedule_free_adamw` measures the gradient: :math:`y = (1-\beta_1) z + \beta_1\theta`.
+
+    >>> schedule_free_adamw_look_ahead(1.0, 0.0, beta1=0.75)
+    0.75
+    """
+    return z + beta1 * (theta - z)
+
+
+# --- Adam's younger relatives -------------------------------------------------------------------------
+
+
+def radam(
+    theta: Array, g: Array, m: Array, v: Array, t: float, *,
+    lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, threshold: float = 5.0,
+) -> Step:  # fmt: skip
+    r"""RAdam: Adam that trusts its second moment only as far as enough gradients stand behind it.
+
+    .. math::
+
+        \rho_\infty &= \tfrac2{1-\beta_2} - 1, \qquad \rho_t = \rho_\infty - \frac{2t\beta_2^t}{1-\beta_2^t}, \qquad
+        r_t = \sqrt{\frac{(\rho_t-4)(\rho_t-2)\,\rho_\infty}{(\rho_\infty-4)(\rho_\infty-2)\,\rho_t}} \\
+        \theta_t &= \theta_{t-1} - \eta\, \hat m_t \cdot \begin{cases} r_t / (\sqrt{\hat v_t} + \epsilon) &
+        \rho_t > \text{threshold} \\ 1 & \text{else} \end{cases}
+
+    Memory and hyper-parameters as in :func:`adam`. threshold : 4 in the paper, 5 in its code, PyTorch and optax.
+
+    Source: Liu et al. (2020), Algorithm 2.
+
+    >>> theta, memory = radam(1.0, 4.0, 0.0, 0.0, 1, lr=0.1)
+    >>> round(1.0 - float(theta), 6)
+    0.4
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    most = 2 / (1 - beta2) - 1
+    rho = most - 2 * t * beta2**t / (1 - beta2**t)
+    squared = (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho + 0 * v)  # an array, so 0/0 is no error
+    rectified = sqrt(maximum(squared, 0.0)) * m_hat / (sqrt(v_hat) + eps)
+    theta = theta - lr * where(rho > threshold, rectified, m_hat)
+    return theta, (m, v)
+
+
+def adabelief(
+    theta: Array, g: Array, m: Array, s: Array, t: float, *,
+    lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-16, eps_root: float = 1e-16,
+) -> Step:  # fmt: skip
+    r"""AdaBelief: the step is divided by how far the gradient is from what was expected, not by its size.
+
+    .. math:: s_t = \beta_2 s_{t-1} + (1-\beta_2)\, (g_t - m_t)^2 + \epsilon', \qquad
+        \theta_t = \theta_{t-1} - \eta\, \hat m_t / (\sqrt{\hat s_t} + \epsilon)
+
+    m : first moment. s : mean squared surprise. eps_root : :math:`\epsilon'`, added at every step; under a gradient
+    that never changes it decides everything. The rest as in :func:`adam`.
+
+    Source: Zhuang et al. (2020), Algorithm 2.
+
+    >>> theta, memory = adabelief(1.0, 4.0, 0.0, 0.0, 1, lr=0.9)
+    >>> round(1.0 - float(theta), 6)
+    1.0
+    """
+    m = beta1 * m + (1 - beta1) * g
+    s = beta2 * s + (1 - beta2) * (g - m) ** 2 + eps_root
+    m_hat = m / (1 - beta1**t)
+    s_hat = s / (1 - beta2**t)
+    theta = theta - lr * m_hat / (sqrt(s_hat) + eps)
+    return theta, (m, s)
+
+
+def yogi(
+    theta: Array, g: Array, m: Array, v: Array, t: float, *,
+    lr: float = 0.01, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-3,
+) -> Step:  # fmt: skip
+    r"""Yogi: Adam whose second moment changes by a bounded amount, so it forgets large gradients slowly.
+
+    .. math:: v_t = v_{t-1} - (1-\beta_2)\, \operatorname{sgn}(v_{t-1} - g_t^2)\, g_t^2
+        \qquad (\text{the rest as in adam})
+
+    m : first moment. v : second moment, 1e-6 at the start. lr, eps : the paper's, larger than Adam's.
+
+    Source: Zaheer et al. (2018), Algorithm 2, with bias correction as in optax.
+
+    >>> theta, memory = yogi(1.0, 4.0, 0.0, 0.0, 1, lr=0.1, eps=0.0)
+    >>> round(1.0 - float(theta), 6)
+    0.1
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = v - (1 - beta2) * sign(v - g**2) * g**2
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    theta = theta - lr * m_hat / (sqrt(v_hat) + eps)
+    return theta, (m, v)
+
+
+def ademamix(
+    theta: Array, g: Array, m: Array, slow: Array, v: Array, t: float, *,
+    lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, beta3: float = 0.9999, alpha: float = 5.0,
+    eps: float = 1e-8, weight_decay: float = 0.0,
+) -> Step:  # fmt: skip
+    r"""AdEMAMix: AdamW with a second, very slow moving average of the gradient beside the first.
+
+    .. math:: n_t = \beta_3 n_{t-1} + (1-\beta_3)\, g_t, \qquad \theta_t = \theta_{t-1}
+        - \eta \Bigl( \frac{\hat m_t + \alpha\, n_t}{\sqrt{\hat v_t} + \epsilon} + \lambda\theta_{t-1} \Bigr)
+
+    m, v : as in :func:`adam`. slow : n, which is not corrected for its start. alpha : its weight; 0 is :func:`adamw`.
+    The authors let alpha and beta3 grow by schedules. The rest as in :func:`adamw`.
+
+    Source: Pagliardini, Ablin & Grangier (2025), equation 1.
+
+    >>> theta, memory = ademamix(1.0, 4.0, 0.0, 0.0, 0.0, 1, lr=0.1, beta3=0.5, alpha=2.0)
+    >>> round(1.0 - float(theta), 6)
+    0.2
+    """
+    m = beta1 * m + (1 - beta1) * g
+    slow = beta3 * slow + (1 - beta3) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    theta = theta - lr * ((m_hat + alpha * slow) / (sqrt(v_hat) + eps) + weight_decay * theta)
+    return theta, (m, slow, v)
+
+
+def lookahead(
+    theta: Array, g: Array, slow: Array, m: Array, v: Array, t: float, *,
+    lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, alpha: float = 0.5,
+    every: float = 5,
+) -> Step:  # fmt: skip
+    r"""Lookahead around Adam: after some fast steps a slow point follows part of the way, and both go on from there.
+
+    .. math:: \text{every } k \text{ steps:} \quad \phi \leftarrow \phi + \alpha\, (\theta - \phi), \qquad
+        \theta \leftarrow \phi \qquad (\theta \text{ by adam})
+
+    slow : :math:`\phi`, theta at the start. every : k, a whole number, 1 or more. alpha : :math:`\alpha \ge 0`; 1 is
+    :func:`adam`. Adam's moments go on. The rest as in :func:`adam`.
+
+    Source: Zhang, Lucas, Hinton & Ba (2019), Algorithm 1.
+
+    >>> theta, (slow, *_) = lookahead(1.0, 4.0, 1.0, 0.0, 0.0, 5, lr=0.0, alpha=0.5)
+    >>> float(theta), float(slow)
+    (1.0, 1.0)
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    theta = theta - lr * m_hat / (sqrt(v_hat) + eps)
+    rest = t - every * floor(t / every)
+    slow = where(rest == 0, slow + alpha * (theta - slow), slow)
+    theta = where(rest == 0, slow, theta)
+    return theta, (slow, m, v)
+
+
 # --- what a signature cannot say ----------------------------------------------------------------
 
 
@@ -901,7 +1214,10 @@ class Row:
     same : whether it is its kin's algorithm under another convention, rather than a relative
     ahead : where it wants its gradient, if not at theta: a function of theta, of memory and hyper-parameters by name
     start : memory that does not start at zero: {name: a number, "theta", or the name of a hyper-parameter}
-    matrices : memory of shape (..., d, d), of a rule that sees whole vectors and is not compiled by coordinates
+    whole : how many of theta's last axes it sees at once: 1 a vector, 2 a matrix; such a rule is not compiled
+    shapes : memory that is not like theta: {name: sides}, each letter one, "a" rows and "b" columns or length; "" is
+        one number
+    each : whether it wants each part of a model for itself, as all that see matrices do
 
     Raises
     ------
@@ -922,7 +1238,9 @@ class Row:
     same: bool = False
     ahead: Callable | None = None
     start: Mapping[str, float | str] = field(default_factory=dict)
-    matrices: tuple[str, ...] = ()
+    whole: int = 0
+    shapes: Mapping[str, str] = field(default_factory=dict)
+    each: bool = False
 
     def __post_init__(self) -> None:
         lacks = [name for name in ("title", "rate", "line") if not getattr(self, name)]
@@ -957,6 +1275,7 @@ class Hyper(NamedTuple):
     usual: float = 0.01  #: the middle of the slider where the default is 0
     whole: bool = False
     step: float = 0.01  #: of the slider; on a log scale in decades
+    names: Mapping[str, Any] | None = None  #: where it is a name: those it may be
 
 
 #: The hyper-parameters of the rules, by name.
@@ -971,6 +1290,10 @@ HYPER: dict[str, Hyper] = {
     "phi": Hyper("φ", high=1.0, closed=True, scale="linear", shown=(0.0, 1.0)),
     "eta_minus": Hyper("η⁻", high=1.0, closed=True, scale="linear", shown=(0.0, 1.0)),
     "eta_plus": Hyper("η⁺", low=1.0, scale="linear", shown=(1.0, 2.0)),
+    "beta3": Hyper("β₃", high=1.0, scale="share"), "alpha": Hyper("α"), "trust": Hyper("τ"), "d0": Hyper("d₀", reach=6),
+    "threshold": Hyper(scale="linear", shown=(4.0, 6.0)), "every": Hyper("k", low=1.0, whole=True, step=0.1, reach=1.0),
+    "steps": Hyper(whole=True), "first": Hyper(), "least": Hyper(), "clip": Hyper(), "power": Hyper(),
+    "coefficients": Hyper(names=COEFFICIENTS), "scaling": Hyper(names=SCALINGS),
 }  # fmt: skip
 
 # The colours of sgd, momentum, nag, adagrad, adadelta, rmsprop and adam are the farthest apart that a search found with
@@ -999,7 +1322,7 @@ ROWS: dict[str, Row] = {
         Row(irprop_plus, "iRprop+", 0.1, "dash", kin="rprop_minus", same=True, start={"step": "lr"}),
         Row(adagrad, "Adagrad", 0.5, "solid", "#a89000", "^"),
         Row(adagrad_sigma, "Adagrad (σ)", 0.5, "long", kin="adagrad", same=True),
-        Row(adagrad_full, "Adagrad (full matrix)", 0.5, "dot", kin="adagrad", matrices=("G",)),
+        Row(adagrad_full, "Adagrad (full matrix)", 0.5, "dot", kin="adagrad", whole=1, shapes={"G": "bb"}),
         Row(adadelta, "Adadelta", 1.0, "solid", "#78606c", "v"),
         Row(rmsprop, "RMSprop", 0.05, "solid", "#18a86c", "P"),
         Row(rmsprop_centred, "RMSprop (centred)", 0.02, "long", kin="rmsprop", same=True),
@@ -1016,6 +1339,32 @@ ROWS: dict[str, Row] = {
         Row(amsgrad, "AMSGrad", 0.1, "dash", "#fc3c54", "s"),
         Row(amsgrad_torch, "AMSGrad (PyTorch)", 0.1, "long", kin="amsgrad", same=True),
         Row(amsgrad_optax, "AMSGrad (optax)", 0.1, "dot", kin="amsgrad", same=True),
+        Row(sign_descent, "Sign descent", 0.02, "dash", "#8c7020", "v"),
+        Row(signum, "Signum", 0.02, "dot", kin="sign_descent"),
+        Row(lion, "Lion", 0.02, "solid", "#d06018", "D"),
+        Row(schedule_free, "Schedule-Free SGD", 0.01, "solid", "#188c9c", "p", ahead=schedule_free_look_ahead,
+            start={"z": "theta"}),
+        Row(schedule_free_adamw, "Schedule-Free AdamW", 0.1, "dash", kin="schedule_free",
+            ahead=schedule_free_adamw_look_ahead, start={"z": "theta"}),
+        Row(radam, "RAdam", 0.1, "dashdot", kin="adam"),
+        Row(adabelief, "AdaBelief", 0.1, "dash", kin="adam"),
+        Row(yogi, "Yogi", 0.1, "dash", "#7c58a0", "P", start={"v": 1e-6}),
+        Row(ademamix, "AdEMAMix", 0.05, "dashdot", kin="adamw"),
+        Row(lookahead, "Lookahead (Adam)", 0.1, "long", kin="adamw", start={"slow": "theta"}),
+        Row(cautious_adamw, "Cautious AdamW", 0.1, "dash", kin="adamw", whole=1),
+        Row(lars, "LARS", 1.0, "dot", kin="lamb", whole=1, each=True),
+        Row(lamb, "LAMB", 0.05, "dash", "#5c7c34", "s", whole=1, each=True),
+        Row(adafactor, "Adafactor", 0.1, "long", "#986878", "^", whole=2, shapes={"R": "a", "C": "b"}),
+        Row(muon, "Muon", 0.05, "solid", "#2868d8", "P", whole=2),
+        Row(shampoo, "Shampoo", 0.5, "solid", "#b84878", "X", whole=2, shapes={"L": "aa", "R": "bb"}),
+        Row(soap, "SOAP", 0.1, "dash", kin="shampoo", whole=2,
+            shapes={"L": "aa", "R": "bb", "Q_L": "aa", "Q_R": "bb"}),
+        Row(dog, "DoG", 1.0, "solid", "#507890", "d", whole=1, start={"origin": "theta"}, shapes={"r": "", "G": ""}),
+        Row(d_adaptation, "D-Adaptation", 1.0, "dot", kin="dog", whole=1, ahead=d_adaptation_look_ahead,
+            start={"x": "theta", "origin": "theta", "d": "d0"},
+            shapes={"d": "", "first": "", "G": "", "inner": "", "total": ""}),
+        Row(prodigy, "Prodigy", 1.0, "dash", kin="dog", whole=1, start={"origin": "theta", "d": "d0"},
+            shapes={"d": "", "inner": ""}),
     )
 }  # fmt: skip
 
@@ -1028,5 +1377,11 @@ LOOK_AHEAD: dict[Callable, Callable] = {row.rule: row.ahead for row in ROWS.valu
 #: Memory that does not start at zero.
 START: dict[Callable, Mapping[str, float | str]] = {row.rule: row.start for row in ROWS.values() if row.start}
 
-#: Rules that see whole vectors, with the memory that is a matrix (..., d, d): none is compiled by coordinates.
-WHOLE: dict[Callable, tuple[str, ...]] = {row.rule: row.matrices for row in ROWS.values() if row.matrices}
+#: Rules that see whole vectors (1) or matrices (2): none is compiled by coordinates.
+WHOLE: dict[Callable, int] = {row.rule: row.whole for row in ROWS.values() if row.whole}
+
+#: Memory that is not like theta, by its sides.
+SHAPES: dict[Callable, Mapping[str, str]] = {row.rule: row.shapes for row in ROWS.values() if row.shapes}
+
+#: Rules that want each part of a model for itself.
+EACH: frozenset[Callable] = frozenset(row.rule for row in ROWS.values() if row.each or row.whole == 2)

@@ -52,15 +52,24 @@ class Row:
     optax: tuple[Peer, ...] = ()
     gradients: tuple[tuple[str, ...], ...] = GRADIENTS
     coordinates: bool = False  #: whether `points` is also told which coordinate it works on
+    together: bool = False  #: whether `points` is given both coordinates at once, and gives both
 
     @property
     def name(self) -> str:
         return self.rule.__name__
 
+    @property
+    def matrix(self) -> bool:
+        """Whether it wants matrices: its steps are worked out on diagonals, where they act number by number."""
+        return rules.WHOLE.get(self.rule) == 2
+
     def by_hand(self, what: Callable[..., Iterable[Decimal]]) -> np.ndarray:
         """The points as `what` works them out, of shape (steps, 2)."""
-        hyper = {name: Decimal(str(value)) for name, value in self.hyper.items()}
+        hyper = {k: v if isinstance(v, str) else Decimal(str(v)) for k, v in self.hyper.items()}
         with localcontext(prec=50):
+            if self.together:
+                starts, steps = [Decimal(x) for x in START], [[Decimal(x) for x in g] for g in self.gradients]
+                return np.array([[float(x) for x in point] for point in what(starts, steps, **hyper)])
             columns = []
             for i, start in enumerate(START):
                 which = (i,) if self.coordinates else ()
@@ -301,6 +310,212 @@ def amsgrad_optax(theta, g, *, lr, beta1, beta2, eps):
     return walk(theta, [lr * mean(beta1, g[:t]) / (largest(t).sqrt() + eps) for t in TIMES])
 
 
+def sgn(x):
+    return Decimal((x > 0) - (x < 0))
+
+
+def signum(theta, g, *, lr, beta, weight_decay):
+    return decayed(theta, [lr * sgn(moving(beta, g[:t])) for t in TIMES], lr=lr, weight_decay=weight_decay)
+
+
+def lion(theta, g, *, lr, beta1, beta2, weight_decay):
+    mixed = [beta1 * moving(beta2, g[: t - 1]) + (1 - beta1) * g[t - 1] for t in TIMES]
+    return decayed(theta, [lr * sgn(c) for c in mixed], lr=lr, weight_decay=weight_decay)
+
+
+def schedule_free(theta, g, scale, *, lr, beta, weight_decay):
+    """The asked points and the averages; with a constant rate an average is the mean of all points walked."""
+    walked, asks, means = [], [], [theta]
+    for t in TIMES:
+        asks.append((1 - beta) * (walked[-1] if walked else theta) + beta * means[-1])
+        walked.append((walked[-1] if walked else theta) - lr * (g[t - 1] / scale(t) + weight_decay * asks[-1]))
+        means.append(sum(walked) / t)
+    return means[1:], asks
+
+
+def free_sgd(which):
+    return lambda theta, g, **hyper: schedule_free(theta, g, lambda t: Decimal(1), **hyper)[which]
+
+
+def free_adamw(which):
+    def points(theta, g, *, beta1, beta2, eps, **hyper):
+        return schedule_free(theta, g, lambda t: mean(beta2, squares(g[:t])).sqrt() + eps, beta=beta1, **hyper)[which]
+
+    return points
+
+
+def radam(theta, g, *, lr, beta1, beta2, eps, threshold):
+    most, moves = 2 / (1 - beta2) - 1, []
+    for t in TIMES:
+        rho = most - 2 * t * beta2**t / (1 - beta2**t)
+        squared = (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)
+        rectified = max(squared, Decimal(0)).sqrt() / (mean(beta2, squares(g[:t])).sqrt() + eps)
+        moves.append(lr * mean(beta1, g[:t]) * (rectified if rho > threshold else 1))
+    return walk(theta, moves)
+
+
+def adabelief(theta, g, *, lr, beta1, beta2, eps, eps_root):
+    surprise = [(1 - beta2) * (g[s] - moving(beta1, g[: s + 1])) ** 2 + eps_root for s in range(len(g))]
+    return walk(theta, [
+        lr * mean(beta1, g[:t]) / ((total(beta2, surprise[:t]) / (1 - beta2**t)).sqrt() + eps) for t in TIMES
+    ])  # fmt: skip
+
+
+def yogi(theta, g, *, lr, beta1, beta2, eps):
+    v = [Decimal("1e-6")]
+    for x in g:
+        v.append(v[-1] - (1 - beta2) * sgn(v[-1] - x * x) * x * x)
+    return walk(theta, [lr * mean(beta1, g[:t]) / ((v[t] / (1 - beta2**t)).sqrt() + eps) for t in TIMES])
+
+
+def ademamix(theta, g, *, lr, beta1, beta2, beta3, alpha, eps, weight_decay):
+    steps = [
+        lr * (mean(beta1, g[:t]) + alpha * moving(beta3, g[:t])) / (mean(beta2, squares(g[:t])).sqrt() + eps)
+        for t in TIMES
+    ]
+    return decayed(theta, steps, lr=lr, weight_decay=weight_decay)
+
+
+def lookahead(theta, g, *, lr, alpha, every, **hyper):
+    """A slow point adds up shares of the fast walks between."""
+    moves, points, slow = [lr * step for step in adam_steps(g, **hyper)], [], theta
+    for t in TIMES:
+        since = (t - 1) % int(every) + 1
+        fast = slow - sum(moves[t - since : t])
+        slow += alpha * (fast - slow) if since == every else 0
+        points.append(slow if since == every else fast)
+    return points
+
+
+# --- both coordinates at once: starts and gradients are pairs ------------------------------------------
+
+
+def columns(g):
+    return list(zip(*g, strict=True))
+
+
+def pairs(theta, steps):
+    """Points from pairs of moves."""
+    return [[x - sum(s[i] for s in steps[:t]) for i, x in enumerate(theta)] for t in TIMES]
+
+
+def cautious_adamw(theta, g, *, lr, weight_decay, beta1, beta2, eps):
+    directions = [adam_steps(x, beta1=beta1, beta2=beta2, eps=eps) for x in columns(g)]
+    steps = []
+    for t in TIMES:
+        agree = [Decimal(moving(beta1, x[:t]) * x[t - 1] > 0) for x in columns(g)]
+        share = max(sum(agree) / 2, Decimal("0.001"))
+        steps.append([lr * d[t - 1] * a / share for d, a in zip(directions, agree, strict=True)])
+    return columns([
+        decayed(x, [s[i] for s in steps], lr=lr, weight_decay=weight_decay) for i, x in enumerate(theta)
+    ])  # fmt: skip
+
+
+def lars(theta, g, *, lr, gamma, weight_decay, trust):
+    points, pulls = [theta], []
+    for x in g:
+        w, s = norm(points[-1]), norm(x)
+        rate = lr * (trust * w / (s + weight_decay * w) if w and s else 1)
+        pulls.append([rate * (a + weight_decay * p) for a, p in zip(x, points[-1], strict=True)])
+        points.append([p - total(gamma, [u[i] for u in pulls]) for i, p in enumerate(points[-1])])
+    return points[1:]
+
+
+def lamb(theta, g, *, lr, weight_decay, **hyper):
+    directions, points = columns([adam_steps(x, **hyper) for x in columns(g)]), [theta]
+    for d in directions:
+        r = [a + weight_decay * p for a, p in zip(d, points[-1], strict=True)]
+        points.append([p - lr * norm(points[-1]) / norm(r) * a for p, a in zip(points[-1], r, strict=True)])
+    return points[1:]
+
+
+def dog(theta, g, *, lr, first, eps):
+    points, far = [theta], first * (1 + norm(theta))
+    for t in TIMES:
+        far = max(far, norm([p - x for p, x in zip(points[-1], theta, strict=True)]))
+        rate = lr * far / (sum(norm(x) ** 2 for x in g[:t]) + eps).sqrt()
+        points.append([p - rate * x for p, x in zip(points[-1], g[t - 1], strict=True)])
+    return points[1:]
+
+
+def dot(a, b):
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def adaptation(theta, g, *, lr, d0):
+    """Where gradients are wanted, and their means weighted by d."""
+    walked, d, inner, s, means = [theta], [d0], Decimal(0), [Decimal(0)] * 2, []
+    for t in TIMES:
+        lengths = [norm(g[0]) ** 2, *(norm(x) ** 2 for x in g)]
+        inner += d[-1] * dot(g[t - 1], s) / sum(lengths[:t]).sqrt()
+        s = [a + d[-1] * x for a, x in zip(s, g[t - 1], strict=True)]
+        means.append([dot(d, [w[i] for w in walked]) / sum(d) for i in range(2)])
+        d.append(max(d[-1], inner / norm(s)))
+        walked.append([x - lr * a / sum(lengths[: t + 1]).sqrt() for x, a in zip(theta, s, strict=True)])
+    return means, walked[:-1]
+
+
+def prodigy(theta, g, *, lr, beta1, beta2, eps, weight_decay, d0):
+    points, d, root = [theta], [d0], beta2.sqrt()
+    for t in TIMES:
+        weights = [lr * d[s] ** 2 / d0 for s in range(t)]
+        back = [w * dot(x, [a - p for a, p in zip(theta, q, strict=True)]) for w, x, q in zip(weights, g, points)]  # noqa: B905
+        one = sum(abs(total(root, [w * x[i] for w, x in zip(weights, g)])) for i in range(2))  # noqa: B905
+        d.append(max(d[-1], total(root, back) / one))
+        scaled = [[a * x[i] for a, x in zip(d, g[:t])] for i in range(2)]  # noqa: B905
+        points.append([
+            p - lr * d[-2] * (over(moving(beta1, x), moving(beta2, squares(x)).sqrt() + d[-1] * eps) + weight_decay * p)
+            for p, x in zip(points[-1], scaled, strict=True)
+        ])  # fmt: skip
+    return points[1:]
+
+
+# --- matrices, worked out on diagonals -----------------------------------------------------------------
+
+
+def muon(theta, g, *, lr, beta, weight_decay, steps, eps, coefficients, scaling):
+    assert (coefficients, scaling) == ("dion", "match_rms_adamw")
+    triples = [[Decimal(str(x)) for x in triple] for triple in rules.COEFFICIENTS[coefficients]]
+    directions = []
+    for t in TIMES:
+        mixed = [(1 - beta) * x[t - 1] + beta * moving(beta, x[:t]) for x in columns(g)]
+        values = [x / (norm(mixed) + eps) for x in mixed]
+        for a, b, c in triples[: int(steps)]:
+            values = [a * x + b * x**3 + c * x**5 for x in values]
+        directions.append([lr * Decimal("0.2") * Decimal(2).sqrt() * x for x in values])
+    return columns([decayed(x, list(d), lr=lr, weight_decay=weight_decay) for x, d in zip(theta, columns(directions))])  # noqa: B905
+
+
+def shampoo(theta, g, *, lr, eps, weight_decay):
+    # the product of two fourth roots of one sum of squares is its square root: Adagrad
+    steps = [lr * g[t - 1] / (norm(g[:t]) ** 2 + eps).sqrt() for t in TIMES]
+    return decayed(theta, steps, lr=lr, weight_decay=weight_decay)
+
+
+def soap(theta, g, *, lr, beta1, beta2, eps, weight_decay, every):
+    # the eigenvectors of diagonal matrices are the axes, in whatever order; the first gradient makes no step
+    later, shrink = g[1:], 1 - lr * weight_decay
+    steps = [
+        shrink * lr * mean(beta1, later[:n])
+        / (mean(beta2, squares(later[:n])).sqrt() + eps / (1 - beta2**n).sqrt())
+        for n in TIMES[:-1]
+    ]  # fmt: skip
+    return [theta, *(shrink**n * theta - total(shrink, steps[:n]) for n in TIMES[:-1])]
+
+
+def adafactor(theta, g, *, lr, power, eps, least, clip, weight_decay):
+    points, R = [theta], [Decimal(0)] * 2
+    for t in TIMES:
+        share = Decimal(t) ** -power
+        R = [r + share * (x * x / 2 - r) for r, x in zip(R, g[t - 1], strict=True)]  # C is the same on a diagonal
+        middle = max(sum(R) / 2, eps)
+        u = [x / max(r * r / middle, eps * eps).sqrt() for r, x in zip(R, g[t - 1], strict=True)]
+        size = max(norm(points[-1]) / 2, least) / max(norm(u) / 2 / clip, Decimal(1))
+        rate = min(lr, 1 / Decimal(t).sqrt()) * size
+        points.append([p - lr * weight_decay * p - rate * x for p, x in zip(points[-1], u, strict=True)])
+    return points[1:]
+
+
 # --- the table ----------------------------------------------------------------------------------
 
 RATE = {"lr": 0.01}
@@ -398,6 +613,31 @@ ROWS = (
         torch=(Peer("Adam amsgrad", lambda o, p: o.Adam(p, amsgrad=True), {}),)),
     Row(rules.amsgrad_optax, ADAM, amsgrad_optax,
         optax=(Peer("amsgrad", lambda o: o.amsgrad(0.001), {}),)),
+    Row(rules.sign_descent, {"lr": 0.1}, lambda theta, g, *, lr: walk(theta, [lr * sgn(x) for x in g])),
+    Row(rules.signum, {"lr": 0.1, "beta": 0.75, "weight_decay": 0.5}, signum),
+    Row(rules.lion, {"lr": 0.1, "beta1": 0.5, "beta2": 0.75, "weight_decay": 0.5}, lion),
+    Row(rules.schedule_free, {"lr": 0.1, "beta": 0.75, "weight_decay": 0.5}, free_sgd(0), free_sgd(1)),
+    Row(rules.schedule_free_adamw, ADAM | {"weight_decay": 0.5}, free_adamw(0), free_adamw(1)),
+    Row(rules.radam, ADAM | {"beta2": 0.75, "threshold": 1.5}, radam),
+    Row(rules.adabelief, ADAM | {"eps_root": 0.01}, adabelief),
+    Row(rules.yogi, ADAM, yogi),
+    Row(rules.ademamix, ADAM | {"beta3": 0.75, "alpha": 2.0, "weight_decay": 0.5}, ademamix),
+    Row(rules.lookahead, ADAM | {"every": 2.0, "alpha": 0.25}, lookahead),
+    Row(rules.cautious_adamw, ADAM | {"weight_decay": 0.5}, cautious_adamw, together=True),
+    Row(rules.lars, {"lr": 2.0, "gamma": 0.75, "weight_decay": 0.5, "trust": 0.125}, lars, together=True),
+    Row(rules.lamb, ADAM | {"weight_decay": 0.5}, lamb, together=True),
+    Row(rules.adafactor,
+        {"lr": 0.6, "power": 0.5, "eps": 1e-3, "least": 0.01, "clip": 0.5, "weight_decay": 0.5}, adafactor,
+        together=True),
+    Row(rules.muon,
+        {"lr": 0.1, "beta": 0.75, "weight_decay": 0.5, "steps": 3.0, "eps": 0.1, "coefficients": "dion",
+         "scaling": "match_rms_adamw"}, muon, together=True),
+    Row(rules.shampoo, {"lr": 0.1, "eps": 0.01, "weight_decay": 0.5}, shampoo),
+    Row(rules.soap, ADAM | {"beta2": 0.75, "weight_decay": 0.5, "every": 2.0}, soap),
+    Row(rules.dog, {"lr": 0.5, "first": 0.25, "eps": 0.25}, dog, together=True),
+    Row(rules.d_adaptation, {"lr": 0.5, "d0": 0.1}, lambda *a, **h: adaptation(*a, **h)[0],
+        lambda *a, **h: adaptation(*a, **h)[1], together=True),
+    Row(rules.prodigy, ADAM | {"lr": 0.5, "eps": 0.1, "weight_decay": 0.5, "d0": 0.1}, prodigy, together=True),
 )  # fmt: skip
 
 BY_NAME = {row.name: row for row in ROWS}

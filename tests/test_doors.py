@@ -82,6 +82,8 @@ GOOD = {
     "Transformer.theta": TEXT.init(seed=0), "Transformer.X": [[0, 1]],
     "Transformer.y": [[1, 2]], "Transformer.vocabulary": 3, "Transformer.context": 4, "Transformer.width": 4,
     "Transformer.heads": 2, "Transformer.layers": 1,
+    "parts": {"w": (slice(0, 2), (2,), "output")},
+    "G": EYE, "M": EYE, "root": 4,
     "through.first": [1.0, 2.0], "batch_norm_backward.memory": (X, np.ones((1, 2)), np.ones((1, 2))),
 }  # fmt: skip
 
@@ -109,6 +111,7 @@ def good(owner: str, name: str, parameter: inspect.Parameter):
 def arguments(owner: str, call) -> dict:
     """A good call: every argument that has no default, and those of the table."""
     found = {"walk": run(SGD, BOWL.grad, THETA)} if owner == "early_stopped" else {}
+    found |= {"rest": SGD} if owner == "layered" else {}
     for name, p in inspect.signature(call).parameters.items():
         if name not in ("self", *found) and p.kind is not p.VAR_KEYWORD:
             value = good(owner, name, p)

@@ -21,8 +21,8 @@ ROOT = Path(optlib.__file__).parents[1]
 STOREYS = {
     "optlib": [
         {"_inputs", "_written"},
-        {"rules", "schedules", "surfaces", "data", "layers", "initialise"},
-        {"optimizer", "models", "transformer", "oracles"},
+        {"rules", "matrices", "schedules", "surfaces", "data", "layers", "initialise"},
+        {"optimizer", "parts", "models", "transformer", "oracles"},
         {"tricks", "compare", "compile", "parallel", "view"},
         {"widget"},
     ],
@@ -43,7 +43,13 @@ STOREY = {
     for room in rooms
 }
 #: Below the fourth storey of optlib a room knows its neighbours only where it is named here.
-BESIDE = {("oracles", "models"), ("oracles", "optimizer")}
+BESIDE = {
+    ("oracles", "models"),
+    ("oracles", "optimizer"),
+    ("parts", "optimizer"),
+    ("models", "parts"),
+    ("rules", "matrices"),
+}
 
 #: The rooms of optlib that know a library; every room knows the standard library and NumPy.
 OWNERS = {

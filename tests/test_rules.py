@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 from table import LOSSES, ROWS, START, Row
 
-from optlib import Optimizer, descend, iterates, rules, run, schedules, surfaces
+from optlib import Optimizer, descend, iterates, matrices, rules, run, schedules, surfaces
 from optlib.surfaces import Quadratic
 
 every_rule = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -22,6 +22,22 @@ every_rule = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 def made(row: Row, **changes) -> Optimizer:
     return Optimizer(row.rule, **{**row.hyper, **changes})
+
+
+def numbers_of(row: Row) -> dict[str, float]:
+    """The hyper-parameters that are no names."""
+    return {name: value for name, value in row.hyper.items() if rules.HYPER[name].names is None}
+
+
+def lifted(row: Row, x) -> np.ndarray:
+    """A vector for the rule, or the matrix that has it on its diagonal."""
+    x = np.array(x, dtype=float)
+    return np.eye(x.shape[-1]) * x[..., None, :] if row.matrix else x
+
+
+def sides(row: Row, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape, with one more side for a rule that wants matrices."""
+    return (*shape, 2) if row.matrix else shape
 
 
 def gradients(steps: int, shape: tuple[int, ...], dtype: type = float, seed: int = 0) -> np.ndarray:
@@ -52,7 +68,7 @@ def test_every_rule_has_a_row():
         name
         for name, f in vars(rules).items()
         if inspect.isfunction(f)
-        and f.__module__ == rules.__name__
+        and f.__module__ in (rules.__name__, matrices.__name__)
         and [*inspect.signature(f).parameters][:2] == ["theta", "g"]
     ]
     for place, rows in (("ROWS of optlib/rules.py", rules.ROWS), ("tests/table.py", [row.name for row in ROWS])):
@@ -73,13 +89,13 @@ def test_a_row_sets_every_hyper_parameter(row):
 
 @every_rule
 def test_steps_worked_out_by_hand(row):
-    optimizer, theta = made(row), np.array(START, dtype=float)
+    optimizer, theta = made(row), lifted(row, np.array(START, dtype=float))
     expected = row.by_hand(row.points)
-    wanted = row.by_hand(row.asks) if row.asks else np.vstack([theta, expected[:-1]])
+    wanted = lifted(row, row.by_hand(row.asks) if row.asks else np.vstack([np.array(START, float), expected[:-1]]))
     state = optimizer.init(theta)
-    for g, loss, ask, point in zip(row.gradients, LOSSES, wanted, expected, strict=True):
+    for g, loss, ask, point in zip(row.gradients, LOSSES, wanted, lifted(row, expected), strict=True):
         np.testing.assert_allclose(optimizer.ask(theta, state), ask, rtol=1e-13, atol=1e-14)
-        theta, state = optimizer.tell(theta, np.array(g, dtype=float), state, loss=loss)
+        theta, state = optimizer.tell(theta, lifted(row, np.array(g, dtype=float)), state, loss=loss)
         np.testing.assert_allclose(theta, point, rtol=1e-13, atol=1e-14)
 
 
@@ -113,9 +129,9 @@ def test_every_kin_is_a_rule_with_colours_of_its_own():
 def test_ranges():
     """As the papers have them: what divides by 1 - β stays below 1; a share may be all of it; growth is growth."""
     below_one, share = (0.0, 1.0, False), (0.0, 1.0, True)
-    expected = dict.fromkeys(("beta1", "beta2", "rho"), below_one)
+    expected = dict.fromkeys(("beta1", "beta2", "beta3", "rho"), below_one)
     expected |= dict.fromkeys(("gamma", "beta", "dampening", "delta", "phi", "eta_minus"), share)
-    expected |= {"eta_plus": (1.0, math.inf, False)}
+    expected |= dict.fromkeys(("eta_plus", "every"), (1.0, math.inf, False))
     for name in {name for row in ROWS for name in row.hyper}:
         assert rules.HYPER[name][1:4] == expected.get(name, (0.0, math.inf, False)), name
 
@@ -126,8 +142,8 @@ def test_ranges():
 @every_rule
 def test_batch_equals_loop_exactly(row):
     shape, steps = (7, 5, 3), 40
-    optimizer, stream, loss = made(row), gradients(steps, shape), losses(steps, shape[:-1])
-    theta = np.random.default_rng(2).standard_normal(shape)
+    optimizer, stream, loss = made(row), gradients(steps, sides(row, shape)), losses(steps, shape[:-1])
+    theta = np.random.default_rng(2).standard_normal(sides(row, shape))
     together, state = follow(optimizer, theta, stream, loss)
     for i in np.ndindex(shape[:-1]):
         alone, memory = follow(optimizer, theta[i], stream[(slice(None), *i)], loss[(slice(None), *i)])
@@ -144,14 +160,16 @@ def test_batch_equals_loop_exactly(row):
 )
 def test_any_shape_and_precision(row, shape, dtype, seed):
     """Point and memory keep shape and precision, and a batch equals its first member walked alone, bit for bit."""
-    optimizer, stream, loss = made(row), gradients(4, shape, dtype, seed), losses(4, shape[:-1], seed)
-    theta = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    whole = sides(row, shape)
+    optimizer, stream, loss = made(row), gradients(4, whole, dtype, seed), losses(4, shape[:-1], seed)
+    theta = np.random.default_rng(seed).standard_normal(whole).astype(dtype)
     path, state = follow(optimizer, theta, stream, loss)
     assert path.dtype == dtype
     for name in optimizer.memory:
-        whole = name in rules.WHOLE.get(row.rule, ())
         assert state[name].dtype == dtype
-        assert state[name].shape == ((*shape, shape[-1]) if whole else shape)
+        sides_of = rules.SHAPES.get(row.rule, {}).get(name)
+        size = {"a": whole[-2], "b": whole[-1]} if row.matrix else {"b": whole[-1]}
+        assert state[name].shape == (whole if sides_of is None else (*shape[:-1], *(size[s] for s in sides_of)))
     first = (0,) * (len(shape) - 1)
     alone, _ = follow(optimizer, theta[first], stream[(slice(None), *first)], loss[(slice(None), *first)])
     assert np.array_equal(path[(slice(None), *first)], alone)
@@ -162,7 +180,7 @@ def test_a_single_number_walks_like_a_vector_of_one(row):
     stream, loss = gradients(6, (1,)), losses(6, ())
     optimizer, start = made(row), np.array([1.5])
     if row.rule in rules.WHOLE:
-        with pytest.raises(ValueError, match=r"sees whole vectors: theta must have shape \(\.\.\., d\)"):
+        with pytest.raises(ValueError, match=r"sees whole (vectors|matrices): theta must have shape \(\.\.\., "):
             optimizer.init(1.5)
         return
     path, _ = follow(optimizer, start, stream, loss)
@@ -177,8 +195,8 @@ def test_a_single_number_walks_like_a_vector_of_one(row):
 @settings(max_examples=10, deadline=None)
 @given(pause=st.integers(0, 30))
 def test_resumed_equals_uninterrupted_through_a_file(row, pause):
-    optimizer, theta = made(row), np.array([0.3, -1.2, 2.0])
-    stream, loss = gradients(30, (3,)), losses(30, ())
+    optimizer, theta = made(row), np.resize([0.3, -1.2, 2.0], sides(row, (3,)))
+    stream, loss = gradients(30, sides(row, (3,))), losses(30, ())
     whole, last = follow(optimizer, theta, stream, loss)
     before, state = follow(optimizer, theta, stream[:pause], loss[:pause])
 
@@ -195,19 +213,19 @@ def test_resumed_equals_uninterrupted_through_a_file(row, pause):
 @every_rule
 def test_zero_gradient_moves_nothing(row):
     still = made(row, **({"weight_decay": 0.0} if "weight_decay" in row.hyper else {}))
-    start = np.array([0.3, -1.2])
-    path, _ = follow(still, start, np.zeros((5, 2)), np.zeros(5))
-    assert np.array_equal(path, np.tile(start, (5, 1)))
+    start = np.resize([0.3, -1.2], sides(row, (2,)))
+    path, _ = follow(still, start, np.zeros((5, *start.shape)), np.zeros(5))
+    assert np.array_equal(path, np.broadcast_to(start, path.shape))
 
 
 @every_rule
 def test_inputs_are_never_changed_nor_kept(row):
     """Arrays that cannot be written to are enough; and an oracle may fill its own array anew at each step."""
-    optimizer, stream, loss = made(row), gradients(8, (3,)), losses(8, ())
-    start = np.array([0.3, -1.2, 2.0])
+    optimizer, stream, loss = made(row), gradients(8, sides(row, (3,))), losses(8, ())
+    start = np.resize([0.3, -1.2, 2.0], sides(row, (3,)))
     path, _ = follow(optimizer, start.copy(), stream, loss)
 
-    theta, state, buffer = start.copy(), optimizer.init(start), np.empty(3)
+    theta, state, buffer = start.copy(), optimizer.init(start), np.empty_like(start)
     for g, value, expected in zip(stream, loss, path, strict=True):
         buffer[:] = g
         for array in (theta, buffer, *state.values()):
@@ -222,9 +240,9 @@ def test_inputs_are_never_changed_nor_kept(row):
 
 @every_rule
 def test_a_constant_schedule_is_the_number(row):
-    stream, loss, start = gradients(8, (3,)), losses(8, ()), np.array([0.3, -1.2, 2.0])
+    stream, loss, start = gradients(8, sides(row, (3,))), losses(8, ()), np.resize([0.3, -1.2, 2.0], sides(row, (3,)))
     plain, _ = follow(made(row), start, stream, loss)
-    for name, value in row.hyper.items():
+    for name, value in numbers_of(row).items():
         scheduled = made(row, **{name: schedules.constant(value)})
         if name in rules.START.get(row.rule, {}).values():
             with pytest.raises(TypeError, match=f"starts its .* at {name}, so {name} must be a number"):
@@ -247,11 +265,14 @@ def test_an_array_gives_each_coordinate_its_own_value(row):
 
 @every_rule
 def test_goes_downhill(row):
-    """With a modest rate every rule is lower after 200 steps on a tilted bowl, whatever its memory."""
+    """With a modest rate every rule is lower after some hundred steps on a tilted bowl, whatever its memory."""
     f = Quadratic([1.0, 3.0])
-    hyper = {"lr": 1.0} if row.name == "adadelta" else {"lr": 0.02}
-    path = descend(Optimizer(row.rule, **hyper), f.grad, [1.0, -1.0], steps=200, loss=f)
-    assert f(path[-1]) < 0.7 * f(path[0])
+    own = row.name in ("adadelta", "lars", "dog", "d_adaptation", "prodigy")  # whose rate is a factor
+    start = lifted(row, [1.0, -1.0])
+    path = descend(
+        Optimizer(row.rule, **({} if own else {"lr": 0.02})), f.grad, start, steps=400 if own else 200, loss=f
+    )
+    assert np.sum(f(path[-1])) < 0.7 * np.sum(f(path[0]))
 
 
 @every_rule
@@ -267,7 +288,11 @@ def test_optimizers_can_be_copied_and_sent(row):
 
 @every_rule
 def test_wrong_hyper_parameters(row):
-    for name in row.hyper:
+    for name in row.hyper.keys() - numbers_of(row).keys():
+        for value, kind in (("best", ValueError), (1.0, TypeError), (None, TypeError)):
+            with pytest.raises(kind, match=f"{row.name}: {name}=.* is unknown; allowed are '"):
+                Optimizer(row.rule, **{name: value})
+    for name in numbers_of(row):
         low, high, closed = rules.HYPER[name][1:4]
         outside = [low - 1e-3, math.nan, -math.inf, np.array([row.hyper[name], low - 1])]
         outside += [math.inf] if high == math.inf else [high + 1e-3] if closed else [high]

@@ -300,7 +300,7 @@ class Graph:
         [2.0, 1.0, 0.5]
         """
         self._fits(variable, gradient, "update")
-        if "loss" in optimizer._given or optimizer.rule in rules.LOOK_AHEAD or optimizer.rule in rules.WHOLE:
+        if "loss" in optimizer.given or optimizer.rule in rules.LOOK_AHEAD or optimizer.whole:
             raise ValueError(
                 f"update of {variable.name!r}: {optimizer!r} needs more than the gradient at theta, number by number; "
                 "choose a rule without loss and look-ahead, such as nag_shifted in place of nag"

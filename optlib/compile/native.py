@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import rules
 from .._written import draft
 from ..optimizer import Optimizer, State, require_finite
 from .source import CannotCompile, Code, Hoist, names, read
@@ -67,7 +66,7 @@ def kernel(optimizer: Optimizer, *, dtype: Any = np.float64, strict: bool = True
     for name, value in optimizer.hyper.items():
         if isinstance(value, np.ndarray):
             raise CannotCompile(f"{name} is an array: a kernel takes numbers and schedules; use tell")
-    if optimizer.rule in rules.WHOLE:
+    if optimizer.whole:
         raise CannotCompile(
             f"{optimizer.rule.__name__} sees whole vectors, so it has no kernel coordinate by coordinate; use tell"
         )

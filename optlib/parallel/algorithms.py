@@ -31,7 +31,7 @@ def _rate(name: str, value: Any, least: float = 0.0) -> None:
 def _by_coordinate(optimizer: Optimizer) -> bool:
     """Whether an optimizer may be given a piece of the vector at a time."""
     arrays = any(isinstance(value, np.ndarray) for value in optimizer.hyper.values())
-    return optimizer.rule not in rules.WHOLE and not arrays
+    return not optimizer.whole and not arrays
 
 
 class _Central(Algorithm):

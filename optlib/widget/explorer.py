@@ -52,7 +52,8 @@ _RATES = {name: row.rate for name, row in rules.ROWS.items() if row.rate != spec
 
 
 _ARGUMENTS = {"maximum": 2, "minimum": 2, "where": 3}  #: of the functions that rules may call; the others take one
-HYPER = {**presets.NUMBERS, **rules.HYPER}  #: every number that a reader may change
+#: Every number that a reader may change.
+HYPER = {**presets.NUMBERS, **{name: known for name, known in rules.HYPER.items() if known.names is None}}
 
 
 class Explorer:
@@ -451,7 +452,8 @@ def rule_script() -> str:
         "words": {code: {"en": en, "zh": zh} for code, (en, zh) in labels.RULE.items()},
         "calls": {name: [js.CALLS.get(name, ""), _ARGUMENTS.get(name, 1)] for name in UFUNCS},
         "ranges": {
-            name: [n["low"], n["high"], n["closed"]] for name, n in ((k, _number(v)) for k, v in rules.HYPER.items())
+            name: [n["low"], n["high"], n["closed"]]
+            for name, n in ((k, _number(HYPER[k])) for k in rules.HYPER if k in HYPER)
         },
         "sources": {rule.__name__: source_of(rule) for rule in RULES},
         "ahead": {name: {"name": look.__name__, "needs": read(look).constants} for name, look in ahead.items()},

@@ -3,7 +3,7 @@
 from .. import rules
 
 #: Names of the algorithms, in both languages.
-ALGORITHMS = {name: row.title for name, row in rules.ROWS.items() if not row.matrices}
+ALGORITHMS = {name: row.title for name, row in rules.ROWS.items() if not row.whole}
 
 #: Rules that are one algorithm under different conventions: what the switch offers.
 CONVENTIONS = [
