@@ -16,6 +16,7 @@ COMMANDS = {
     "questions": ("notebook.questions", "check questions, write them into notebooks · 检查并写入思考题", True),
     "release": ("grade.release", "write the students' notebooks · 生成学生版作业", False),
     "grade": ("grade.command", "grade a folder or zip of submissions · 批改作业", False),
+    "ladder": ("ladder.command", "try a rule of your own, rank a class's · 爬梯：自己的更新规则", False),
     "print": ("publish.print", "print pages as PDF · 把页面打印成 PDF", True),
     "address": ("notebook.address", "write the repository's address where it is repeated · 更新仓库地址", True),
     "setup-cell": ("notebook.setup_cell", "write the first cell of every notebook · 更新安装单元格", True),

@@ -31,6 +31,7 @@ STOREYS = {
         {"figures"},
         {"address", "wheels", "notebook"},
         {"grade"},
+        {"ladder"},
         {"pages"},
         {"publish"},
         {"__main__"},

@@ -198,6 +198,16 @@ class Worker:
                     continue
         self.process.wait()
 
+    def used(self) -> float:
+        """Processor seconds that the sandbox's processes have used, as this system counts them; 0 in a container."""
+        seconds = 0.0
+        for process in _family(self.process.pid):
+            try:
+                seconds += sum(process.cpu_times()[:2])
+            except Exception:  # it went by itself
+                continue
+        return seconds
+
     def run(self, source: str, name: str = "cell") -> str | None:
         """Execute a cell: None, or the kind of error that it raised."""
         return self._ask({"op": "run", "source": source, "name": name}).get("error")

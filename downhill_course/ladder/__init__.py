@@ -1,0 +1,1 @@
+"""The ladder: rules that students submit, run on problems drawn from a secret seed, and ranked."""
