@@ -28,7 +28,7 @@ class Row:
 
     def is_of(self, own: Attempts) -> bool:
         """Whether it may be this student's line: by number where both have one, else by name."""
-        name, number = self.told["student"].removeprefix("'"), self.told["id"].removeprefix("'")
+        name, number = self.told["student"], self.told["id"]
         if number and own.file.identity:
             return number == own.file.identity
         return folded(clean(name)) == folded(own.file.student)
@@ -59,7 +59,7 @@ class ByHand:
         found = cls(path, delimiter=sheet.delimiter)
         seen: dict[tuple, Row] = {}
         for told in sheet.records():
-            told = {**dict.fromkeys(HEAD, ""), **told}
+            told = {**dict.fromkeys(HEAD, ""), **{name: exports.told(cell) for name, cell in told.items()}}
             row = Row(told[""], told, _points(path, told, worth))
             same = seen.setdefault((told["version"] or (told["student"], told["id"]), told["task"]), row)
             if same.points != row.points:

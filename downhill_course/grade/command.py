@@ -145,6 +145,11 @@ class Run:
 
     def __init__(self, asked: argparse.Namespace) -> None:
         self.asked = asked
+        if not known(asked.tasks):
+            raise Refused(
+                f"{asked.tasks} holds no assignment. Run the command in a checkout of the course, or name their folder "
+                "with --tasks."
+            )
         self.assignment = Assignment.open(asked.assignment, asked.tasks.resolve())
         self.policy = policy.load(asked.policy)
         self.out: Path = asked.out
@@ -154,7 +159,7 @@ class Run:
         self.times = self._times()
         if asked.processes < 1:
             raise Refused(f"--processes is {asked.processes}; it must be at least 1")
-        if asked.seconds <= 0 or asked.memory < 100:
+        if not asked.seconds > 0 or asked.memory < 100:
             raise Refused("--seconds must be more than 0, and --memory at least 100 (MB): NumPy itself needs some")
         if asked.out.resolve() == asked.submissions.resolve():
             raise Refused(f"--out is the folder of the submissions itself ({asked.out}): choose another for the marks")
@@ -173,13 +178,16 @@ class Run:
         last = "Last modified (submission)"
         if asked.moodle and last in self.books[-1].sheet.head:
             records = self.books[-1].sheet.records()
-            rows += [({"id": exports.number_of(r["Identifier"])}, r[last], asked.moodle) for r in records]
+            rows += [
+                ({"student": r["Full name"], "id": exports.number_of(r["Identifier"])}, r[last], asked.moodle)
+                for r in records
+            ]
         for person, told, path in rows:
             when = policy.moment(told, self.policy.zone)
             if when is None and re.search(r"\d", told):
                 raise Refused(f"{path}: {told!r} is no time that can be read. Write it as 2026-12-01 23:59")
             if when is not None:
-                found[f"#{person['id']}" if person.get("id") else submissions.folded(person["student"])] = when
+                found[f"#{person['id']}" if person["id"] else submissions.folded(person["student"])] = when
         return found
 
     def go(self) -> int:
@@ -187,7 +195,7 @@ class Run:
         asked = self.asked
         ours = [p for p in (asked.out, asked.policy, asked.roster, asked.canvas, asked.moodle, asked.times) if p]
         found, lines = submissions.find(asked.submissions, self.assignment.name, self.policy.zone, ours)
-        if not found and not lines:
+        if not found and not any(line.urgent for line in lines):
             raise Refused(f"No notebook (.ipynb) was found in {asked.submissions}. Is it the right folder?")
         self.worth = {task.name: task.points for task in self.assignment.tasks.values()}
         self.by_hand = ByHand.read(self.out, self.worth)

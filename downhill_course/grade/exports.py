@@ -45,6 +45,16 @@ def table(results: list[dict], missing: dict[tuple[str, str], str]) -> str:
     return as_csv(rows)
 
 
+def told(cell: str) -> str:
+    """What `safe` was given.
+
+    >>> told("'=cmd()"), told("'tis")
+    ('=cmd()', "'tis")
+    """
+    bare = cell.removeprefix("'")
+    return bare if safe(bare) == cell else cell
+
+
 def as_csv(rows: list[list], delimiter: str = ",") -> str:
     stream = io.StringIO()
     csv.writer(stream, delimiter=delimiter, lineterminator="\r\n").writerows(
@@ -99,7 +109,7 @@ def read_sheet(path: Path, first: str, where: str) -> Sheet:
         raw = path.read_bytes()
         if raw.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
             raise Mismatch(f"{path}: a workbook of a spreadsheet program. Save it as CSV. It comes from {where}.")
-        text = _text(raw)
+        text = readable(raw)
         if "\n" not in text:
             text = text.replace("\r", "\n")
         told = re.match(r"sep=(.)\r?\n", text)
@@ -121,7 +131,8 @@ def read_sheet(path: Path, first: str, where: str) -> Sheet:
     )
 
 
-def _text(raw: bytes) -> str:
+def readable(raw: bytes) -> str:
+    """The text of a file that a person saved: in UTF-8, UTF-16, GBK, or else as Western Windows has it."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return raw.decode("utf-16", errors="replace")
     for encoding in ("utf-8-sig", "gb18030"):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from downhill_course.grade.exports import readable
 from downhill_course.grade.submissions import folded
 
 EXAMPLE = """\
@@ -101,8 +102,8 @@ def load(path: Path | None) -> Policy:
     if path is None:
         return Policy()
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        told = tomllib.loads(readable(path.read_bytes()))
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise Wrong(f"{path}: cannot be read as TOML ({error}). It should look like this:\n\n{EXAMPLE}") from None
     unknown = set(told) - set(Policy.__dataclass_fields__)
     if unknown:
