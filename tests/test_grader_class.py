@@ -329,7 +329,7 @@ class Desk:
         own = Attempts.read(self.out, ADA)
         if again or not own.resume(stamp):
             own.add(result(stamp, points, words))
-        own.date(DUE.timestamp() + when, clock, late, fresh=again)
+        own.date(DUE.timestamp() + when, clock, late)
         own.write()
         if sheet is not None:
             (self.out / "by-hand.csv").write_bytes(sheet if isinstance(sheet, bytes) else sheet.encode())
@@ -366,11 +366,12 @@ def test_the_same_work_again_keeps_its_time(tmp_path):
         assert desk.run(rules, "a", 3.0) == 3
         assert desk.run(rules, "a", 3.0, when=5 * DAY) == 3
         assert desk.run(rules, "a", 3.0, when=5 * DAY, late=True) == 3
-    assert desk.run(LAST, "a", 3.0, when=5, again=True) == 1.5
-    assert desk.run(LAST, "a", 3.0, when=-1) == 3  # an earlier date of the same kind
-    assert desk.run(LAST, "a", 3.0, when=5, clock="LMS") == 1.5  # the LMS is believed, both ways
-    assert desk.run(LAST, "a", 3.0, when=-1, clock="LMS") == 3
-    assert desk.run(LAST, "a", 3.0, when=5) == 3
+        assert desk.run(rules, "a", 3.0, when=5 * DAY, again=True) == 3
+    assert desk.run(LAST, "b", 3.0, when=5) == 1.5
+    assert desk.run(LAST, "b", 3.0, when=-1) == 3  # an earlier date of the same kind
+    assert desk.run(LAST, "b", 3.0, when=5, clock="LMS") == 1.5  # the LMS is believed, both ways
+    assert desk.run(LAST, "b", 3.0, when=-1, clock="LMS") == 3
+    assert desk.run(LAST, "b", 3.0, when=5) == 3
 
 
 def test_a_moved_deadline_counts_anew_without_grading(tmp_path):
@@ -484,7 +485,7 @@ CANVAS = (
 )
 MOODLE = (
     "Identifier;Full name;Email address;ID number;Grade;Maximum Grade\nParticipant 4711;Ada Lovelace;a@x.org;;;7\n"
-    "Participant 5;Bo Ng;bo@x.org;;3;7\nParticipant 6;李娜;l@x.org;20235555;;7\n"
+    "参与者 5;Bo Ng;bo@x.org;;3;7\nParticipant 6;李娜;l@x.org;20235555;;7\n"
 )
 #: results -> what the column of marks holds for those who have one, and who is left.
 FILLED = [

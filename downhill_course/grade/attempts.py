@@ -69,22 +69,17 @@ class Attempts:
         self.kept.append({**result, **about, "hand": old.get("hand", {})})
         self.present = True
 
-    def date(self, when: float | None, clock: str, late: bool | None, fresh: bool = False) -> None:
-        """When the present work came. Of two times the more trusted holds, of two alike the first; `fresh` forgets."""
+    def date(self, when: float | None, clock: str, late: bool | None) -> None:
+        """When the present work came: of two times the more trusted, of two alike the first, or the LMS's last."""
         work = self.last
         if work is None:
             return
-        told, known = (when, clock, late), (work["when"], work["clock"], work["late"])
-        rank, before = CLOCKS.index(clock), CLOCKS.index(work["clock"] or "")
-        first = known[0] is not None and when is not None and known[0] < when
-        punctual = known[2] is False and late is True
-        if (
-            not fresh
-            and work["clock"] is not None
-            and (before < rank or (before == rank and clock != "LMS" and (first or punctual)))
-        ):
-            told = known
-        work["when"], work["clock"], work["late"] = told
+        if work["clock"] is not None:
+            rank, before = CLOCKS.index(clock), CLOCKS.index(work["clock"])
+            first = None not in (when, work["when"]) and work["when"] < when
+            if before < rank or (before == rank and clock != "LMS" and (first or (work["late"] is False and late))):
+                return
+        work["when"], work["clock"], work["late"] = when, clock, late
 
     def write(self) -> None:
         """Keep it, if anything changed."""

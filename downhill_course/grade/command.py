@@ -273,7 +273,7 @@ class Run:
                 failed.append(Line(file.name, why, file.student, file.identity))
             else:
                 kept[file.key].add(result)
-                kept[file.key].date(*self.moments[file.key], fresh=self.asked.again)
+                kept[file.key].date(*self.moments[file.key])
                 kept[file.key].write()
             bar.step(file.student)
         bar.end()

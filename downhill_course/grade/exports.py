@@ -251,8 +251,9 @@ def _differs(told: str, of: float) -> bool:
 
 
 def number_of(text: str) -> str:
-    """The number in a column of numbers: Moodle writes `Participant 4711`."""
-    return re.sub(r"^Participant\s+", "", text.strip())
+    """The number in a column of numbers: Moodle writes `Participant 4711`, in the reader's language."""
+    found = re.search(r"(\d+)\s*$", text)
+    return found[1] if found else ""
 
 
 def keys(name: str) -> set[str]:
