@@ -5,7 +5,8 @@ problem of other data that `tuning` gives. *Repeats*: its best setting runs agai
 only these runs are reported, and `Contest.gaps` pairs them.
 
 The budget counts gradient evaluations: one call of the problem's oracle is one, so on one problem each run costs the
-same. A rule that compares losses is given them free.
+same. A rule that compares losses is given them free; an entry that asks twice a step (`oracles.sharp`) makes half as
+many steps.
 
 >>> from optlib import rules, surfaces
 >>> result = contest(
@@ -18,6 +19,7 @@ same. A rule that compares losses is given them free.
 """
 
 import csv
+import inspect
 import io
 import json
 import math
@@ -31,7 +33,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -39,10 +42,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import oracles, rules
-from ._inputs import guard, number, numbers, shown, vector, whole
+from ._inputs import guard, number, numbers, scalar, shown, vector, whole
 from ._written import draft
 from .models import Model, checked_data
 from .optimizer import Optimizer, Oracle, check_oracle, iterates, specification, takes_step
+from .parts import Layered
 from .schedules import Schedule
 from .surfaces import Surface
 
@@ -224,10 +228,11 @@ class _Metric:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A rule, what stays fixed of its hyper-parameters, and the values to try of the others."""
+    """What makes an optimizer, what stays fixed of its hyper-parameters, and the values to try of the others."""
 
     name: str
-    rule: Callable
+    make: Callable[..., Any]  #: hyper-parameters -> an optimizer, or (optimizer, what changes the problem's oracle)
+    label: str  #: what is made, for the record
     fixed: dict[str, Any]
     grid: dict[str, list]
 
@@ -243,8 +248,8 @@ class _Entry:
             chosen[name] = values[at]
         return {name: chosen[name] for name in self.grid}
 
-    def optimizer(self, i: int) -> Optimizer:
-        return Optimizer(self.rule, **self.fixed, **self.setting(i))
+    def made(self, i: int) -> "_Made":
+        return _made(self.make(**self.fixed, **self.setting(i)))
 
     def edges(self, i: int) -> list[str]:
         """The hyper-parameters of setting i that are the least or the greatest of their values."""
@@ -265,18 +270,49 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
+class _Made(NamedTuple):
+    optimizer: Optimizer
+    change: Callable[[Oracle], Oracle] | None  #: what the entry asks in place of the problem's own oracle
+
+
+def _made(given: Any) -> _Made:
+    made = _Made(*given) if isinstance(given, tuple) and len(given) == 2 else _Made(given, None)
+    if not isinstance(made.optimizer, Optimizer) or not (made.change is None or callable(made.change)):
+        raise TypeError(
+            f"it made {shown(given)}: it must make an Optimizer, or the pair of an Optimizer and a function oracle -> "
+            "oracle, such as functools.partial(oracles.sharp, rho=0.05)"
+        )
+    return made
+
+
+@dataclass(frozen=True)
+class _Always:
+    """What makes the same optimizer whatever it is given."""
+
+    optimizer: Optimizer
+
+    def __call__(self, **_: Any) -> Optimizer:
+        return self.optimizer
+
+
+def _is_rule(given: Callable) -> bool:
+    return [*inspect.signature(given).parameters][:1] == ["theta"]
+
+
 def _entry(name: str, given: Any) -> _Entry:
     if isinstance(given, Optimizer):
-        return _Entry(name, given.rule, dict(given.hyper), {})
+        label = repr(given) if isinstance(given, Layered) else given.rule.__name__
+        return _Entry(name, _Always(given), label, dict(given.hyper), {})
     if callable(given):
         given = (given, {})
-    if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping)):
+    if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping) and callable(given[0])):
         raise TypeError(
             f"optimizer {name!r} is {given!r}: give (rule, grid), as in (rules.adam, {{'lr': [1e-3, 1e-2]}}); "
-            "values that are no list stay fixed. An Optimizer runs as it is"
+            "values that are no list stay fixed. In the rule's place may stand a function that makes an Optimizer from "
+            "them; an Optimizer runs as it is"
         )
     rule, values = given
-    _, _, defaults = specification(rule)
+    make, defaults = (partial(Optimizer, rule), specification(rule)[2]) if _is_rule(rule) else (rule, {})
     for key, tried in values.items():
         if isinstance(tried, (Mapping, set, frozenset)):
             raise TypeError(f"optimizer {name!r}: {key}={shown(tried)}: give a list of values to try, in order")
@@ -289,14 +325,15 @@ def _entry(name: str, given: Any) -> _Entry:
             if any(_same(value, earlier) for earlier in tried[:i]):
                 raise ValueError(f"optimizer {name!r}: the grid of {key} holds {value!r} twice: each try must differ")
             if key in defaults:
-                _try(name, rule, {**fixed, key: value, **{k: v[0] for k, v in grid.items() if k != key}})
-    _try(name, rule, {**fixed, **{k: v[0] for k, v in grid.items()}})
-    return _Entry(name, rule, dict(fixed), grid)
+                _try(name, make, {**fixed, key: value, **{k: v[0] for k, v in grid.items() if k != key}})
+    first = _try(name, make, {**fixed, **{k: v[0] for k, v in grid.items()}})
+    label = rule.__name__ if _is_rule(rule) else f"{getattr(rule, '__name__', rule)}: {first}"
+    return _Entry(name, make, label, dict(fixed), grid)
 
 
-def _try(name: str, rule: Callable, hyper: dict[str, Any]) -> None:
+def _try(name: str, make: Callable, hyper: dict[str, Any]) -> _Made:
     try:
-        Optimizer(rule, **hyper)
+        return _made(make(**hyper))
     except (TypeError, ValueError) as error:
         raise type(error)(f"optimizer {name!r}: {error}") from None
 
@@ -319,16 +356,18 @@ class _Task(NamedTuple):
     seed: int
 
 
-def _perform(problem: Problem, optimizer: Optimizer, seed: int, at: Sequence[int], last: bool) -> dict[str, Any]:
+def _perform(problem: Problem, made: _Made, seed: int, at: Sequence[int], last: bool) -> dict[str, Any]:
     """The metric at the numbers of evaluations `at`, how the run failed if it did, and its `last` point if wanted."""
     began = time.perf_counter()
     theta = np.asarray(problem.start(seed))
     curve: list[float | None] = [_metric(problem, theta)]
     failure = None
-    walk = islice(iterates(optimizer, problem.oracle(seed), theta, loss=problem.loss), 1, None)
+    oracle = problem.oracle(seed) if made.change is None else made.change(problem.oracle(seed))
+    each = getattr(oracle, "gradients", 1) // getattr(problem.oracle(seed), "gradients", 1) if made.change else 1
+    walk = islice(iterates(made.optimizer, oracle, theta, loss=problem.loss), 1, None)
     try:
         done = 0
-        for stop in at[1:]:
+        for stop in (evaluations // each for evaluations in at[1:]):
             for point in islice(walk, stop - done):
                 theta = point
             done = stop
@@ -363,11 +402,11 @@ def _metric(problem: Problem, theta: NDArray) -> float | None:
     return float(value.item()) if np.isfinite(value).all() else None
 
 
-def _named_run(problem: Problem, optimizer: Optimizer, task: _Task, at: Sequence[int], last: bool) -> dict[str, Any]:
+def _named_run(problem: Problem, made: _Made, task: _Task, at: Sequence[int], last: bool) -> dict[str, Any]:
     try:
-        return _perform(problem, optimizer, task.seed, at, last)
+        return _perform(problem, made, task.seed, at, last)
     except Exception as error:
-        error.add_note(f"in the contest: {optimizer!r} on problem {problem.name!r} with seed {task.seed}")
+        error.add_note(f"in the contest: {made.optimizer!r} on problem {problem.name!r} with seed {task.seed}")
         raise
 
 
@@ -547,7 +586,7 @@ class _Contenders:
             "problem": {name: _fingerprint(problem, self.seed) for name, problem in self.problems.items()},
             "optimizer": {
                 entry.name: {
-                    "rule": entry.rule.__name__, "fixed": {k: _described(v) for k, v in entry.fixed.items()},
+                    "rule": entry.label, "fixed": {k: _described(v) for k, v in entry.fixed.items()},
                     "grid": {k: [_described(v) for v in values] for k, values in entry.grid.items()},
                 }
                 for entry in self.entries.values()
@@ -564,7 +603,7 @@ class _Contenders:
             curves[problem, name] = np.array([[_number(v) for v in outcome["curve"]] for outcome in outcomes])
             tuned = [_last(done[t]) for i in self.settings(entry) for t in self._tuning_of(problem, entry, i)]
             theta = np.asarray(self.problems[problem].start(self.seed))
-            memory = entry.optimizer(setting).init(theta)
+            memory = entry.made(setting).optimizer.init(theta)
             numbers_kept = sum(m.size for m in memory.values() if m.dtype.kind == "f") / theta.size
             rows.append(_row(problem, entry, setting, outcomes, tuned, self.budget, numbers_kept))
         order = {problem: i for i, problem in enumerate(self.problems)}
@@ -627,7 +666,7 @@ def _run_all(chosen: _Contenders, record: _Record, tasks: Sequence[_Task], bar: 
         else:
             waiting.append(task)
     jobs = {
-        task: (chosen.problem_of(task), chosen.entries[task.optimizer].optimizer(task.setting), task, chosen.at, last)
+        task: (chosen.problem_of(task), chosen.entries[task.optimizer].made(task.setting), task, chosen.at, last)
         for task in waiting
     }
     if chosen.workers == 1 or len(waiting) < 2:
@@ -651,8 +690,8 @@ def _run_all(chosen: _Contenders, record: _Record, tasks: Sequence[_Task], bar: 
 
 
 def _check_sendable(job: tuple) -> None:
-    problem, optimizer, task, *_ = job
-    for what, part in ((f"problem {problem.name!r}", problem), (f"optimizer {task.optimizer!r}", optimizer)):
+    problem, made, task, *_ = job
+    for what, part in ((f"problem {problem.name!r}", problem), (f"optimizer {task.optimizer!r}", made)):
         try:
             pickle.dumps(part)
         except Exception as error:
@@ -715,7 +754,7 @@ class Row:
     state: float = 0.0  #: numbers that the rule remembers for each of theta's
     theta: tuple[float, ...] | None = None  #: where the repeat in the middle came to; None where that is not finite
     seconds: float = field(default=math.nan, compare=False)  #: of the repeat in the middle, its metrics included
-    cost: float = field(default=math.nan, compare=False)  #: seconds for each of its updates
+    cost: float = field(default=math.nan, compare=False)  #: seconds for each gradient evaluation
 
 
 def _row(
@@ -795,16 +834,117 @@ class Contest:
         >>> gaps.shape, int((gaps < 0).sum())
         ((5,), 5)
         """
-        if problem is None:
-            if len(self.problems) > 1:
-                raise ValueError(
-                    f"the contest has {len(self.problems)} problems: name one of {', '.join(self.problems)}"
-                )
-            (problem,) = self.problems
+        problem = self._problem(problem)
         self.row(problem, one), self.row(problem, other)  # names what is missing
         ends = [self.curves[problem, name][:, -1] for name in (one, other)]
         with np.errstate(invalid="ignore"):
             return ends[0] - ends[1]
+
+    def target(self, reference: str, problem: str | None = None, *, share: float = 0.8) -> float:
+        """The least median that `reference` has reached within this `share` of the budget, in [0, 1]."""
+        share, problem = number(share, "share", 0.0, 1.0 + 1e-12), self._problem(problem)
+        self.row(problem, reference)
+        middle = np.quantile(self.curves[problem, reference], 0.5, axis=0, method="inverted_cdf")
+        return float(middle[self.evaluations <= share * self.budget].min())
+
+    def steps_to(self, target: float, optimizer: str, problem: str | None = None) -> NDArray:
+        """Gradient evaluations until the metric is first at most `target`, seed by seed, of shape (seeds,); else inf.
+
+        As exact as the record is: `points` of `contest` says how often the metric is looked at.
+
+        >>> from optlib import rules, surfaces
+        >>> result = contest(surface(surfaces.bowl), {"sgd": (rules.sgd, {"lr": [0.1]})}, budget=50)
+        >>> result.steps_to(1e-3, "sgd")
+        array([41., 42., 41., 41., 42.])
+        """
+        problem = self._problem(problem)
+        self.row(problem, optimizer)
+        reached = self.curves[problem, optimizer] <= scalar(target, "target")
+        return np.where(reached.any(axis=1), self.evaluations[reached.argmax(axis=1)], np.inf)
+
+    def profile(self, reference: str, *, tau: float = 4.0, share: float = 0.8) -> dict[str, float]:
+        r"""How near each optimizer is to the fastest on each problem: 1 is first everywhere, 0 nowhere within `tau`.
+
+        .. math:: \frac1{|P|} \sum_{p} \frac{\max(0,\, \tau - s_p/s_p^\star)}{\tau - 1}
+
+        s is the median of `steps_to` what `reference` reaches (`target`), :math:`s^\star` the least of all entries:
+        the area below the performance profile from 1 to tau, tau above 1.
+
+        Source: Dolan & Moré (2002); Dahl et al. (2023), AlgoPerf.
+
+        >>> from optlib import rules, surfaces
+        >>> grid = {"lr": [0.03, 0.1]}
+        >>> problems = [surface(surfaces.bowl), surface(surfaces.ravine)]
+        >>> result = contest(problems, {"adam": (rules.adam, grid), "nadam": (rules.nadam, grid)}, budget=100)
+        >>> sorted(result.profile("adam"))
+        ['adam', 'nadam']
+        """
+        tau = number(tau, "tau", 1.0, open_low=True)
+        names = sorted({row.optimizer for row in self.rows})
+        scores = dict.fromkeys(names, 0.0)
+        for problem in self.problems:
+            target = self.target(reference, problem, share=share)
+            steps = {
+                name: float(np.quantile(self.steps_to(target, name, problem), 0.5, method="inverted_cdf"))
+                for name in names
+            }
+            best = max(1.0, min(steps.values()))
+            for name, s in steps.items():
+                ratio = max(1.0, s / best)
+                scores[name] += max(0.0, tau - ratio) / (tau - 1) / len(self.problems)
+        return scores
+
+    def p_value(self, one: str, other: str, problem: str | None = None) -> float:
+        """How likely `one` would look so much better than `other` if they were equal: the exact signed-rank test.
+
+        One-sided, from the `gaps` of the seeds; a failed run is the largest gap, and equal runs say nothing. With n
+        seeds it is at least 2^-n: five give 0.03 at best, seven are needed for less than 0.01.
+
+        Source: Wilcoxon (1945).
+
+        >>> from optlib import rules, surfaces
+        >>> grid = {"lr": [0.01, 0.1, 0.5]}
+        >>> result = contest(surface(surfaces.bowl), {"sgd": (rules.sgd, grid), "adam": (rules.adam, grid)}, budget=30)
+        >>> result.p_value("sgd", "adam"), result.p_value("adam", "sgd")
+        (0.03125, 1.0)
+        """
+        gaps = self.gaps(one, other, problem)
+        gaps = gaps[(gaps != 0) & ~np.isnan(gaps)]
+        sizes = np.abs(gaps)
+        ranks = [2 * int((sizes < s).sum()) + int((sizes == s).sum()) + 1 for s in sizes]  # twice the mean rank
+        against = sum(rank for rank, gap in zip(ranks, gaps, strict=True) if gap > 0)
+        ways = np.zeros(sum(ranks) + 1)  # how many choices of signs give each sum
+        ways[0] = 1.0
+        for rank in ranks:
+            ways[rank:] += ways[:-rank].copy()
+        return float(ways[: against + 1].sum() / ways.sum())
+
+    def flips(self, problem: str | None = None) -> list[tuple[int, str, str]]:
+        """Where the ranking by medians changes on the way: (evaluations, who is ahead from there, whom it passed).
+
+        A ranking in mid-run is none: a rate that falls late comes late.
+        """
+        problem = self._problem(problem)
+        names = [row.optimizer for row in self.rows if row.problem == problem]
+        middles = {n: np.quantile(self.curves[problem, n], 0.5, axis=0, method="inverted_cdf") for n in names}
+        found = []
+        for i, one in enumerate(names):
+            for other in names[i + 1 :]:
+                ahead = np.sign(np.nan_to_num(middles[other] - middles[one]))
+                told = np.flatnonzero(ahead)
+                for before, now in pairwise(told):
+                    if ahead[before] != ahead[now]:
+                        passing = (one, other) if ahead[now] > 0 else (other, one)
+                        found.append((int(self.evaluations[now]), *passing))
+        return sorted(found)
+
+    def _problem(self, problem: str | None) -> str:
+        """The problem of that name, or the only one."""
+        if problem is None and len(self.problems) > 1:
+            raise ValueError(
+                f"problem=None: the contest has {len(self.problems)}, so name one of {', '.join(self.problems)}"
+            )
+        return self.problems[0] if problem is None else problem
 
     @property
     def terms(self) -> str:
@@ -910,7 +1050,10 @@ def contest(
     ----------
     problems : what `function`, `surface` or `examples` make, or your own `Problem`; each with a name of its own
     optimizers : name -> (rule, grid). In the grid a list holds values to try, anything else stays fixed; several lists
-        give all combinations. An `Optimizer` instead runs as it is
+        give all combinations. In the rule's place may stand a function that makes an `Optimizer` from them, as
+        ``lambda lr: layered(parts, hidden=Optimizer(rules.muon, lr=lr), rest=Optimizer(rules.adamw, lr=lr / 3))``, or
+        such an optimizer and what changes the problem's oracle, as ``(Optimizer(rules.sgd, lr=lr), oracles.sharp)``,
+        whose gradients are all charged. An `Optimizer` instead runs as it is
     budget : gradient evaluations of each run, 1 or more
     tries : settings each optimizer may try on each problem; by default the size of the smallest grid. A larger grid is
         searched at random (without repetition), a smaller one is refused, since it would be less well tuned

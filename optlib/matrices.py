@@ -80,12 +80,21 @@ def newton_schulz(G: NDArray, *, steps: float = 5, coefficients: str = "jordan",
         after five steps; the polar factor :math:`UV^\top`, all of them 1, is what "cubic" converges to
     eps : 0 or more; the norm of a zero matrix counts as 1
 
+    Raises
+    ------
+    ValueError : G is no matrix, or the name is none of those.
+
     Source: Jordan et al. (2024), Muon; Higham (2008), chapter 8, for the classical polynomials.
 
     >>> newton_schulz(np.diag([3.0, 1.0]), steps=40, coefficients="cubic").round(6)
     array([[1., 0.],
            [0., 1.]])
     """
+    if np.ndim(G) < 2 or coefficients not in COEFFICIENTS:
+        known = ", ".join(map(repr, COEFFICIENTS))
+        raise ValueError(
+            f"G has shape {np.shape(G)}, coefficients={coefficients!r}: it takes matrices (..., a, b), and {known}"
+        )
     X = G.swapaxes(-1, -2) if G.shape[-2] > G.shape[-1] else G
     X = _over(X, _length(_flat(X))[..., None, None] + eps)
     triples = COEFFICIENTS[coefficients]

@@ -239,6 +239,7 @@ class _Changed:
         check_oracle(oracle)
         self.oracle = oracle
         self.clips = getattr(oracle, "clips", False)  #: whether gradients are clipped on their way
+        self.gradients: int = getattr(oracle, "gradients", 1)  #: how many gradients one call costs
         self._takes_step = takes_step(oracle)
         #: whether the gradient differs from step to step, so that t must be given
         self.timed = oracle.timed if isinstance(oracle, _Changed) else self._takes_step
@@ -381,6 +382,39 @@ class l2(_Changed):
     def loss(self, theta: ArrayLike) -> Any:
         """The loss of the oracle inside, and the penalty, of shape (...)."""
         return super().loss(theta) + 0.5 * self.strength * (np.asarray(theta) ** 2).sum(axis=-1)
+
+
+class sharp(_Changed):
+    r"""The gradient from a little uphill, where a sharp valley is already steep: sharpness-aware minimisation (SAM).
+
+    .. math:: \nabla f\Bigl( \theta + \rho\, \frac{g}{\lVert g\rVert} \Bigr), \qquad g = \nabla f(\theta)
+
+    Each call asks twice, at the same step t, so that both gradients see one mini-batch: `gradients` is 2, and a contest
+    charges as much. On :math:`\frac L2 x^2` a constant rho ends in a cycle, :math:`|x| = \eta L\rho/(2-\eta L)`.
+
+    Parameters
+    ----------
+    oracle : theta -> gradient, or (theta, t) -> gradient
+    rho : how far uphill, 0 or more, in theta's units
+    rows : whether each row of a theta of shape (..., d) has a length of its own, as where rows are independent runs
+
+    >>> from optlib import surfaces
+    >>> sharp(surfaces.bowl.grad, rho=0.5)(np.array([3.0, 4.0]))
+    array([3.3, 4.4])
+
+    Source: Foret et al. (2021), Algorithm 1.
+    """
+
+    def __init__(self, oracle: Oracle, rho: float = 0.05, *, rows: bool = False):
+        super().__init__(oracle)
+        self.gradients *= 2
+        self.rho, self.rows = number(rho, "rho"), rows
+
+    def __call__(self, theta: NDArray, t: int | None = None) -> NDArray:
+        theta = np.asarray(theta)
+        g = self._gradient(theta, t)
+        length = _length(g if self.rows else g.reshape(-1))
+        return self._gradient(theta + self.rho * g / np.where(length > 0, length, 1), t)
 
 
 # --- gradient checking --------------------------------------------------------------------------

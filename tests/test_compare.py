@@ -6,12 +6,13 @@ import json
 import math
 import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
-from optlib import Optimizer, compare, data, descend, models, rules, schedules, surfaces
-from optlib.compare import Problem, contest, examples, function, surface
+from optlib import Optimizer, compare, data, descend, layered, models, oracles, rules, schedules, surfaces
+from optlib.compare import Contest, Problem, Row, contest, examples, function, surface
 
 LRS = [1e-3, 1e-2, 1e-1]
 PAIR = {"sgd": (rules.sgd, {"lr": LRS}), "adam": (rules.adam, {"lr": LRS})}
@@ -126,7 +127,7 @@ def test_gaps_pair_the_ends_seed_by_seed():
     with pytest.raises(KeyError, match="no 'nag' on 'mine'"):
         result.gaps("nag", "adam")
     two = contest([mine(), surface(surfaces.bowl)], PAIR, budget=5)
-    with pytest.raises(ValueError, match="has 2 problems: name one of mine, bowl"):
+    with pytest.raises(ValueError, match="the contest has 2, so name one of mine, bowl"):
         two.gaps("sgd", "adam")
 
 
@@ -531,3 +532,104 @@ def test_the_bar_stands_on_a_terminal_only(monkeypatch, terminal, progress, show
 def test_a_metric_without_return_is_named():
     with pytest.raises(TypeError, match="the metric of problem 'mine' gave None: does its function end with return"):
         contest(function(lambda theta: None, slope, [1.0], name="mine"), PAIR, budget=3)
+
+
+# --- makers of optimizers, the charge for two gradients, and what a result tells ---------------------------
+
+
+def _sharp(lr: float, rho: float):
+    return Optimizer(rules.sgd, lr=lr), partial(oracles.sharp, rho=rho)
+
+
+def test_an_entry_may_make_its_optimizer_and_change_the_oracle():
+    """Twice the gradients are half the steps; with rho = 0 it is the plain walk of half the budget."""
+    asked = []
+
+    def grad(theta):
+        asked.append(1)
+        return theta
+
+    problem = function(lambda x: float(x @ x) / 2, grad, [1.0, 2.0], name="counted")
+    result = contest(problem, {"sam": (_sharp, {"lr": [0.1], "rho": [0.0]})}, budget=10, seeds=1)
+    plain = contest(problem, {"sgd": (rules.sgd, {"lr": [0.1]})}, budget=5, seeds=1)
+    assert len(asked) == 2 * 10 + 2 * 5, "each of the four runs cost its budget"
+    assert result.rows[0].median == plain.rows[0].median
+    assert result.rows[0].chosen == {"lr": 0.1, "rho": 0.0}
+    np.testing.assert_array_equal(result.curves["counted", "sam"][0][::2], plain.curves["counted", "sgd"][0])
+
+
+def test_a_layered_optimizer_enters_as_it_is_or_from_its_maker(tmp_path):
+    X, y = data.two_classes(n=60, d=4, seed=0)
+    model = models.MLP([5, 6, 6, 2], "tanh")
+    problem = examples(model, X, y, batch=10)
+
+    def muon(lr):
+        return layered(
+            model.parts(), hidden=Optimizer(rules.muon, lr=lr), rest=Optimizer(rules.adamw, lr=schedules.cosine(lr, 20))
+        )
+
+    entries = {"maker": (muon, {"lr": [0.01, 0.02]}), "adamw": (rules.adamw, {"lr": [0.01, 0.02]})}
+    result = contest(problem, entries, budget=20, seeds=2, file=tmp_path / "record")
+    assert contest(problem, entries, budget=20, seeds=2, file=tmp_path / "record").rows == result.rows
+    alone = contest(problem, {"maker": muon(result.row("MLP", "maker").chosen["lr"])}, budget=20, seeds=2)
+    np.testing.assert_array_equal(alone.curves["MLP", "maker"], result.curves["MLP", "maker"])
+    hidden, size = 36, model.size
+    assert result.row("MLP", "maker").state == pytest.approx((hidden + 2 * (size - hidden)) / size)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [((lambda lr: 3, {"lr": [0.1]}), "optimizer 'x': it made 3: it must make an Optimizer"),
+     ((lambda lr: (Optimizer(rules.sgd), 3), {"lr": [0.1]}), "or the pair of an Optimizer and a function"),
+     ((lambda lr: Optimizer(rules.sgd, lr=lr), {"rate": [0.1]}), "optimizer 'x': .*unexpected keyword argument 'rate'"),
+     ((3, {}), "In the rule's place may stand a function")],
+)  # fmt: skip
+def test_what_makes_no_optimizer_is_named(given, words):
+    with pytest.raises(TypeError, match=words):
+        contest(mine(), {"x": given}, budget=5)
+
+
+def told(**curves) -> Contest:
+    """A contest whose curves are these, over evaluations 0, 10, 20, 30, 40."""
+    runs = {("p", name): np.array(values, float) for name, values in curves.items()}
+    rows = tuple(
+        Row("p", name, float(np.median(v[:, -1])), 0.0, 0.0, 0, len(v), 0, 0, {}) for (_, name), v in runs.items()
+    )
+    seeds = len(next(iter(runs.values())))
+    return Contest(rows, np.arange(0, 50, 10), runs, 40, 1, 1, seeds, 0)
+
+
+def test_steps_to_a_target_and_the_profile():
+    result = told(a=[[9, 6, 4, 2, 1], [9, 8, 4, 3, 1]], b=[[9, 7, 6, 4, 0], [9, 8, np.inf, np.inf, np.inf]],
+                  c=[[9, 9, 9, 9, 9]] * 2)  # fmt: skip
+    assert result.target("a") == 2
+    assert result.target("a", share=0.5) == 4
+    np.testing.assert_array_equal(result.steps_to(4, "a"), [20, 20])
+    np.testing.assert_array_equal(result.steps_to(4, "b"), [30, np.inf])
+    # a arrives at 20 of 40, b at 30: 1.5 times as late, of 4; c never
+    assert result.profile("a", share=0.5) == pytest.approx({"a": 1.0, "b": 2.5 / 3, "c": 0.0})
+    assert result.profile("a", share=0.5, tau=1.25) == pytest.approx({"a": 1.0, "b": 0.0, "c": 0.0})
+    with pytest.raises(ValueError, match="tau=1"):
+        result.profile("a", tau=1.0)
+    with pytest.raises(KeyError, match="no 'd' on 'p'"):
+        result.steps_to(4, "d")
+
+
+def test_p_values_are_those_of_the_signed_ranks():
+    """Of five gaps -1 .. -5 no choice of signs is as good; with one against, ranks 1 and 2 leave 2 and 3 of 32."""
+    zero = [[0, 0, 0, 0, 0]] * 5
+
+    def against(*ends):
+        return told(one=[[0, 0, 0, 0, e] for e in ends], other=zero).p_value("one", "other")
+
+    assert against(-1, -2, -3, -4, -5) == 1 / 32
+    assert against(1, -2, -3, -4, -5) == 2 / 32
+    assert against(-1, 2, -3, -4, -5) == 3 / 32
+    assert against(-1, -2, -3, -4, np.inf) == against(-1, -2, -3, -4, 5)
+    assert against(0, 0, 0, 0, 0) == 1.0
+    assert against(1, 1, 1, 1, 1) == 1.0
+
+
+def test_flips_are_where_medians_cross():
+    result = told(early=[[9, 3, 3, 3, 3]], late=[[9, 8, 5, 2, 1]], last=[[9, 9, 9, 9, 9]])
+    assert result.flips() == [(30, "late", "early")]

@@ -83,7 +83,6 @@ GOOD = {
     "Transformer.y": [[1, 2]], "Transformer.vocabulary": 3, "Transformer.context": 4, "Transformer.width": 4,
     "Transformer.heads": 2, "Transformer.layers": 1,
     "parts": {"w": (slice(0, 2), (2,), "output")},
-    "G": EYE, "M": EYE, "root": 4,
     "through.first": [1.0, 2.0], "batch_norm_backward.memory": (X, np.ones((1, 2)), np.ones((1, 2))),
 }  # fmt: skip
 
@@ -97,7 +96,14 @@ INSTANCES = {
 }  # fmt: skip
 #: What an argument's parts are called.
 ALSO = {"pieces": "piece|length", "points": "points|theta", "unpack": "unpack|shapes"}
-METHODS_APART = {("noisy", "noise"), ("clipped", "loss"), ("noisy", "loss"), ("l2", "loss"), ("SparseRows", "dense")}
+METHODS_APART = {
+    ("noisy", "noise"),
+    ("clipped", "loss"),
+    ("noisy", "loss"),
+    ("l2", "loss"),
+    ("sharp", "loss"),
+    ("SparseRows", "dense"),
+}
 
 
 def good(owner: str, name: str, parameter: inspect.Parameter):

@@ -338,6 +338,12 @@ SAME = [
     (("nadam_torch", {"decay": 1e7}), ("nadam_constant", {}), 1e-12),
     (("nadam_torch", {"beta1": 0.0}), ("nadam", {"beta1": 0.0}), 0),
     (("nadam_constant", {"beta1": 0.0}), ("adam", {"beta1": 0.0}), 1e-12),
+    (("signum", {"beta": 0.0}), ("sign_descent", {}), 0),
+    (("lion", {"beta1": 0.9, "beta2": 0.9, "weight_decay": 0.5}), ("signum", {"weight_decay": 0.5}), 0),
+    (("schedule_free", {"beta": 0.0}), ("averaged_sgd", {}), 1e-13),
+    (("ademamix", {"alpha": 0.0, "weight_decay": 0.5}), ("adamw", {"weight_decay": 0.5}), 1e-15),
+    (("lookahead", {"alpha": 1.0}), ("adam", {}), 1e-15),
+    (("lookahead", {"every": 1.0, "alpha": 0.5}), ("adam", {"lr": 0.005}), 1e-14),
 ]
 
 
