@@ -11,6 +11,7 @@ from test_exercises import Only
 
 from downhill_course.grade.marking import mark
 from downhill_course.grade.sandbox import Answered, Gone
+from downhill_course.grade.spec import Counted
 
 RIGHT = "def step(theta, v, g, lr, mu):\n    v = mu * v + lr * g\n    return theta - v, v\n"
 WRONG = "def step(theta, v, g, lr, mu):\n    return theta, v\n"
@@ -197,9 +198,9 @@ def test_a_sandbox_dies_with_the_grader():
 def test_an_oracle_is_counted():
     with sandbox().open() as worker:
         worker.run("def f(g):\n    return sum(g(i) for i in range(500))\n")
-        seen = []
-        assert worker.call("f", [lambda x: seen.append(x) or 2.0]) == 1000.0
-        assert len(seen) == 500
+        given = Counted(lambda x: 2.0)
+        assert worker.call("f", [given]) == 1000.0
+        assert given.calls == 500
         with pytest.raises(Answered, match="ValueError"):
             worker.call("f", [lambda x: 1 / 0])
 

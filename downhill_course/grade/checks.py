@@ -1,5 +1,8 @@
 """The student's side of an exercise: `check("task")` plays the public examples and says at once what is wrong.
 
+A call that does not end is stopped after `SECONDS`, and a definition that is older than the cell as it stands is not
+taken for it.
+
 The examples come with the notebook, as recorded calls: what was asked, what the solution gave, and what typical
 mistakes give. Nothing is sent anywhere, and nothing here decides a mark: that is done when the work is graded, with
 other inputs.
@@ -7,10 +10,18 @@ other inputs.
 
 from __future__ import annotations
 
+import ast
 import base64
+import ctypes
 import json
+import linecache
+import re
+import threading
+import traceback
+import types
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -18,6 +29,7 @@ import numpy as np
 
 from downhill_course.grade import plain
 
+SECONDS = 10.0  # that one call may take
 SAY = {
     "passed": ("passed", "通过"),
     "missing": (
@@ -32,7 +44,25 @@ SAY = {
         "{name} comes from optlib, which is not there when the work is graded: write it yourself.",
         "{name} 来自 optlib，而评分时没有 optlib：请自己写出来。",
     ),
-    "raised": ("{call} raised {kind}: {text}", "{call} 抛出了 {kind}：{text}"),
+    "stale": (
+        "The cell that defines {name} did not run to its end, so what is there is still the old one: {why}.",
+        "定义 {name} 的单元格没有运行完，现在的 {name} 还是旧的：{why}。",
+    ),
+    "syntax": ("line {line} cannot be read ({text})", "第 {line} 行有语法错误（{text}）"),
+    "before": ("run it again and read its error", "请重新运行它，看看报了什么错"),
+    "raised": ("{call} raised {kind}{place}: {text}", "{call} 抛出了 {kind}{place}：{text}"),
+    "line": (" in line {line}, `{code}`", "（第 {line} 行，`{code}`）"),
+    "late": (
+        "{call} was stopped after {seconds:g} seconds{place}: does its loop end?",
+        "{call} 运行了 {seconds:g} 秒，已被中止{place}：循环会结束吗？",
+    ),
+    "nothing": (
+        "{call} returned None: is there a `return`, or does it only print?",
+        "{call} 返回了 None：写了 `return` 吗，还是只是打印了结果？",
+    ),
+    "complex": ("{call} gave complex numbers; real ones are asked for.", "{call} 返回了复数，题目要的是实数。"),
+    "calls": ("{name} was called another number of times.", "调用 {name} 的次数不对。"),
+    "kept": ("What it was given has been changed.", "传入的数组被改动了。"),
     "type": ("{call} gave a value of another kind.", "{call} 返回值的类型不对。"),
     "shape": ("{call} gave another shape.", "{call} 返回值的形状不对。"),
     "keys": ("{call} gave a dictionary with other keys.", "{call} 返回的字典，键不对。"),
@@ -160,63 +190,92 @@ class Checks:
 
     def _play(self, case: dict) -> tuple[list[str] | None, list]:
         """None or what is wrong, and the values that came (up to the first error)."""
-        things: list[Any] = []
+        play = _Play(self.names)
         outputs: list[Any] = []
         wrong: list[str] | None = None
         for op in case["ops"]:
             text = _written(op)
             try:
-                value = self._do(op, things)
+                self._ready(op)
+                with _limited(SECONDS):
+                    value = play.do(op)
             except _Unready as unready:
-                return [self.say(unready.key, name=unready.name)], outputs
+                return [self.say(unready.key, **unready.parts)], outputs
             except NotImplementedError:
                 return [self.say("untouched")], outputs
+            except _Late as late:
+                return [self.say("late", call=text, seconds=SECONDS, place=self._place(late))], outputs
             except Exception as error:
                 outputs.append({"error": type(error).__name__})
                 if op["gives"] != outputs[-1] and wrong is None:
-                    wrong = [self.say("raised", call=text, kind=type(error).__name__, text=str(error)[:200])]
+                    parts = {"kind": type(error).__name__, "text": str(error)[:200], "place": self._place(error)}
+                    wrong = [self.say("raised", call=text, **parts)]
                 if wrong:
                     break
                 continue
-            given = _told(value, things)
+            given = _told(value, play.things)
             outputs.append(given)
             if wrong is None:
-                wrong = self._differs(text, given, op["gives"], op.get("rtol", 1e-9))
+                wrong = self._differs(op, text, value, given)
         return wrong, outputs
 
-    def _do(self, op: dict, things: list) -> Any:
-        def special(value: dict) -> Any:
-            return self.names[value["given"]] if "given" in value else things[value["handle"]]
+    def _ready(self, op: dict) -> None:
+        """Whether the name that is to be called is there, is the student's own, and is what the cell says now."""
+        name = op.get("name")
+        if name is None:
+            return
+        if name not in self.names:
+            raise _Unready("missing", name=name)
+        target = self.names[name]
+        if str(getattr(target, "__module__", "")).startswith("optlib"):
+            raise _Unready("borrowed", name=name)
+        found = _written_last(name, self.names.get("In"))
+        if found is None:
+            return
+        try:
+            tree = compile(found, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST, dont_inherit=True)
+        except SyntaxError as error:
+            why = self.say("syntax", line=error.lineno or 1, text=error.msg)
+            raise _Unready("stale", name=name, why=why) from None
+        code = getattr(target, "__code__", None)
+        if isinstance(target, types.FunctionType) and not _defines(compile(tree, "cell", "exec"), name, code):
+            raise _Unready("stale", name=name, why=self.say("before"))
 
-        if "name" in op:
-            if op["name"] not in self.names:
-                raise _Unready("missing", op["name"])
-            target = self.names[op["name"]]
-            if str(getattr(target, "__module__", "")).startswith("optlib"):
-                raise _Unready("borrowed", op["name"])
-        else:
-            target = things[op["handle"]]
-        if "count" in op:
-            return [next(target) for _ in range(op["count"])]
-        if "method" in op:
-            target = getattr(target, op["method"])
-        if "args" not in op:
-            return target
-        return target(*plain.decode(op["args"], special), **plain.decode(op["kwargs"], special))
+    def _place(self, error: BaseException) -> str:
+        """Where in the student's own code an error came from, empty if that cannot be told."""
+        ours = {__file__, plain.__file__}
+        steps = [step for step in traceback.extract_tb(error.__traceback__) if step.filename not in ours]
+        own = [step for step in steps if "site-packages" not in step.filename and step.lineno]
+        if not own:
+            return ""
+        code = (own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno or 0)).strip()
+        return self.say("line", line=own[-1].lineno, code=code[:80]) if code else ""
 
-    def _differs(self, text: str, given: Any, wanted: Any, rtol: float) -> list[str] | None:
+    def _differs(self, op: dict, text: str, value: Any, given: Any) -> list[str] | None:
+        wanted = op["gives"]
         if isinstance(wanted, dict) and ("handle" in wanted or "error" in wanted):
-            return None if isinstance(given, dict) and set(given) == set(wanted) else [self.say("type", call=text)]
-        came = plain.decode(given, dict)
+            same = isinstance(given, dict) and set(given) == set(wanted)
+            return None if same else [self.say("nothing" if value is None else "type", call=text), self._came(value)]
         expected = plain.decode(wanted, dict)
-        why = plain.difference(came, expected, rtol)
+        came = plain.decode(given, dict)
+        why = plain.difference(came, expected, op.get("rtol", plain.RTOL))
         if why is None:
             return None
-        return [
-            self.say(why, call=text),
-            f"{self.say('expected')}: {_short(expected)}",
-            f"{self.say('came')}: {_short(came)}",
-        ]
+        if "calls" in op:
+            first = self.say("calls", name=op["calls"])
+        elif value is None:
+            first = self.say("nothing", call=text)
+        elif _complex(value):
+            first = self.say("complex", call=text)
+        elif "handle" in op and "args" not in op and "method" not in op:
+            first = self.say("kept")
+        else:
+            first = self.say(why, call=text)
+        return [first, f"{self.say('expected')}: {_short(expected)}", self._came(value)]
+
+    def _came(self, value: Any) -> str:
+        kind = "" if isinstance(value, (int, float, str, np.generic)) or value is None else f"{type(value).__name__} "
+        return f"{self.say('came')}: {kind}{_short(value)}"
 
     def _advice(self, task: dict, case: dict, outputs: list) -> list[str]:
         """The mistake whose outputs these are, if one is known, and where to read again."""
@@ -234,9 +293,104 @@ class Checks:
 
 
 class _Unready(Exception):
-    def __init__(self, key: str, name: str) -> None:
+    def __init__(self, key: str, **parts: Any) -> None:
         super().__init__(key)
-        self.key, self.name = key, name
+        self.key, self.parts = key, parts
+
+
+class _Late(BaseException):
+    """Raised into a call that takes too long; no `except Exception` of the student's stops it."""
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise `_Late` in this thread after `seconds`, again each second while it is caught; where threads are."""
+    thread = threading.get_ident()
+    over = threading.Event()
+
+    def watch() -> None:
+        pause = seconds
+        while not over.wait(pause):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_Late))
+            pause = 1.0
+
+    try:
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+    except RuntimeError:  # a browser's Python has no threads: there one can reload the page
+        yield
+        return
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+class _Play:
+    """One public case as it is played: the things handed out, and how often each given function was called."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.names = names
+        self.things: list[Any] = []
+        self.counted: dict[str, Any] = {}
+        self.calls: dict[str, int] = {}
+
+    def do(self, op: dict) -> Any:
+        """What a recorded operation gives here."""
+        if "calls" in op:
+            return self.calls.get(op["calls"], 0)
+        if "hold" in op:
+            return _Held(plain.decode(op["hold"]))
+        target = self.names[op["name"]] if "name" in op else self.things[op["handle"]]
+        if "count" in op:
+            return [next(target) for _ in range(op["count"])]
+        if "method" in op:
+            target = getattr(target, op["method"])
+        if "args" not in op:
+            return target.value if isinstance(target, _Held) else target
+        return target(*plain.decode(op["args"], self.special), **plain.decode(op["kwargs"], self.special))
+
+    def special(self, value: dict) -> Any:
+        """A given function, counted, or a thing that came before."""
+        if "handle" in value:
+            thing = self.things[value["handle"]]
+            return thing.value if isinstance(thing, _Held) else thing
+        name = value["given"]
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self.calls[name] = self.calls.get(name, 0) + 1
+            return self.names[name](*args, **kwargs)
+
+        return self.counted.setdefault(name, counted)
+
+
+class _Held:
+    """An array that several calls of a case are given, the very same one."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _written_last(name: str, inputs: Any) -> str | None:
+    """The last cell run that begins a definition of `name`, from IPython's `In`; None if that cannot be told."""
+    if not isinstance(inputs, list):
+        return None
+    begins = re.compile(rf"^(?:def|class)\s+{re.escape(name)}\b", re.M)
+    return next((text for text in reversed(inputs) if isinstance(text, str) and begins.search(text)), None)
+
+
+def _defines(code: types.CodeType, name: str, wanted: types.CodeType | None) -> bool:
+    """Whether compiled cells define `name` with just that code (or in a way that cannot be told)."""
+    found = [c for c in code.co_consts if isinstance(c, types.CodeType) and c.co_name == name]
+    if wanted is None or wanted.co_name != name or not found:
+        return True
+    return any(c.co_code == wanted.co_code and c.co_names == wanted.co_names for c in found)
+
+
+def _complex(value: Any) -> bool:
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    return any(np.iscomplexobj(part) for part in parts)
 
 
 def _told(value: Any, things: list) -> Any:
@@ -263,7 +417,7 @@ def _alike(a: Any, b: Any) -> bool:
 
 def _written(op: dict) -> str:
     """A recorded call as one would write it."""
-    name = op.get("name") or f"object {op.get('handle')}"
+    name = op.get("name") or f"object {op.get('handle', op.get('calls'))}"
     if "method" in op:
         name += f".{op['method']}"
     if "count" in op:
@@ -287,9 +441,11 @@ class _Name(str):
 def _short(value: Any) -> str:
     """A value on one line, digits enough to compare and not more."""
     with np.printoptions(precision=6, suppress=False, threshold=12, edgeitems=3):
-        text = " ".join(
-            (str(value.tolist()) if isinstance(value, np.ndarray) and value.size <= 6 else repr(value)).split()
-        )
+        if isinstance(value, np.ndarray):
+            shown = str(value.tolist()) if value.size <= 6 else repr(value)
+        else:
+            shown = repr(value)
+        text = " ".join(shown.split())
     if isinstance(value, float):
         text = f"{value:.10g}"
     return text if len(text) <= 160 else text[:157] + "..."

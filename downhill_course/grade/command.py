@@ -37,6 +37,7 @@ from downhill_course import files
 from downhill_course.grade import exports, feedback, policy, submissions
 from downhill_course.grade.attempts import Attempts
 from downhill_course.grade.byhand import ByHand
+from downhill_course.grade.lifetime import end_children, tie
 from downhill_course.grade.marking import mark
 from downhill_course.grade.sandbox import Limits, Sandbox, Unavailable
 from downhill_course.grade.source import Assignment, known
@@ -136,6 +137,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"\n{error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        end_children()
         print("\nInterrupted. What is graded is kept: run the same command again to go on.", file=sys.stderr)
         return 130
 
@@ -205,7 +207,8 @@ class Run:
                 "UNSAFE: the answers run on this machine with your rights. Stop now unless every line is your own.",
                 file=sys.stderr,
             )
-        self.sandbox.test()
+        gaps = self.sandbox.test()
+        print("\n".join([f"Limits: {self.sandbox.limits}", *gaps]), file=sys.stderr)
         self.secret = self._secret()
         attempts, failed = self._grade(found)
         return self._write(found, attempts, lines + failed)
@@ -286,7 +289,8 @@ class Run:
         while queue or suspects:
             alone = not queue
             batch = [suspects.pop()] if alone else queue
-            pool = ProcessPoolExecutor(1 if alone else self.asked.processes, mp_context=get_context("spawn"))
+            count = 1 if alone else self.asked.processes
+            pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=tie, initargs=(os.getpid(),))
             running: dict[Future, Any] = {}
             try:
                 while batch or running:

@@ -2,13 +2,14 @@
 
 Each task of each submission gets a sandbox of its own: no network, a read-only file system that holds Python, NumPy
 and three small files, a private scratch folder with a size, no capabilities, no view of other processes, limits on
-memory, time, processes and file size. It dies with the grader. A watch outside ends it when its processes together
-use too much.
+memory, time and file size. It may start no process and share no memory (`worker.forbid`), so that the limit on memory
+is exact. It dies with the grader. A watch outside ends it when its processes together use too much.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -16,13 +17,13 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from downhill_course.grade import frames
+from downhill_course.grade.oracles import Late, Oracles
 
 HERE = Path(__file__).parent
 MEGABYTE = 1_000_000
@@ -42,7 +43,7 @@ class Gone(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one task may use: seconds for a cell or a call and for all, bytes of memory and scratch, processes."""
+    """What one task may use: seconds for a cell or a call and for all, bytes of memory and scratch, threads."""
 
     call: float = 10.0
     total: float = 40.0
@@ -50,6 +51,17 @@ class Limits:
     scratch: int = 16 * MEGABYTE
     processes: int = 24
     asks: int = 100_000
+
+    @property
+    def submission(self) -> float:
+        """Seconds for all tasks of one submission together."""
+        return 12 * self.call
+
+    def __str__(self) -> str:
+        return (
+            f"{self.call:g} s a call, {self.total:g} s a task, {self.submission:g} s a submission, "
+            f"{self.memory // MEGABYTE} MB of memory, {self.scratch // MEGABYTE} MB of files"
+        )
 
     def arguments(self, extra_processes: int = 0) -> list[str]:
         """For `worker.limit`; the processes are counted per user, so those that the user has already are added."""
@@ -83,7 +95,7 @@ class Sandbox:
             start = ["/usr/bin/setpriv", f"--reuid={number}", f"--regid={group}", "--clear-groups"]
             start += ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
         else:
-            lines.append(["--unshare-user"])
+            lines.append(["--unshare-user", *(["--disable-userns"] if "--disable-userns" in _help("bwrap") else [])])
         # The scratch folder comes first: an interpreter that lies below /tmp is then bound over it, not hidden by it.
         lines.append(["--perms", "1777", "--size", str(self.limits.scratch), "--tmpfs", "/tmp"])
         lines += [["--perms", "0755", "--dir", folder] for folder in sorted(shown)]
@@ -95,7 +107,7 @@ class Sandbox:
         )
         if str(prefix) not in ("/", "/usr"):
             lines.append(["--ro-bind", str(prefix / "lib"), str(prefix / "lib")])
-        lines += [["--tmpfs", folder] for folder in _packages()]
+        lines += [["--size", "4096", "--tmpfs", folder, "--remount-ro", folder] for folder in _packages()]
         lines += [["--ro-bind", str(path), f"/site/{name}"] for name, path in {**libraries, **_files()}.items()]
         lines.append(["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"])
         lines.append(["--remount-ro", "/"])
@@ -142,17 +154,32 @@ class Sandbox:
         )
         return Worker(process, self.limits)
 
-    def test(self) -> None:
-        """Start a worker and let it add two numbers; `Unavailable` with what to do if that fails."""
+    def test(self) -> list[str]:
+        """Start a worker and let it add two numbers; which limits this machine cannot hold, a sentence each.
+
+        Raises:
+            Unavailable: it does not start; the message says what to do.
+        """
         _require(self)
+        held: Any = None
         try:
             with self.open() as worker:
                 worker.run("def add(a, b):\n    return a + b", "trial")
                 sound = worker.call("add", [2.0, 3.0]) == 5.0
+                held = worker.request({"op": "held"})
         except Gone:
             sound = False
         if not sound:
             raise Unavailable(_why(self))
+        gaps = []
+        if held is not True:
+            gaps.append(
+                "Processes and shared memory cannot be forbidden here (no seccomp filter for this system): "
+                "a watch ends what uses too much, a fifth of a second late."
+            )
+        if not hasattr(os, "fork"):
+            gaps.append("Functions that an answer calls are computed here without a limit on memory.")
+        return gaps
 
 
 class Worker:
@@ -161,8 +188,10 @@ class Worker:
     def __init__(self, process: subprocess.Popen, limits: Limits) -> None:
         self.process, self.limits = process, limits
         self.end = time.monotonic() + limits.total
-        self.oracles: list[Callable] = []
+        self.oracles = Oracles()
         self.asked = 0
+        self.stopped: dict | None = None
+        self._looked = time.monotonic()
         os.set_blocking(self._in, False)
         os.set_blocking(self._out, False)
 
@@ -184,6 +213,7 @@ class Worker:
 
     def close(self) -> None:
         """End the sandbox with everything in it."""
+        self.oracles.close()
         for process in _family(self.process.pid):
             try:
                 process.kill()
@@ -209,8 +239,14 @@ class Worker:
         return seconds
 
     def run(self, source: str, name: str = "cell") -> str | None:
-        """Execute a cell: None, or the kind of error that it raised."""
-        return self._ask({"op": "run", "source": source, "name": name}).get("error")
+        """Execute a cell: None, or the kind of the first error that it raised; `stopped` then holds what is known."""
+        reply = self._ask({"op": "run", "source": source, "name": name})
+        self.stopped = reply if "error" in reply else None
+        return str(reply["error"])[:100] if self.stopped else None
+
+    def hold(self, value: Any) -> Thing:
+        """An array that stays on the other side: handed over again it is the same one, and `get()` looks at it."""
+        return self.request({"op": "hold", "value": self.encode(value)})
 
     def give(self, names: dict[str, Any]) -> None:
         """Names that the student may use: plain values, and functions, which stay on this side."""
@@ -227,7 +263,7 @@ class Worker:
 
         reply = self._ask(message)
         if "error" in reply:
-            raise Answered(str(reply["error"])[:100], bool(reply.get("lost")))
+            raise Answered(str(reply["error"])[:100], bool(reply.get("lost")), module_of(reply), line_of(reply))
         try:
             return plain.decode(reply.get("value"), lambda value: Thing(self, _number(value)))
         except plain.NotPlain:
@@ -238,11 +274,11 @@ class Worker:
         from downhill_course.grade import plain
 
         def other(thing: Any) -> dict:
+            thing = getattr(thing, "_thing", thing)
             if isinstance(thing, Thing):
                 return {"handle": thing.number}
             if callable(thing):
-                self.oracles.append(thing)
-                return {"oracle": len(self.oracles) - 1}
+                return {"oracle": self.oracles.add(thing)}
             raise plain.NotPlain(f"a value of type {type(thing).__name__} cannot be given to an answer")
 
         return plain.encode(value, other)
@@ -257,19 +293,16 @@ class Worker:
             self.asked += 1
             if self.asked > self.limits.asks:
                 raise Gone("time")
-            self._send(self._oracle(reply), end)
+            self._send(self._oracle(reply, end), end)
 
-    def _oracle(self, message: dict) -> dict:
-        from downhill_course.grade import plain
-
+    def _oracle(self, message: dict, end: float) -> dict:
         number = message.get("ask")
-        if type(number) is not int or not 0 <= number < len(self.oracles):
+        if type(number) is not int or not 0 <= number < len(self.oracles.functions):
             raise Gone("protocol")
         try:
-            args, kwargs = plain.decode(message.get("args")), plain.decode(message.get("kwargs"))
-            return {"value": self.encode(self.oracles[number](*args, **kwargs))}
-        except Exception as error:  # the student called it wrongly: that is theirs to see
-            return {"error": f"{type(error).__name__}: {error}"[:300]}
+            return self.oracles.ask(number, message, end)
+        except Late:
+            raise Gone("time" if time.monotonic() >= end else "memory") from None
 
     def _send(self, message: dict, end: float) -> None:
         data = memoryview(frames.pack(message))
@@ -305,14 +338,16 @@ class Worker:
     def _wait(self, fd: int, write: bool, end: float) -> None:
         pause = 0.2
         while True:
-            left = end - time.monotonic()
-            if left <= 0:
+            now = time.monotonic()
+            if now >= end:
                 raise Gone("time")
+            if now - self._looked >= pause:  # by the clock: who asks without a pause is watched too
+                self._looked = now
+                self._watch()
             watched: list[int] = [fd]
-            ready = select.select([] if write else watched, watched if write else [], [], min(pause, left))
+            ready = select.select([] if write else watched, watched if write else [], [], min(pause, end - now))
             if ready[0] or ready[1]:
                 return
-            self._watch()
 
     def _watch(self) -> None:
         """End what uses more than its share: all its processes together are counted."""
@@ -337,11 +372,11 @@ class Worker:
 
 
 class Answered(Exception):
-    """The student's code raised: the kind of error, and whether a name was missing."""
+    """The student's code raised: the kind of error, whether a name was missing, the package and the line if told."""
 
-    def __init__(self, kind: str, lost: bool) -> None:
+    def __init__(self, kind: str, lost: bool, module: str = "", line: int = 0) -> None:
         super().__init__(kind)
-        self.kind, self.lost = kind, lost
+        self.kind, self.lost, self.module, self.line = kind, lost, module, line
 
 
 class Thing:
@@ -356,11 +391,24 @@ class Thing:
     def do(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self.worker.call("", args, kwargs, handle=self.number, method=method)
 
-    def get(self, attribute: str) -> Any:
-        return self.worker.request({"op": "get", "handle": self.number, "attribute": attribute})
+    def get(self, attribute: str = "") -> Any:
+        wanted = {"attribute": attribute} if attribute else {}
+        return self.worker.request({"op": "get", "handle": self.number, **wanted})
 
     def take(self, count: int) -> Any:
         return self.worker.request({"op": "take", "handle": self.number, "count": count})
+
+
+def module_of(reply: dict) -> str:
+    """The package that the other side says is missing, if that can be a package's name."""
+    name = reply.get("module")
+    return name if isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w{0,39}", name, re.A) else ""
+
+
+def line_of(reply: dict) -> int:
+    """The line that the other side says, 0 if it says none that can be."""
+    line = reply.get("line")
+    return line if type(line) is int and 0 < line < 100_000 else 0
 
 
 def _number(value: dict) -> int:
@@ -454,9 +502,38 @@ def _python() -> tuple[Path, Path, dict[str, Path]]:
 
     home = Path(numpy.__file__).parent
     libraries = {"numpy": home}
-    if (home.parent / "numpy.libs").is_dir():
-        libraries["numpy.libs"] = home.parent / "numpy.libs"
+    for name in ("numpy.libs", *_more()):
+        if (home.parent / name).exists():
+            libraries[name] = home.parent / name
     return Path(os.path.realpath(sys.executable)), Path(sys.base_prefix), libraries
+
+
+@cache
+def _more() -> list[str]:
+    """What lies beside NumPy of the packages that a student may import too, with all that they need."""
+    import importlib.metadata as metadata
+
+    found, todo, seen = [], ["scipy", "pandas", "torch"], {"numpy"}
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            told = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        tops = {file.parts[0] for file in told.files or () if file.parts[0] not in ("..", "__pycache__")}
+        found += [top for top in sorted(tops) if top.rpartition("/")[2] and not top.startswith(("optlib", "downhill"))]
+        todo += [re.split(r"[^\w.-]", need)[0] for need in told.requires or () if "extra ==" not in need]
+    return found
+
+
+@cache
+def _help(program: str) -> str:
+    """What a program says of its options."""
+    told = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    return told.stdout + told.stderr
 
 
 def _packages() -> list[str]:

@@ -19,6 +19,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from downhill_course.grade import checks, plain
 from downhill_course.grade.spec import Case, Failed, Faulty, Local, Mistake, Near, Plan, changed, generator, read_plan
 from downhill_course.notebook import setup_cell
@@ -190,7 +192,7 @@ class Assignment:
             for number, case in enumerate(task.cases):
                 if not case.public:
                     continue
-                ops = self._record(task, case, number, None)
+                ops = [{**op, "rtol": case.rtol} for op in self._record(task, case, number, None)]
                 wrong = {m.name: [op["gives"] for op in self._record(task, case, number, m)] for m in task.mistakes}
                 right = [op["gives"] for op in ops]
                 shown = {name: results for name, results in wrong.items() if results != right}
@@ -303,6 +305,15 @@ class Recorder(Local):
         self.ops: list[dict] = []
         self._count = 0
 
+    def given(self, name: str) -> Any:
+        given = self._given[name]
+        return _Watched(self, given, name) if hasattr(given, "calls") else given
+
+    def hold(self, value: Any) -> Any:
+        held = self._number(Near(self, np.array(value)))
+        self.ops.append({"hold": plain.encode(value), "gives": {"handle": held.number}})
+        return held
+
     def _call(self, name: str, args: tuple, kwargs: dict) -> Any:
         own, named = tuple(_own(a) for a in args), {key: _own(value) for key, value in kwargs.items()}
         return self._note({"name": name, **self._arguments(args, kwargs)}, lambda: Local._call(self, name, own, named))
@@ -319,7 +330,7 @@ class Recorder(Local):
     def _special(self, thing: Any) -> dict:
         if isinstance(thing, _Noted):
             return {"handle": thing.number}
-        if getattr(thing, "name", ""):
+        if isinstance(thing, _Watched):
             return {"given": thing.name}
         raise Faulty(
             "a public case hands over a function that the notebook does not define: put it in a cell tagged `given`"
@@ -345,7 +356,19 @@ class Recorder(Local):
 
 
 def _own(value: Any) -> Any:
-    return value.thing if isinstance(value, _Noted) else value
+    return value.thing if isinstance(value, (_Noted, _Watched)) else value
+
+
+class _Watched:
+    """A given function in a public case; that its calls are counted is written down as well."""
+
+    def __init__(self, recorder: Recorder, thing: Any, name: str) -> None:
+        self.recorder, self.thing, self.name = recorder, thing, name
+
+    @property
+    def calls(self) -> int:
+        self.recorder.ops.append({"calls": self.name, "gives": self.thing.calls})
+        return self.thing.calls
 
 
 def _bare(value: Any) -> Any:
@@ -367,8 +390,9 @@ class _Noted:
         op = {"handle": self.number, "method": method, **self.recorder._arguments(args, kwargs)}
         return self.recorder._note(op, lambda: self.thing.do(method, *args, **kwargs))
 
-    def get(self, attribute: str) -> Any:
-        return self.recorder._note({"handle": self.number, "method": attribute}, lambda: self.thing.get(attribute))
+    def get(self, attribute: str = "") -> Any:
+        op = {"handle": self.number, **({"method": attribute} if attribute else {})}
+        return self.recorder._note(op, lambda: self.thing.get(attribute))
 
     def take(self, count: int) -> Any:
         return self.recorder._note({"handle": self.number, "count": count}, lambda: self.thing.take(count))

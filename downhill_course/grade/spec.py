@@ -10,6 +10,9 @@ student to student, so nothing can be learnt by heart. A hidden-test cell reads 
         return answer.step(theta, np.zeros(3), g, lr=0.1, mu=0.9)
 
     mistake("sign", ("theta - ", "theta + "), en="You walk uphill.", zh="方向反了，这是在上山。")
+
+An edge case (`edge=True`) is one that an answer may pass without knowing anything, by returning zeros, a constant or
+what it was given: its points count only beside another case that passed.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ class Faulty(Exception):
 
 
 class Failed(Exception):
-    """An answer gave no value to compare: `why` is `missing`, `error`, `time`, `memory`, `died` or `protocol`."""
+    """An answer gave no value to compare: `why` is a key of `marking.WHY`, `kind` an error's or a package's name."""
 
     def __init__(self, why: str, kind: str = "") -> None:
         super().__init__(f"{why} {kind}".strip())
@@ -40,14 +43,18 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """One thing asked of an answer, worth `points`; a public one is also played in the student's notebook."""
+    """One thing asked of an answer, worth `points`; a public one is also played in the student's notebook.
+
+    `rtol` is how far numbers may differ; what passes in an `edge` case counts only if another case passed too.
+    """
 
     en: str
     zh: str
     points: float
     public: bool
     play: Callable[[Any, np.random.Generator], Any]
-    rtol: float = 1e-9
+    rtol: float = plain.RTOL
+    edge: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,18 @@ class Plan:
     cases: list[Case] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
 
-    def case(self, en: str, zh: str, *, points: float = 1, public: bool = False, rtol: float = 1e-9) -> Callable:
+    def case(
+        self,
+        en: str,
+        zh: str,
+        *,
+        points: float = 1,
+        public: bool = False,
+        rtol: float = plain.RTOL,
+        edge: bool = False,
+    ) -> Callable:
         def keep(play: Callable) -> Callable:
-            self.cases.append(Case(en, zh, points, public, play, rtol))
+            self.cases.append(Case(en, zh, points, public, play, rtol, edge))
             return play
 
         return keep
@@ -126,6 +142,8 @@ class Answer:
     `answer.value("x")` reads a name, `answer.given("grad")` is a function of the notebook's first cells (with
     `.calls`), `answer.raises("f", x)` is the kind of error that f(x) raises, or None. What is no plain value comes
     back as an object with `.do(method, ...)`, `.get(attribute)`, `.take(count)` for iterators, and can be called.
+    `answer.hold(array)` is such an object for an array that stays with the answer: every call is handed the very same
+    one, and `.get()` tells what became of it.
     """
 
     def __init__(self, given: dict[str, Any]) -> None:
@@ -153,6 +171,9 @@ class Answer:
     def _call(self, name: str, args: tuple, kwargs: dict) -> Any:
         raise NotImplementedError
 
+    def hold(self, value: Any) -> Any:
+        raise NotImplementedError
+
     def value(self, name: str) -> Any:
         raise NotImplementedError
 
@@ -163,6 +184,7 @@ class Remote(Answer):
     def __init__(self, worker: sandbox.Worker, given: dict[str, Any]) -> None:
         super().__init__(given)
         self._worker = worker
+        self._stopped: Failed | None = None
         worker.give(self._given)
 
     def _call(self, name: str, args: tuple, kwargs: dict) -> Any:
@@ -171,10 +193,15 @@ class Remote(Answer):
     def value(self, name: str) -> Any:
         return self._plainly(lambda: self._worker.request({"op": "get", "name": name}))
 
+    def hold(self, value: Any) -> Any:
+        return self._plainly(lambda: self._worker.hold(value))
+
     def _plainly(self, request: Callable[[], Any]) -> Any:
         try:
             return _Far.wrap(self, request())
         except sandbox.Answered as error:
+            if error.module:
+                raise Failed("package", error.module) from None
             raise Failed("missing" if error.lost else "error", error.kind) from None
         except sandbox.Gone as gone:
             raise Failed(gone.why) from None
@@ -198,7 +225,7 @@ class _Far:
     def do(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._answer._plainly(lambda: self._thing.do(method, *args, **kwargs))
 
-    def get(self, attribute: str) -> Any:
+    def get(self, attribute: str = "") -> Any:
         return self._answer._plainly(lambda: self._thing.get(attribute))
 
     def take(self, count: int) -> Any:
@@ -222,6 +249,9 @@ class Local(Answer):
 
     def value(self, name: str) -> Any:
         return self._try(lambda: self._names[name])
+
+    def hold(self, value: Any) -> Any:
+        return Near(self, _copy(value))
 
     def _try(self, action: Callable[[], Any]) -> Any:
         try:
@@ -257,8 +287,8 @@ class Near:
     def do(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._answer._try(lambda: getattr(self._thing, method)(*_copy(args), **_copy(kwargs)))
 
-    def get(self, attribute: str) -> Any:
-        return self._answer._try(lambda: getattr(self._thing, attribute))
+    def get(self, attribute: str = "") -> Any:
+        return self._answer._try(lambda: getattr(self._thing, attribute) if attribute else self._thing)
 
     def take(self, count: int) -> Any:
         return self._answer._try(lambda: [next(self._thing) for _ in range(count)])
