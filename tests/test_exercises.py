@@ -2,13 +2,15 @@
 
 import re
 
+import numpy as np
 import pytest
 from grading import assignment, cell, sandbox, submission
 
 from downhill_course.grade.checks import Checks
-from downhill_course.grade.marking import mark
+from downhill_course.grade.marking import Judge, mark
+from downhill_course.grade.recognise import alike
 from downhill_course.grade.source import known
-from downhill_course.grade.spec import changed
+from downhill_course.grade.spec import Answer, Failed, Local, Near, changed, generator
 from downhill_course.notebook.cells import HAN, pairs
 
 NAMES = known()
@@ -41,18 +43,122 @@ def test_the_solution_gets_all_points_and_the_stub_none(name, task):
     assert "YOUR CODE HERE" in found.stub or found.stub != found.solved
 
 
+def judge(name, task, student="ada"):
+    return Judge(assignment(name).tasks[task], assignment(name), (SECRET, name, task, student))
+
+
 @pytest.mark.parametrize(("name", "task"), TASKS)
 def test_typical_mistakes_get_the_credit_intended_and_are_named(name, task):
-    found = assignment(name).tasks[task]
+    found, judged = assignment(name).tasks[task], judge(name, task)
     assert len(found.mistakes) >= 3, f"cell {task}-check plants {len(found.mistakes)} mistakes; it needs three"
-    before = "\n\n".join(assignment(name)._before(found))
     for mistake in found.mistakes:
-        result = marked(name, task, f"{before}\n\n{changed(found.solved, mistake, task)}")
+        result = judged(judged.played(assignment(name).reference(found, mistake)))
         assert result.mistake is not None, mistake.name
         assert (result.mistake["en"], result.points) == (mistake.en, mistake.credit), mistake.name
         assert result.points < found.points
         assert HAN.search(mistake.zh)
         assert not HAN.search(mistake.en)
+
+
+@pytest.mark.parametrize(("name", "task"), TASKS)
+def test_every_case_has_other_values_for_each_student(name, task):
+    found = assignment(name).tasks[task]
+    values = [judge(name, task, student).wanted for student in ("ada", "bob", "eva")]
+    for case, *three in zip(found.cases, *values, strict=True):
+        same = alike(three[0], three[1], case.rtol) or alike(three[0], three[2], case.rtol)
+        assert case.edge or not same, f"{case.en!r} can be learnt by heart: draw its inputs, or make it an edge case"
+    assert sum(case.points for case in found.cases if case.edge) <= found.points / 2
+
+
+class Guess(Answer):
+    """An answer that knows nothing: `make` gives a value from the arguments alone, whatever was asked."""
+
+    def __init__(self, given, make):
+        super().__init__(given)
+        self.make = make
+
+    def _call(self, name, args, kwargs):
+        return self(*args)
+
+    def value(self, name):
+        return self()
+
+    def hold(self, value):
+        held = Guess({}, self.make)
+        held.held = value
+        return held
+
+    def __call__(self, *args):
+        try:
+            return self.make(*(getattr(arg, "held", arg) for arg in args))
+        except (IndexError, TypeError, ValueError, AttributeError):
+            raise Failed("error") from None
+
+    def do(self, method, *args):
+        return self(*args)
+
+    def get(self, attribute=""):
+        return self() if attribute else self.held
+
+    def take(self, count):
+        return [self() for _ in range(count)]
+
+
+class Heard(Local):
+    """The reference with all that it said, in order."""
+
+    def _try(self, action):
+        value = super()._try(action)
+        self.__dict__.setdefault("said", []).append(value)
+        return value
+
+
+class ByHeart(Guess):
+    """Says again what the reference said to somebody else."""
+
+    def __init__(self, given, said):
+        super().__init__(given, lambda *args: self if isinstance(value := next(said), Near) else value)
+        said = iter(said)
+
+
+#: What an answer may return without knowing anything; `a` are its arguments.
+GUESSES = {
+    **{repr(value): (lambda *a, value=value: value) for value in (
+        None, 0, 1, -1, 2, 0.5, True, "saddle", "minimum", "a", [], [0, 0], (0, 1), (1, 1, 1), (0, 0, 0, 0),
+    )},
+    **{f"argument {i}": (lambda *a, i=i: a[i]) for i in range(6)},
+    **{f"zeros like {i}": (lambda *a, i=i: np.zeros_like(a[i], float)) for i in range(4)},
+    **{f"ones like {i}": (lambda *a, i=i: np.ones_like(a[i], float)) for i in range(4)},
+    **{f"minus {i}": (lambda *a, i=i: -np.asarray(a[i], float)) for i in range(4)},
+    **{f"list of {i}": (lambda *a, i=i: [a[i]]) for i in range(4)},
+    **{f"length of {i}": (lambda *a, i=i: len(a[i])) for i in range(3)},
+    **{f"pair {i}{j}": (lambda *a, i=i, j=j: (a[i], a[j])) for i in range(4) for j in range(4)},
+    **{f"three from {i}": (lambda *a, i=i: a[i : i + 3]) for i in range(3)},
+    "all arguments": lambda *a: a,
+    "zeros twice": lambda *a: (np.zeros_like(a[0], float),) * 2,
+    "zeros thrice": lambda *a: (np.zeros_like(a[0], float),) * 3,
+    "copies": lambda *a: np.array([a[1]] * (a[3] + 1)),
+    "calls what it is given": lambda *a: a[0](a[1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "task"), TASKS)
+def test_who_knows_nothing_gets_nothing(name, task):
+    whole = assignment(name)
+    found, judged = whole.tasks[task], judge(name, task, "bob")
+    given = Local([], whole.given)._given
+    gained = {}
+    for guess, make in GUESSES.items():
+        gained[guess] = judged(judged.played(Guess(given, make))).points
+    for seeds in ((SECRET, name, task, "ada"), (b"public", name, task)):
+        said = []
+        for number, case in enumerate(found.cases):
+            heard = Heard([*whole._before(found), found.solved], whole.given)
+            case.play(heard, generator(*seeds, str(number)))
+            said.append(heard.said)
+        values = [judged.play(number, ByHeart(given, words)) for number, words in enumerate(said)]
+        gained[f"by heart from {seeds[0]}"] = judged(values).points
+    assert {guess: points for guess, points in gained.items() if points} == {}
 
 
 @pytest.mark.parametrize(("name", "task"), TASKS)
