@@ -103,6 +103,19 @@ CLASSES = {
         [],
     ),
     "a class below one name": ({"class/ada.ipynb": WORK, "class/bob.ipynb": WORK}, ["class"], ["class"]),
+    "two exports in one folder": (
+        {
+            "a.zip": packed([(f"s_{n}_{n}_a.ipynb", WORK) for n in (1, 2, 3)]),
+            **{f"b/W_{n}_assignsubmission_file_/a.ipynb": WORK for n in (4, 5, 6)},
+        },
+        [],
+        ["a"] * 3 + ["b"] * 3,
+    ),
+    "a class in each folder": (
+        {**{f"one/{n}/a.ipynb": WORK for n in range(9)}, "ada/a.ipynb": WORK, "ada/b.ipynb": WORK},
+        ["ada", "one"],
+        ["one"],
+    ),
     "several uploads": ({"ada_7_1_a.ipynb": WORK, "ada_7_2_a.ipynb": WORK}, ["#7"], []),
     "words beside a notebook": (
         {"W_1_assignsubmission_onlinetext_/o.html": b"", "W_1_assignsubmission_file_/a.ipynb": WORK},
@@ -802,7 +815,7 @@ def test_of_five_hundred_students_each_is_accounted_for(tmp_path, capsys):
     right, wrong = notebook(step=True), notebook(step=STEP.replace("theta - v", "theta + v"))
     honest = {f"student{n:04d}.ipynb": wrong if n % 3 == 0 else right for n in range(450)}
     lay(tmp_path / "in", {**honest, **{name: raw for name, (raw, _) in ODD.items()}})
-    assert grade(tmp_path, "--processes", "2", "--seconds", "2") == 1
+    assert grade(tmp_path, "--processes", "2", "--seconds", "5") == 1
     said = capsys.readouterr().out
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     files = {row["file"]: row["what became of it"] for row in rows_of(tmp_path / "out" / "files.csv")}

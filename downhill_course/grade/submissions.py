@@ -26,6 +26,8 @@ LARGEST = 20_000_000  # bytes of one notebook, or of a student's archive
 MOST = 200_000  # members of a class's archive
 MANY = 2_000  # files of one student
 ARCHIVES = 20  # of one student
+CLASS = 3  # of the LMS's numbers below one name are a class's export, not a student's work
+CROWD = 8  # notebooks are more than one student hands in
 LOUD = 5  # lines of one student that need attention
 DIRECTORY = 1_000_000  # bytes of the table of contents of a student's archive
 NESTED = 3  # archives within archives
@@ -275,7 +277,6 @@ class Pile:
     lines: list[Line] = field(default_factory=list)
     count: int = 0
     archives: int = 0
-    crowd: str = ""  # why it may be a whole class
 
     @property
     def key(self) -> str:
@@ -308,22 +309,10 @@ class Search:
                 self.folder(path, f"{name}/")
             else:
                 self.entry(path, prefix + name)
-        if not prefix:
-            self._alone()
 
     def _wraps(self, name: str, around: str, entries: list) -> bool:
         alone = len(entries) == 1 and name == PurePosixPath(around).stem
         return alone or name in ("submissions", "submitted", self.assignment)
-
-    def _alone(self) -> None:
-        """One folder or archive with several notebooks is a class as often as a student."""
-        if len(self.piles) == 1:
-            (pile,) = self.piles.values()
-            if len(pile.notebooks) > 1 and "/" in pile.notebooks[0].name and not pile.identity:
-                pile.crowd = (
-                    f"its {len(pile.notebooks)} notebooks count as one student's, as they lie below this one name: "
-                    f"if it is a class, give {shown(pile.name)} itself"
-                )
 
     def entry(self, path: Path, name: str) -> None:
         """One file or folder, whose own name says whose it is."""
@@ -343,7 +332,7 @@ class Search:
             return
         try:
             told = path.lstat()
-            below = sorted(path.iterdir()) if stat.S_ISDIR(told.st_mode) else []
+            below = list(path.iterdir()) if stat.S_ISDIR(told.st_mode) else []
         except OSError as error:
             return pile.say(name, f"cannot be read: {error.strerror}")
         if stat.S_ISLNK(told.st_mode):
@@ -355,7 +344,7 @@ class Search:
                 pile.say(name, "an empty folder")
             if depth > DEEPEST:
                 return pile.say(name, f"more than {DEEPEST} folders deep: not looked into")
-            for inner in below:
+            for inner in sorted(below, key=lambda path: (path.is_dir(), path.name)):  # before a folder of thousands
                 self._walk(inner, f"{name}/{decoded(inner.name)}", pile, depth + 1)
         elif stat.S_ISREG(told.st_mode):
             self._judge(name, told.st_size, OnDisk(path), (told.st_mtime, "file", told.st_mtime), pile, 0)
@@ -397,7 +386,7 @@ class Search:
             why = str(error) if isinstance(error, Unreadable) else "not a zip archive, or a damaged one"
             return pile.say(name, why)
         found = False
-        for number, member, inside in members:
+        for number, member, inside in sorted(members, key=lambda told: told[2].count("/")):
             if member.is_dir() or _litter(inside.split("/")[0]):
                 continue
             if not self._room(pile, name):
@@ -453,7 +442,6 @@ class Search:
         for pile in self.piles.values():
             if not pile.notebooks and not pile.lines:
                 pile.say(pile.name, "an empty folder")
-        self._alone()
 
     # --- who is who ---
 
@@ -470,7 +458,7 @@ class Search:
             if doubt or notebooks:
                 own = [with_changes(line, urgent=False) for line in own]
             if doubt:
-                own += [Line(file.name, doubt, file.student, file.identity) for file in notebooks]
+                own += [Line(f.name, doubt, f.student, f.identity, n < LOUD) for n, f in enumerate(notebooks)]
             elif notebooks:
                 best = max(notebooks, key=self._rank)
                 rest = [file for file in notebooks if file is not best]
@@ -478,20 +466,28 @@ class Search:
                 files.append(with_changes(best, notes=(more,) if rest else ()))
                 why = f"another notebook of the same student counts: {best.name}"
                 own += [Line(file.name, why, file.student, file.identity, urgent=False) for file in rest]
-                own += [Line(pile.student, pile.crowd, pile.student) for pile in piles if pile.crowd]
+                if crowd := _crowd(max(piles, key=lambda pile: len(pile.notebooks)), len(self.piles) == 1):
+                    own.append(Line(best.student, crowd, best.student, best.identity))
             else:
                 own = [with_changes(line, urgent=number < LOUD) for number, line in enumerate(own)]
             lines += own
         return sorted(files, key=lambda file: (file.student, file.identity)), lines
 
     def _rank(self, file: File) -> tuple:
-        """Of several notebooks of one student the one with the assignment's name counts, then the newest."""
+        """Of several notebooks of one student the one with the assignment's name counts, then the outermost newest."""
         last = PurePosixPath(file.name).name
-        return self.assignment in last, last.lower().endswith(".ipynb"), file.upload, file.edited, file.name
+        return (
+            self.assignment in last,
+            last.lower().endswith(".ipynb"),
+            file.upload,
+            -file.name.count("/"),
+            file.edited,
+            file.name,
+        )
 
 
 def _doubt(piles: list[Pile]) -> str:
-    """Why it is not certain that these piles are one student's; empty if it is."""
+    """Why it is not certain whose work these piles are; empty if it is."""
     full = [pile for pile in piles if pile.notebooks]
     names = sorted({folded(pile.student) for pile in full})
     uploads = [pile.upload for pile in full if pile.upload]
@@ -499,7 +495,27 @@ def _doubt(piles: list[Pile]) -> str:
         return f"the number {piles[0].identity} stands at several names ({', '.join(names)}): find out whose it is"
     if not piles[0].identity and len(full) > 1:
         return f"several submissions have the name {piles[0].student!r} and no number: find out who is who, rename one"
+    below = [owner(part, not last)[1] for pile in full for file in pile.notebooks for part, last in _parts(file.name)]
+    count = sum(len(pile.notebooks) for pile in full)
+    if len(set(below) - {""}) >= CLASS and len(below) - below.count("") >= count:
+        return "a class's export lies below this one name: give that folder or archive itself to the command"
     return ""
+
+
+def _crowd(pile: Pile, alone: bool) -> str:
+    """Why one student's notebooks may be a whole class's; empty if they look like one student's."""
+    if "/" not in pile.notebooks[0].name or len(pile.notebooks) <= (1 if alone and not pile.identity else CROWD):
+        return ""
+    return (
+        f"its {len(pile.notebooks)} notebooks count as one student's, as they lie below this one name: "
+        f"if it is a class, give {shown(pile.name)} itself to the command"
+    )
+
+
+def _parts(name: str) -> list[tuple[str, bool]]:
+    """The names below the outermost one, and whether each is the last."""
+    parts = name.split("/")[1:]
+    return [(part, number == len(parts)) for number, part in enumerate(parts, 1)]
 
 
 @dataclass(frozen=True)
