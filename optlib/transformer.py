@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._inputs import guard, whole
+from .parts import Part
 
-Part = tuple[slice, tuple[int, int], str]
 EPS = 1e-6  # keeps the norm of a row of zeros from dividing by 0
 
 
@@ -52,9 +52,10 @@ class Transformer:
         for i in range(layers):
             inside |= {f"qkv{i}": (d, 3 * d), f"out{i}": (d, d), f"up{i}": (d, 4 * d), f"down{i}": (4 * d, d)}
         shapes = {"token": (vocabulary, d), "place": (context, d), **inside, "head": (d, vocabulary)}
-        kinds, self.size, self._parts = {"token": "input", "place": "input", "head": "output"}, 0, {}
+        kinds, self.size = {"token": "input", "place": "input", "head": "output"}, 0
+        self._parts: dict[str, Part] = {}
         for name, (a, b) in shapes.items():
-            self._parts[name] = (slice(self.size, self.size + a * b), (a, b), kinds.get(name, "hidden"))
+            self._parts[name] = Part(slice(self.size, self.size + a * b), (a, b), kinds.get(name, "hidden"))
             self.size += a * b
 
     def parts(self) -> dict[str, Part]:

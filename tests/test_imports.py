@@ -30,7 +30,7 @@ STOREYS = {
         {"project", "files", "dataflow", "controls"},
         {"figures"},
         {"address", "wheels", "notebook"},
-        {"grade"},
+        {"grade", "capstone"},
         {"ladder"},
         {"pages"},
         {"publish"},
@@ -49,6 +49,7 @@ BESIDE = {
     ("oracles", "optimizer"),
     ("parts", "optimizer"),
     ("models", "parts"),
+    ("transformer", "parts"),
     ("rules", "matrices"),
 }
 

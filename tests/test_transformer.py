@@ -1,12 +1,21 @@
 """The transformer of characters: its gradient, what it may see, what it refuses."""
 
+import json
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from downhill_course.figures import training
+from downhill_course.pages import writing
+from downhill_course.pages.formulas import NODE
+from optlib import data
 from optlib.oracles import check_gradient
 from optlib.transformer import Transformer
 
 RNG = np.random.default_rng(0)
+BOOK = Path(__file__).parents[1] / "book"
 SMALL = Transformer(7, context=6, width=6, heads=2, layers=2)
 X, Y = RNG.integers(0, 7, (2, 3, 6))
 THETA = 0.5 * RNG.standard_normal(SMALL.size)
@@ -86,3 +95,51 @@ def test_it_works_in_the_precision_of_theta_and_with_the_floats_of_an_oracle():
 def test_what_it_refuses(call, told):
     with pytest.raises(ValueError, match=told):
         call()
+
+
+# --- the model that writes in the page ------------------------------------------------------------
+
+ASK = """
+const { unpack, logits, drawn } = globalThis.downhillWriterModel;
+const told = globalThis.downhillWriter;
+const answers = {};
+for (const [language, texts] of Object.entries(JSON.parse(process.argv.at(-1)))) {
+  const model = unpack(told[language]);
+  answers[language] = texts.map((ids) => Array.from(logits(model, ids)));
+}
+answers.drawn = [0, 0.3, 0.9, 1].map((chance) => drawn(Float64Array.of(0, Math.log(3)), 1, chance));
+process.stdout.write(JSON.stringify(answers));
+"""
+
+
+def test_the_page_computes_numpys_logits():
+    texts = {}
+    for language in ("en", "zh"):
+        test = data.prose(language).test
+        texts[language] = [test[:1].tolist(), test[5:12].tolist(), test[100:132].tolist(), test[100:140].tolist()]
+    bundles = json.dumps({language: writing.bundle(language) for language in texts})
+    script = f"globalThis.downhillWriter = {bundles};\n{(BOOK / '_static' / 'writer.js').read_text('utf-8')}\n{ASK}"
+    done = subprocess.run(
+        [str(NODE), "--input-type=commonjs", "-", json.dumps(texts)],
+        input=script,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+    answers = json.loads(done.stdout)
+    for language, asked in texts.items():
+        model = Transformer(len(data.prose(language).alphabet))
+        theta = training.weights(language, model.parts())
+        for ids, found in zip(asked, answers[language], strict=True):
+            np.testing.assert_allclose(found, model.logits(theta, [ids[-32:]])[0, -1], rtol=1e-9, atol=1e-9)
+    assert answers["drawn"] == [0, 1, 1, 1]
+
+
+def test_the_stored_models_are_small_and_have_learnt():
+    for language, best in (("en", 1.6), ("zh", 3.7)):
+        text = data.prose(language)
+        model = Transformer(len(text.alphabet))
+        assert (
+            model.loss(training.weights(language, model.parts()), *data.windows(text.test[:4000], 32, every=32)) < best
+        )
+    assert len(json.dumps(writing.bundle("en"))) < 100_000
