@@ -1,16 +1,22 @@
 """Hostile answers: none gains a point, reads a secret, leaves anything behind or touches another task."""
 
+import json
 import os
+import signal
+import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
-from grading import assignment, cell, sandbox, submission
+from answers import HONEST, STOPPED
+from grading import USER, assignment, cell, sandbox, submission
 from test_exercises import Only
 
-from downhill_course.grade.marking import mark
-from downhill_course.grade.sandbox import Answered, Gone
+from downhill_course.grade import feedback
+from downhill_course.grade.marking import Result, mark
+from downhill_course.grade.sandbox import Answered, Gone, Limits
 from downhill_course.grade.spec import Counted
 
 RIGHT = "def step(theta, v, g, lr, mu):\n    v = mu * v + lr * g\n    return theta - v, v\n"
@@ -98,14 +104,18 @@ CHEATS = {
 }  # fmt: skip
 
 
+class Short(Limits):
+    submission = 8.0
+
+
 def family():
     return {p.pid for p in psutil.Process().children(recursive=True)}
 
 
-def tasks(*cells, call=1.5, student="ada"):
+def tasks(*cells, call=1.5, student="ada", names=("step", "terminal")):
     whole = assignment("03-momentum")
     two = Only(whole, "step")
-    two.tasks = {name: whole.tasks[name] for name in ("step", "terminal")}
+    two.tasks = {name: whole.tasks[name] for name in names}
     return {task.name: task for task in mark(submission(*cells, student=student), two, sandbox(call), b"secret").tasks}
 
 
@@ -129,6 +139,39 @@ def test_no_point_is_gained_and_nothing_is_left(name):
 
 def test_the_right_answer_gets_all():
     assert tasks(cell(RIGHT, "step"))["step"].points == 4
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_work_loses_nothing(name):
+    marked = tasks(*(cell(source, "step") for source in HONEST[name]), call=10.0, names=["step"])["step"]
+    assert {outcome.why for outcome in marked.outcomes} == {None}
+    assert marked.points == 4
+
+
+@pytest.mark.parametrize("name", STOPPED)
+def test_a_cell_that_stops_is_called_so(name):
+    source, why, kind = STOPPED[name]
+    marked = tasks(cell(source, "step"), call=10.0, names=["step"])["step"]
+    assert {(outcome.why, outcome.kind) for outcome in marked.outcomes} == {(why, kind)}
+    for language in ("en", "zh"):
+        text = feedback.text({**Result("a", "a", "a", language, [marked]).plain(), "final": 0, "penalty": 0})
+        assert "{" not in text
+        assert kind in text
+
+
+def test_a_submission_has_a_time_budget_and_each_task_its_share():
+    loop = "def step(theta, v, g, lr, mu):\n    while True: pass\n"
+    slow = "def terminal(g, lr, mu):\n    while True: pass\n"
+    right = assignment("03-momentum").tasks["rate"].solved
+    whole = assignment("03-momentum")
+    three = Only(whole, "step")
+    three.tasks = {name: whole.tasks[name] for name in ("step", "terminal", "rate")}
+    box = replace(sandbox(3.0), limits=Short(call=3.0, total=12.0))
+    cells = [cell(loop, "step"), cell(slow, "terminal"), cell(right, "rate")]
+    step, terminal, rate = mark(submission(*cells), three, box, b"secret").tasks
+    assert {outcome.why for outcome in step.outcomes} == {"time"}
+    assert {outcome.why for outcome in terminal.outcomes} <= {"time", "budget"}
+    assert rate.points == rate.of
 
 
 def ask(code, call=5.0):
@@ -166,6 +209,11 @@ PROBES = {
     "sees no other process": ("import os\ndef f():\n    return len([p for p in os.listdir('/proc') if p.isdigit()]) <= 3\n", True),
     "a clean environment": ("import os\ndef f():\n    return [k for k in os.environ if k not in ('PATH', 'LANG', 'HOME', 'PYTHONHASHSEED', 'OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'PYTHONHOME', 'PWD', 'LC_CTYPE')]\n", []),
     "no secret on a command line": ("import os\ndef f():\n    return any(b'secret' in open(f'/proc/{p}/cmdline', 'rb').read() for p in os.listdir('/proc') if p.isdigit())\n", False),
+    "starts no process": ("import os, subprocess, sys\ndef f():\n    bad = []\n    for start in (os.fork, lambda: subprocess.run([sys.executable, '-c', '']), lambda: os.posix_spawn(sys.executable, ['x'], {})):\n        try: start(); bad.append(1)\n        except OSError: pass\n    return bad\n", []),
+    "starts threads": ("import threading\ndef f():\n    found = []\n    t = threading.Thread(target=found.append, args=(1,)); t.start(); t.join()\n    return found\n", [1]),
+    "has no memory that is not counted": ("import ctypes, mmap, os\nc = ctypes.CDLL(None, use_errno=True)\ndef f():\n    bad = [n for n in ('shmget', 'semget', 'msgget') if getattr(c, n)(0, 4096, 0o1666) >= 0]\n    if hasattr(os, 'memfd_create'):\n        try: os.memfd_create('x'); bad.append('memfd')\n        except OSError: pass\n    for path in ('/dev/zero', '/tmp/x'):\n        with open(path, 'w+b') as stream:\n            stream.write(b'0' * 4096); stream.flush()\n            try: mmap.mmap(stream.fileno(), 4096); bad.append(path)\n            except OSError: pass\n    try: mmap.mmap(-1, 4096); bad.append('shared')\n    except OSError: pass\n    return bad\n", []),
+    "makes no namespace": ("import ctypes\nc = ctypes.CDLL(None, use_errno=True)\ndef f():\n    return [c.unshare(flag) for flag in (0x10000000, 0x00020000, 0x10020000)] + [c.mount(b'x', b'/tmp', b'tmpfs', 0, None)]\n", [-1, -1, -1, -1]),
+    "fills no other file system": ("import os\ndef f():\n    told = [line.split() for line in open('/proc/mounts')]\n    return [t[1] for t in told if t[2] == 'tmpfs' and t[1] != '/tmp' and 'ro' not in t[3].split(',')]\n", []),
     "another host name": ("import socket\ndef f():\n    return socket.gethostname()\n", "grader"),
 }  # fmt: skip
 
@@ -203,6 +251,68 @@ def test_an_oracle_is_counted():
         assert given.calls == 500
         with pytest.raises(Answered, match="ValueError"):
             worker.call("f", [lambda x: 1 / 0])
+
+
+#: What a function does for an answer at the grader's cost, and what becomes of it.
+COSTLY = {
+    "broadcasts": ("g(np.ones((12000, 1)))", lambda x: float((x * x.T).sum()), Answered),
+    "takes for ever": ("g(1.0)", lambda x: time.sleep(600), Gone),
+    "answers too long": ("g(1.0)", lambda x: "x" * 10**7, Answered),
+    "is handed a million lists": ("g([[[] for _ in range(150000)]] * 5)", lambda x: 1.0, Answered),
+    "kills itself": ("g(1.0)", lambda x: os._exit(0), Gone),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_what_an_answer_calls_has_limits_too(name):
+    code, function, wanted = COSTLY[name]
+    before = family()
+    with sandbox(3.0).open() as worker:
+        worker.run(f"import numpy as np\ndef f(g):\n    return {code}\n")
+        with pytest.raises(wanted):
+            worker.call("f", [function])
+    assert psutil.Process().memory_info().rss < 2 * 10**9
+    _, left = psutil.wait_procs([psutil.Process(pid) for pid in family() - before], timeout=10)
+    assert not left
+
+
+LOOPING = """
+import sys
+from downhill_course.grade.command import main
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_outlives_the_grader(sent, tmp_path):
+    sandbox()
+    made = assignment("03-momentum").student("en")
+    for each in made["cells"]:
+        if each["id"] == "step":
+            each["source"] = "def step(theta, v, g, lr, mu):\n    while True: pass\n"
+    for number in range(3):
+        (tmp_path / f"s{number}.ipynb").write_text(json.dumps(made))
+    (tmp_path / "run.py").write_text(LOOPING)
+    who = ["--user", USER] if USER else []
+    line = [sys.executable, str(tmp_path / "run.py"), str(tmp_path), "--assignment", "03-momentum"]
+    line += ["--out", str(tmp_path / "out"), "--processes", "2", "--seconds", "60", *who]
+    grader = subprocess.Popen(line, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        family: list = []
+        for _ in range(600):
+            family = psutil.Process(grader.pid).children(recursive=True)
+            if sum(process.name().startswith("bwrap") for process in family) >= 4:
+                break
+            time.sleep(0.1)
+        assert family, "the grader started no sandbox"
+        grader.send_signal(sent)
+        _, left = psutil.wait_procs(family, timeout=20)
+        assert not left
+        assert b"Limits: 60 s a call" in grader.communicate(timeout=20)[1]
+    finally:
+        grader.kill()
+        grader.wait()
 
 
 def test_a_call_has_a_deadline():

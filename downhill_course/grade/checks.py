@@ -51,7 +51,7 @@ SAY = {
     "syntax": ("line {line} cannot be read ({text})", "第 {line} 行有语法错误（{text}）"),
     "before": ("run it again and read its error", "请重新运行它，看看报了什么错"),
     "raised": ("{call} raised {kind}{place}: {text}", "{call} 抛出了 {kind}{place}：{text}"),
-    "line": (" in line {line}, `{code}`", "（第 {line} 行，`{code}`）"),
+    "line": (" in line {line}{code}", "（第 {line} 行{code}）"),
     "late": (
         "{call} was stopped after {seconds:g} seconds{place}: does its loop end?",
         "{call} 运行了 {seconds:g} 秒，已被中止{place}：循环会结束吗？",
@@ -243,13 +243,12 @@ class Checks:
 
     def _place(self, error: BaseException) -> str:
         """Where in the student's own code an error came from, empty if that cannot be told."""
-        ours = {__file__, plain.__file__}
-        steps = [step for step in traceback.extract_tb(error.__traceback__) if step.filename not in ours]
-        own = [step for step in steps if "site-packages" not in step.filename and step.lineno]
+        own = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_globals is self.names]
         if not own:
             return ""
-        code = (own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno or 0)).strip()
-        return self.say("line", line=own[-1].lineno, code=code[:80]) if code else ""
+        frame, line = own[-1]
+        code = linecache.getline(frame.f_code.co_filename, line).strip()[:80]
+        return self.say("line", line=line, code=f", `{code}`" if code else "")
 
     def _differs(self, op: dict, text: str, value: Any, given: Any) -> list[str] | None:
         wanted = op["gives"]
@@ -274,8 +273,9 @@ class Checks:
         return [first, f"{self.say('expected')}: {_short(expected)}", self._came(value)]
 
     def _came(self, value: Any) -> str:
-        kind = "" if isinstance(value, (int, float, str, np.generic)) or value is None else f"{type(value).__name__} "
-        return f"{self.say('came')}: {kind}{_short(value)}"
+        """A value as what it is: a list is no array, and must be told from one."""
+        plainly = value is None or isinstance(value, (int, float, complex, str, tuple, np.generic, np.ndarray))
+        return f"{self.say('came')}: {'' if plainly else type(value).__name__ + ' '}{_short(value)}"
 
     def _advice(self, task: dict, case: dict, outputs: list) -> list[str]:
         """The mistake whose outputs these are, if one is known, and where to read again."""
@@ -442,7 +442,7 @@ def _short(value: Any) -> str:
     """A value on one line, digits enough to compare and not more."""
     with np.printoptions(precision=6, suppress=False, threshold=12, edgeitems=3):
         if isinstance(value, np.ndarray):
-            shown = str(value.tolist()) if value.size <= 6 else repr(value)
+            shown = f"array({value.tolist()})" if value.size <= 6 else repr(value)
         else:
             shown = repr(value)
         text = " ".join(shown.split())
