@@ -238,7 +238,9 @@ def without_magics(source: str) -> str:
         bare = line.strip()
         timed = re.match(r"%time\s+(.+)", bare)
         assigned = ASSIGNED.match(line)
-        if goes_on or bare.startswith(("%", "!", "?")) or bare.endswith("?"):
+        if goes_on:
+            goes_on, line = bare.endswith("\\"), ""
+        elif bare.startswith(("%", "!", "?")) or bare.endswith("?"):
             goes_on = bare.endswith("\\")
             line = indent + (timed.group(1) if timed else "pass" if indent else "")
         elif assigned:
