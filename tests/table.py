@@ -33,11 +33,14 @@ class Peer:
 
     label: str
     make: Callable[..., Any]  #: of torch.optim and the parameters, or of optax
-    ours: dict[str, float]
+    ours: dict[str, Any]
     closed: bool = True  #: whether closed loops agree; normalising methods amplify the last bit into another phase
     zeros: bool = True  #: whether the other library survives a coordinate whose first gradients are zero
     start: dict[str, float] = field(default_factory=dict)  #: memory that starts elsewhere than the rule's
     reads: str = "parameter"  #: what of the other library is our theta; "look-ahead": its parameter is what we ask for
+    turned: bool = False  #: whether its matrices are the transposed of ours
+    shape: tuple[int, int] = (-1, 2)  #: of ours
+    recorded: bool = True  #: whether it bears gradients that answer to no point
 
 
 @dataclass(frozen=True)
@@ -524,6 +527,25 @@ RPROP = {"lr": 0.1, "eta_plus": 1.2, "eta_minus": 0.5, "low": 1e-6, "high": 50.0
 ADAM = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 0.001}  # an epsilon so large that its place shows
 ROOT = {"eps": 0.001, "eps_root": 0.01}
 INSIDE = {"eps": 0.0, "eps_root": 1e-8}
+DECAY = {"lr": 0.1, "weight_decay": 10.0}  # so much that a decay that is forgotten, or taken twice, cannot hide
+
+
+def corrected(t):
+    """The epsilon of an uncorrected root, as our corrected one has it."""
+    return 1e-8 / (1 - 0.999 ** (t + 1)) ** 0.5
+
+
+def bias(t):
+    """Adam's corrections, as a factor of the rate."""
+    return (1 - 0.999 ** (t + 1)) ** 0.5 / (1 - 0.9 ** (t + 1))
+
+
+def muon_peer(scaling: str, *shape: int) -> Peer:
+    return Peer(
+        f"Muon {scaling} {shape}", lambda o, p: o.Muon(p, lr=0.1, weight_decay=10.0, eps=1e-30, adjust_lr_fn=scaling),
+        DECAY | {"scaling": scaling, "eps": 0.0}, closed=False, turned=True, shape=shape,
+    )  # fmt: skip
+
 
 ROWS = (
     Row(rules.sgd, {"lr": 0.1}, sgd,
@@ -591,8 +613,8 @@ ROWS = (
     Row(rules.adam_uncorrected, ADAM, adam_uncorrected),
     Row(rules.adam_eps_hat, ADAM, adam_eps_hat),
     Row(rules.adamw, ADAM | {"weight_decay": 0.5}, adamw,
-        torch=(Peer("AdamW", lambda o, p: o.AdamW(p), {}),),
-        optax=(Peer("adamw", lambda o: o.adamw(0.001, weight_decay=0.01), {}),)),
+        torch=(Peer("AdamW", lambda o, p: o.AdamW(p, lr=0.1, weight_decay=10.0), DECAY),),
+        optax=(Peer("adamw", lambda o: o.adamw(0.1, weight_decay=10.0), DECAY),)),
     Row(rules.sgdw, {"lr": 0.1, "gamma": 0.75, "weight_decay": 0.5}, sgdw),
     Row(rules.adamax, ADAM, adamax,
         torch=(Peer("Adamax", lambda o, p: o.Adamax(p), {"eps": 1e-8}),
@@ -613,31 +635,52 @@ ROWS = (
         torch=(Peer("Adam amsgrad", lambda o, p: o.Adam(p, amsgrad=True), {}),)),
     Row(rules.amsgrad_optax, ADAM, amsgrad_optax,
         optax=(Peer("amsgrad", lambda o: o.amsgrad(0.001), {}),)),
-    Row(rules.sign_descent, {"lr": 0.1}, lambda theta, g, *, lr: walk(theta, [lr * sgn(x) for x in g])),
-    Row(rules.signum, {"lr": 0.1, "beta": 0.75, "weight_decay": 0.5}, signum),
-    Row(rules.lion, {"lr": 0.1, "beta1": 0.5, "beta2": 0.75, "weight_decay": 0.5}, lion),
-    Row(rules.schedule_free, {"lr": 0.1, "beta": 0.75, "weight_decay": 0.5}, free_sgd(0), free_sgd(1)),
-    Row(rules.schedule_free_adamw, ADAM | {"weight_decay": 0.5}, free_adamw(0), free_adamw(1)),
-    Row(rules.radam, ADAM | {"beta2": 0.75, "threshold": 1.5}, radam),
-    Row(rules.adabelief, ADAM | {"eps_root": 0.01}, adabelief),
-    Row(rules.yogi, ADAM, yogi),
-    Row(rules.ademamix, ADAM | {"beta3": 0.75, "alpha": 2.0, "weight_decay": 0.5}, ademamix),
+    Row(rules.sign_descent, {"lr": 0.1}, lambda theta, g, *, lr: walk(theta, [lr * sgn(x) for x in g]),
+        optax=(Peer("sign_sgd", lambda o: o.sign_sgd(0.01), RATE, closed=False),)),
+    Row(rules.signum, {"lr": 0.1, "beta": 0.75, "weight_decay": 0.5}, signum,
+        optax=(Peer("signum", lambda o: o.signum(0.01, beta=0.9), RATE, closed=False),)),
+    Row(rules.lion, {"lr": 0.1, "beta1": 0.5, "beta2": 0.75, "weight_decay": 0.5}, lion,
+        optax=(Peer("lion", lambda o: o.lion(0.1, weight_decay=10.0), DECAY, closed=False),)),
+    Row(rules.schedule_free, {"lr": 0.1, "beta": 0.75, "weight_decay": 0.5}, free_sgd(0), free_sgd(1),
+        optax=(Peer("schedule_free_sgd", lambda o: o.contrib.schedule_free_sgd(0.02, weight_decay=10.0),
+                    {"lr": 0.02, "weight_decay": 10.0}, reads="look-ahead"),)),
+    Row(rules.schedule_free_adamw, ADAM | {"weight_decay": 0.5}, free_adamw(0), free_adamw(1),
+        optax=(Peer("schedule_free_adamw", lambda o: o.contrib.schedule_free_adamw(0.1, weight_decay=10.0), DECAY,
+                    reads="look-ahead", closed=False),)),
+    Row(rules.radam, ADAM | {"beta2": 0.75, "threshold": 1.5}, radam,
+        torch=(Peer("RAdam", lambda o, p: o.RAdam(p), {"eps": corrected}),),
+        optax=(Peer("radam", lambda o: o.radam(0.001), {}),)),
+    Row(rules.adabelief, ADAM | {"eps_root": 0.01}, adabelief,
+        optax=(Peer("adabelief", lambda o: o.adabelief(0.001, eps=1e-8), {"eps": 1e-8}),)),
+    Row(rules.yogi, ADAM, yogi,
+        optax=(Peer("yogi", lambda o: o.yogi(0.01), {}, start={"m": 1e-6, "v": 1e-6}),)),
+    Row(rules.ademamix, ADAM | {"beta3": 0.75, "alpha": 2.0, "weight_decay": 0.5}, ademamix,
+        optax=(Peer("ademamix", lambda o: o.contrib.ademamix(0.1, weight_decay=10.0), DECAY),)),
     Row(rules.lookahead, ADAM | {"every": 2.0, "alpha": 0.25}, lookahead),
     Row(rules.cautious_adamw, ADAM | {"weight_decay": 0.5}, cautious_adamw, together=True),
-    Row(rules.lars, {"lr": 2.0, "gamma": 0.75, "weight_decay": 0.5, "trust": 0.125}, lars, together=True),
-    Row(rules.lamb, ADAM | {"weight_decay": 0.5}, lamb, together=True),
+    Row(rules.lars, {"lr": 2.0, "gamma": 0.75, "weight_decay": 0.5, "trust": 0.125}, lars, together=True,
+        optax=(Peer("lars", lambda o: o.lars(1.0), {}, closed=False),)),
+    Row(rules.lamb, ADAM | {"weight_decay": 0.5}, lamb, together=True,
+        optax=(Peer("lamb", lambda o: o.lamb(0.01, weight_decay=10.0), DECAY | {"lr": 0.01}, closed=False),)),
     Row(rules.adafactor,
         {"lr": 0.6, "power": 0.5, "eps": 1e-3, "least": 0.01, "clip": 0.5, "weight_decay": 0.5}, adafactor,
-        together=True),
+        together=True,
+        torch=(Peer("Adafactor", lambda o, p: o.Adafactor(p, lr=0.1, weight_decay=10.0),
+                    DECAY | {"eps": float(np.finfo(float).eps)}, closed=False),)),
     Row(rules.muon,
         {"lr": 0.1, "beta": 0.75, "weight_decay": 0.5, "steps": 3.0, "eps": 0.1, "coefficients": "dion",
-         "scaling": "match_rms_adamw"}, muon, together=True),
+         "scaling": "match_rms_adamw"}, muon, together=True,
+        torch=tuple(muon_peer(scaling, *shape) for scaling in ("original", "match_rms_adamw")
+                    for shape in ((-1, 2), (2, -1)))),
     Row(rules.shampoo, {"lr": 0.1, "eps": 0.01, "weight_decay": 0.5}, shampoo),
     Row(rules.soap, ADAM | {"beta2": 0.75, "weight_decay": 0.5, "every": 2.0}, soap),
-    Row(rules.dog, {"lr": 0.5, "first": 0.25, "eps": 0.25}, dog, together=True),
+    Row(rules.dog, {"lr": 0.5, "first": 0.25, "eps": 0.25}, dog, together=True,
+        optax=(Peer("dog", lambda o: o.contrib.dog(), {}),)),
     Row(rules.d_adaptation, {"lr": 0.5, "d0": 0.1}, lambda *a, **h: adaptation(*a, **h)[0],
         lambda *a, **h: adaptation(*a, **h)[1], together=True),
-    Row(rules.prodigy, ADAM | {"lr": 0.5, "eps": 0.1, "weight_decay": 0.5, "d0": 0.1}, prodigy, together=True),
+    Row(rules.prodigy, ADAM | {"lr": 0.5, "eps": 0.1, "weight_decay": 0.5, "d0": 0.1}, prodigy, together=True,
+        optax=(Peer("prodigy", lambda o: o.contrib.prodigy(weight_decay=0.1), {"lr": bias, "weight_decay": 0.1},
+                    recorded=False, closed=False),)),
 )  # fmt: skip
 
 BY_NAME = {row.name: row for row in ROWS}

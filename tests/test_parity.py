@@ -1,14 +1,15 @@
 """Our rules against PyTorch and optax: the same path to 1e-12, over 500 steps of four problems, in float64."""
 
+import inspect
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pytest
 from peers import library
-from table import BY_NAME, INSIDE, ROWS, Peer, Row
+from table import BY_NAME, DECAY, INSIDE, ROWS, Peer, Row, corrected
 
-from optlib import Optimizer, descend, models, oracles, rules
+from optlib import Optimizer, descend, matrices, models, oracles, rules
 from optlib.data import two_classes
 from optlib.surfaces import Quadratic
 
@@ -22,7 +23,9 @@ def torch():
     module = library("torch")
     before = module.get_default_dtype()
     module.set_default_dtype(module.float64)  # NAdam keeps a scalar of the default type
-    yield module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.Tensor, "bfloat16", lambda tensor: tensor.clone())  # in which Muon would compute
+        yield module
     module.set_default_dtype(before)
 
 
@@ -126,16 +129,27 @@ def cases(library: str) -> list:
 
 
 def compare(row: Row, peer: Peer, theirs: Callable) -> None:
-    """Recorded gradients for all pairs, and closed loops, where each side asks at its own point."""
+    """Recorded gradients for all pairs, and closed loops, each side at its own point, or both at ours."""
     for name, (start, recorded) in streams().items():
-        if name == "sparse" and not peer.zeros:
+        if not peer.recorded or (name == "sparse" and not peer.zeros):
             continue
+        if row.matrix:  # of two sides that differ
+            start, recorded = start.reshape(peer.shape), recorded.reshape(STEPS, *peer.shape)
         gradient = lambda point, t, recorded=recorded: recorded[t]  # noqa: E731
-        assert worst(ours(row, peer, start, gradient), theirs(start, gradient)) < 1e-12, f"recorded gradients: {name}"
-    if peer.closed:
+        turned = lambda point, t, recorded=recorded: recorded[t].T  # noqa: E731
+        other = theirs(start.T, turned).swapaxes(1, 2) if peer.turned else theirs(start, gradient)
+        assert worst(ours(row, peer, start, gradient), other) < 1e-12, f"recorded gradients: {name}"
+    if peer.closed or not peer.recorded:
         for name, (start, oracle) in problems().items():
-            gradient = lambda point, t, oracle=oracle: at(oracle, point, t)  # noqa: E731
-            assert worst(ours(row, peer, start, gradient), theirs(start, gradient)) < 1e-12, f"closed loop: {name}"
+            seen: list[np.ndarray] = []
+
+            def gradient(point, t, oracle=oracle, seen=seen):
+                seen.append(at(oracle, point, t))
+                return seen[-1]
+
+            mine = ours(row, peer, start, gradient)
+            other = gradient if peer.closed else lambda point, t, told=tuple(seen): told[t]
+            assert worst(mine, theirs(start, other)) < 1e-12, f"closed loop: {name}"
 
 
 @pytest.mark.parametrize(("row", "peer"), cases("torch"))
@@ -207,6 +221,9 @@ DIFFERENCES = [
     ("torch and optax differ in amsgrad", ("amsgrad_torch", {}, {}), ("amsgrad_optax", {}), 6.6e-2),
     ("torch's Rprop is not Rprop+", ("irprop_minus", {}, {}), ("rprop_plus", {}), 590),
     ("torch's Rprop is not Rprop-", ("irprop_minus", {}, {}), ("rprop_minus", {}), 2600),
+    ("torch's RAdam has epsilon hat", ("radam", {"eps": corrected}, {}), ("radam", {}), 2.3e-9),
+    ("RAdam, the paper's threshold", ("radam", {"threshold": 4.0}, {}), ("radam", {}), 4.5e-4),
+    ("optax's yogi starts its mean", ("yogi", {}, {"m": 1e-6}), ("yogi", {}), 3e-6),
 ]
 
 
@@ -228,3 +245,66 @@ def test_torch_defaults_differ_from_the_lecture(torch):
     optimizer, start = Optimizer(rules.rmsprop), np.array([1.0])
     theta, _ = optimizer.tell(start, [2.0], optimizer.init(start))
     assert 1 - theta[0] == pytest.approx(0.001 / 0.1**0.5, rel=1e-6)
+
+
+# --- what libraries of 2026 do differently: the list of the conventions' appendix --------------------------------
+
+
+def test_optax_lars_divides_by_the_length_of_the_sum(optax):
+    """With decay its ratio has |g + λθ| below, the paper's |g| + λ|θ|; without decay they are one (the table)."""
+    start, recorded = streams()["mini-batches"]
+    peer = Peer("lars", lambda o: o.lars(1.0, weight_decay=0.5), {"weight_decay": 0.5})
+    gradient = lambda point, t: recorded[t]  # noqa: E731
+    theirs = in_optax(optax, peer, start, gradient)
+    assert worst(ours(BY_NAME["lars"], peer, start, gradient), theirs) > 1e-3
+
+    def summed(theta, g, u, *, lr=1.0, gamma=0.9, weight_decay=0.5):
+        g = g + weight_decay * theta
+        u = gamma * u + lr * 0.001 * np.linalg.norm(theta) / np.linalg.norm(g) * g
+        return theta - u, (u,)
+
+    assert worst(descend(Optimizer(summed), lambda _, t: recorded[t], start, STEPS)[1:], theirs) < 1e-12
+
+
+def test_optax_muon_corrects_its_momentum_before_it_mixes(optax):
+    """Without the look-ahead the correction is a factor, which Newton-Schulz does not see; with it, it is not."""
+    start, recorded = streams()["mini-batches"]
+    start, recorded = start.reshape(-1, 2), recorded.reshape(STEPS, -1, 2)
+    make = lambda o: o.contrib.muon(0.1, weight_decay=10.0, eps=0.0)  # noqa: E731
+    peer = Peer("muon", make, DECAY | {"eps": 0.0})
+    theirs = in_optax(optax, peer, start, lambda point, t: recorded[t])
+    mine = ours(BY_NAME["muon"], peer, start, lambda point, t: recorded[t])
+    assert worst(mine, theirs) > 1e-3
+
+    def mixed(theta, g, m, t, *, lr=0.1, beta=0.95, weight_decay=10.0):
+        m = beta * m + (1 - beta) * g
+        u = beta * m / (1 - beta ** (t + 1)) + (1 - beta) * g / (1 - beta**t)
+        return theta - lr * (matrices.newton_schulz(u, eps=0.0) + weight_decay * theta), (m,)
+
+    walk = descend(Optimizer(mixed), lambda _, t: recorded[t], start, STEPS)[1:]
+    assert worst(walk, theirs) < 1e-9  # a small singular value is multiplied by 485 five times over
+
+
+def test_a_heavy_ball_buffer_gives_muon_the_same_direction():
+    """keras keeps m = 0.95 m + g, torch and the author a moving average: a factor 20, which the norm takes out."""
+    start, recorded = streams()["mini-batches"]
+    start, recorded = start.reshape(-1, 2), recorded.reshape(STEPS, -1, 2)
+
+    def in_keras(theta, g, m, *, lr=0.01, beta=0.95):
+        m = beta * m + g
+        return theta - lr * 0.2 * max(theta.shape) ** 0.5 * matrices.newton_schulz(g + beta * m, eps=0.0), (m,)
+
+    walk = descend(Optimizer(in_keras), lambda _, t: recorded[t], start, STEPS)
+    muon = Optimizer(rules.muon, lr=0.01, scaling="match_rms_adamw", eps=0.0)
+    assert worst(walk, descend(muon, lambda _, t: recorded[t], start, STEPS)) < 1e-11
+
+
+def test_what_the_libraries_name_and_start_with(torch, optax):
+    """One of two defaults of AdEMAMix, and what torch.optim does not have."""
+    default = lambda f, name: inspect.signature(f).parameters[name].default  # noqa: E731
+    assert default(optax.contrib.ademamix, "alpha") == 5
+    assert default(optax.contrib.scale_by_ademamix, "alpha") == 6
+    assert (default(optax.adan, "eps_root"), default(optax.adan, "eps")) == (1e-8, 1e-8)
+    assert (default(torch.optim.Muon, "lr"), default(torch.optim.Muon, "weight_decay")) == (1e-3, 0.1)
+    absent = {"Lion", "Lookahead", "SAM", "ScheduleFree", "Prodigy", "Shampoo", "SOAP", "LAMB", "Yogi", "AdaBelief"}
+    assert not absent & set(dir(torch.optim))
