@@ -698,12 +698,22 @@ def test_the_extra_that_graders_install_brings_what_is_imported():
     assert "matplotlib" in hidden
 
 
+def test_an_extension_of_one_of_several_namesakes_is_given_to_none(tmp_path):
+    lay(tmp_path / "in", {"wei_1_1_a.ipynb": WORK, "wei_2_2_a.ipynb": WORK, "ada.ipynb": WORK})
+    late = LATE + '[extensions]\n"Wei" = 2027-01-01T00:00:00Z\n"2" = 2027-01-01T00:00:00Z\nzoe = 2027-01-01T00:00:00Z\n'
+    _, run = moments(tmp_path, late)
+    assert [name for name, _ in run.attention] == ["Wei", "zoe"]
+    assert run.policy.extension("wei", "1") is None
+    assert run.policy.extension("wei", "2")
+
+
 def moments(tmp_path, text, *more):
     (tmp_path / "late.toml").write_text(text)
     asked = command.options([str(tmp_path / "in"), "--assignment", NAME, "--out", str(tmp_path / "out"),
                              "--policy", str(tmp_path / "late.toml"), *map(str, more)])  # fmt: skip
     run = command.Run(asked)
     found, _ = submissions.find(asked.submissions, NAME, run.policy.zone)
+    run._extensions(found)
     return run._moments(found), run
 
 

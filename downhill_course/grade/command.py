@@ -201,6 +201,7 @@ class Run:
             raise Refused(f"No notebook (.ipynb) was found in {asked.submissions}. Is it the right folder?")
         self.worth = {task.name: task.points for task in self.assignment.tasks.values()}
         self.by_hand = ByHand.read(self.out, self.worth)
+        self._extensions(found)
         self.moments = self._moments(found)
         if asked.unsafe:
             print(
@@ -212,6 +213,17 @@ class Run:
         self.secret = self._secret()
         attempts, failed = self._grade(found)
         return self._write(found, attempts, lines + failed)
+
+    def _extensions(self, found: list[File]) -> None:
+        """Who has more time: said where it helps nobody, and not given where it may be one of several people's."""
+        same = Counter(submissions.folded(file.student) for file in found)
+        sure = {name: until for name, until in self.policy.extensions.items() if same[submissions.folded(name)] < 2}
+        for name in self.policy.extensions.keys() - sure.keys():
+            self.attention.append((name, "has an extension, and several handed in under this name: write the number"))
+        self.policy = with_changes(self.policy, extensions=sure)
+        known = [name for file in found for name in (file.student, file.identity)]
+        known += [name for person in self.roster for name in (person["student"], person["id"])]
+        self.attention += self.policy.strangers(known)
 
     def _moments(self, found: list[File]) -> dict[str, tuple[float | None, str, bool | None]]:
         """When each work was handed in, by the most trusted source, and what that is."""
@@ -317,9 +329,6 @@ class Run:
 
     def _write(self, found: list[File], attempts: dict[str, Attempts], lines: list[Line]) -> int:
         self.attention += [(line.name, line.why) for line in lines if line.urgent]
-        known = [name for file in found for name in (file.student, file.identity)]
-        known += [name for person in self.roster for name in (person["student"], person["id"])]
-        self.attention += self.policy.strangers(known)
         self.attention += self.by_hand.give(attempts)
         final = []
         for file in found:
