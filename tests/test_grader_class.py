@@ -117,6 +117,7 @@ CLASSES = {
         ["ada", "one"],
         ["one"],
     ),
+    "a name like a number": ({"ada_7_1_a.ipynb": WORK, "#7/03-momentum.ipynb": WORK}, ["_7", "#7"], []),
     "several uploads": ({"ada_7_1_a.ipynb": WORK, "ada_7_2_a.ipynb": WORK}, ["#7"], []),
     "words beside a notebook": (
         {"W_1_assignsubmission_onlinetext_/o.html": b"", "W_1_assignsubmission_file_/a.ipynb": WORK},
@@ -171,6 +172,7 @@ STRANGE = {
     "k.zip": (packed([("../a.ipynb", WORK)]), "leads out"),
     "l.zip": (packed([("a.ipynb", "link")]), "a link"),
     ".m.ipynb": (WORK, "hidden"),
+    "w": (Path("w"), "a link"),
     "n.rar": (b"x", "archive"),
     "o.ipynb": (b" " * (submissions.LARGEST + 1), "larger"),
     "p.zip": (packed([(f"{n}.txt", b"") for n in range(20_000)]), "too many"),
@@ -826,7 +828,7 @@ def test_of_five_hundred_students_each_is_accounted_for(tmp_path, capsys):
     right, wrong = notebook(step=True), notebook(step=STEP.replace("theta - v", "theta + v"))
     honest = {f"student{n:04d}.ipynb": wrong if n % 3 == 0 else right for n in range(450)}
     lay(tmp_path / "in", {**honest, **{name: raw for name, (raw, _) in ODD.items()}})
-    assert grade(tmp_path, "--processes", "2", "--seconds", "5") == 1
+    assert grade(tmp_path, "--processes", "2") == 1
     said = capsys.readouterr().out
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     files = {exports.told(r["file"]): r["what became of it"] for r in rows_of(tmp_path / "out" / "files.csv")}

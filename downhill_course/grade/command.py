@@ -276,8 +276,8 @@ class Run:
             kept[file.key] = Attempts.read(self.out, file)
             try:
                 known = not self.asked.again and kept[file.key].resume(stamp(file.read(), self.assignment, self.secret))
-            except (submissions.Unreadable, OSError):
-                known = False  # said when it is graded
+            except Exception:
+                known = False  # what it is, is said when it is graded
             if known:
                 kept[file.key].date(*self.moments[file.key])
             else:

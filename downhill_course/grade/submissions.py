@@ -81,7 +81,7 @@ class File:
     @property
     def key(self) -> str:
         """Tells a student from all others: the LMS's number, or the name."""
-        return f"#{self.identity}" if self.identity else folded(self.student)
+        return _key(self.student, self.identity)
 
     def read(self) -> bytes:
         return self.load()
@@ -280,7 +280,7 @@ class Pile:
 
     @property
     def key(self) -> str:
-        return f"#{self.identity}" if self.identity else folded(self.student)
+        return _key(self.student, self.identity)
 
     def say(self, name: str, why: str) -> None:
         self.lines.append(Line(shown(name), why, self.student, self.identity))
@@ -301,7 +301,7 @@ class Search:
         entries = sorted(path for path in place.iterdir() if not _litter(decoded(path.name)))
         for path in sorted(place.iterdir()):
             name = decoded(path.name)
-            if path.resolve() in self.ours:
+            if path in self.ours:
                 self._aside(prefix + name, "given to this command, no student's work")
             elif _litter(name):
                 self._aside(prefix + name, "left by a program, no student's work")
@@ -662,6 +662,10 @@ def folded(name: str) -> str:
     True
     """
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _key(student: str, identity: str) -> str:
+    return f"#{identity}" if identity else folded(student).replace("#", "_")  # a name that looks like a number is none
 
 
 def squeezed(source: str) -> str:
