@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from answers import SAID
+from answers import SAID, WRONG
 from grading import assignment, cell, sandbox, submission
 
 from downhill_course.grade import checks
@@ -13,6 +13,7 @@ from downhill_course.grade.marking import Judge, mark
 from downhill_course.grade.recognise import alike
 from downhill_course.grade.source import known
 from downhill_course.grade.spec import Answer, Failed, Local, Near, changed, generator
+from downhill_course.grade.submissions import defined
 from downhill_course.notebook.cells import HAN, pairs
 
 NAMES = known()
@@ -60,6 +61,17 @@ def test_typical_mistakes_get_the_credit_intended_and_are_named(name, task):
         assert result.points < found.points
         assert HAN.search(mistake.zh)
         assert not HAN.search(mistake.en)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_mistakes_are_named_in_other_peoples_code(name):
+    notebook, defines, wanted, source = WRONG[name]
+    whole = assignment(notebook)
+    found = next(t for t in whole.tasks.values() if not t.by_hand and defines in defined(t.stub))
+    judged = judge(notebook, found.name)
+    result = judged(judged.played(Local([*whole._before(found), source], whole.given)))
+    assert result.mistake["name"] == wanted
+    assert result.points < found.points
 
 
 @pytest.mark.parametrize(("name", "task"), TASKS)

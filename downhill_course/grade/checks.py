@@ -233,12 +233,12 @@ class Checks:
         if found is None:
             return
         try:
-            tree = compile(found, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST, dont_inherit=True)
+            whole = compile(found, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         except SyntaxError as error:
             why = self.say("syntax", line=error.lineno or 1, text=error.msg)
             raise _Unready("stale", name=name, why=why) from None
-        code = getattr(target, "__code__", None)
-        if isinstance(target, types.FunctionType) and not _defines(compile(tree, "cell", "exec"), name, code):
+        own = isinstance(target, types.FunctionType) and target.__globals__ is self.names
+        if own and not _defines(whole, name, target.__code__):
             raise _Unready("stale", name=name, why=self.say("before"))
 
     def _place(self, error: BaseException) -> str:
@@ -380,10 +380,10 @@ def _written_last(name: str, inputs: Any) -> str | None:
     return next((text for text in reversed(inputs) if isinstance(text, str) and begins.search(text)), None)
 
 
-def _defines(code: types.CodeType, name: str, wanted: types.CodeType | None) -> bool:
+def _defines(code: types.CodeType, name: str, wanted: types.CodeType) -> bool:
     """Whether compiled cells define `name` with just that code (or in a way that cannot be told)."""
     found = [c for c in code.co_consts if isinstance(c, types.CodeType) and c.co_name == name]
-    if wanted is None or wanted.co_name != name or not found:
+    if wanted.co_name != name or not found:
         return True
     return any(c.co_code == wanted.co_code and c.co_names == wanted.co_names for c in found)
 

@@ -88,23 +88,23 @@ def slip(pairs: list[tuple[Any, Any]]) -> Mistake | None:
     if not pairs or any(isinstance(value, Failed) for value, _ in pairs):
         return None
     for name, (test, en, zh) in SLIPS.items():
-        try:
-            if all(_somewhere(test, value, right) for value, right in pairs):
-                return Mistake(name, (), en, zh, 0, "")
-        except Exception:  # a test may stumble over what an answer gives: then it is not that slip
-            continue
+        if all(_somewhere(test, value, right) for value, right in pairs):
+            return Mistake(name, (), en, zh, 0, "")
     return None
 
 
 def _somewhere(test: Callable[[Any, Any], bool], value: Any, right: Any) -> bool:
     """Whether the slip is in the whole value, or in each of its parts that is wrong."""
-    if test(value, right):
-        return True
-    both = pieces(value), pieces(right)
-    if len(both[0]) != len(both[1]) or len(both[0]) < 2:
+    try:
+        if test(value, right):
+            return True
+    except Exception:  # a test may stumble over what an answer gives: then it is not that slip
+        pass
+    both = isinstance(value, (list, tuple)) and isinstance(right, (list, tuple))
+    if not both or len(value) != len(right):
         return False
-    wrong = [(a, b) for a, b in zip(*both, strict=True) if not alike(a, b)]
-    return bool(wrong) and all(test(a, b) for a, b in wrong)
+    wrong = [(a, b) for a, b in zip(value, right, strict=True) if not alike(a, b)]
+    return bool(wrong) and all(_somewhere(test, a, b) for a, b in wrong)
 
 
 def _numbers(value: Any) -> np.ndarray:
@@ -133,7 +133,8 @@ def _factor(value: Any, right: Any) -> bool:
 
 
 def _other_order(value: Any, right: Any) -> bool:
-    if not isinstance(value, list) or not isinstance(right, list) or len(value) != len(right) or len(value) < 2:
+    both = isinstance(value, (list, tuple)) and isinstance(right, (list, tuple))
+    if not both or len(value) != len(right) or len(value) < 2:
         return False
     left = list(right)
     for item in value:
@@ -184,6 +185,11 @@ SLIPS: dict[str, tuple[Callable[[Any, Any], bool], str, str]] = {
         lambda value, right: alike(value[1:], right) or alike(value[:-1], right),
         "There is one entry too many, at the beginning or at the end.",
         "多了一项，在开头或结尾。",
+    ),
+    "last only": (
+        lambda value, right: alike(value, right[-1]),
+        "Only the last entry comes back; all of them are asked for.",
+        "只返回了最后一项，题目要的是全部。",
     ),
     "one more": (_of(lambda b: b + 1), "It is one too many.", "多了 1。"),
     "one less": (_of(lambda b: b - 1), "It is one too few.", "少了 1。"),
