@@ -22,7 +22,7 @@ from rows import Row, asked, has, report, row
 
 from optlib import Optimizer, rules
 from optlib.parallel import Cluster, Message, Shards, SyncSGD, async_sgd, connect, disconnect, exponential, simulate
-from optlib.parallel.remote import ShardActor, _Link, direct
+from optlib.parallel.remote import Line, ShardActor, _Link
 
 SGD = Optimizer(rules.sgd, lr=1e-3)
 
@@ -36,14 +36,16 @@ class Bare:
 
 def rally(links: list[bytes], size: int, count: int, repeats: int, life: int) -> np.ndarray:
     """On a worker: seconds for `count` pushes to the shard and to the bare actor, in turn."""
-    shard, bare = (direct(pickle.loads(link)) for link in links)
-    link, g, seq, times = _Link([shard], Shards(size)), np.ones(size), 0, []
+    shard, bare = (pickle.loads(link) for link in links)
+    line = Line(shard._address, shard._key)
+    link, g, seq, times = _Link([line], Shards(size), 10.0), np.ones(size), 0, []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         for _ in range(count):
-            link.send(Message(0, life, seq, "give", seq, {"g": g}))
+            link.give(Message(0, life, seq, "give", seq, {"g": g}))
+            link.flush()
             seq += 1
-        link.settle()
+        link.flush(0)
         middle = time.perf_counter()
         waiting: deque = deque()
         for _ in range(count):
@@ -63,7 +65,9 @@ def pushes(quick: bool) -> list[Row]:
     server, worker = sorted(client.scheduler_info(n_workers=-1)["workers"])
     try:
         for size in (10**3, 10**5, 10**6):
-            shard = client.submit(ShardActor, async_sgd(SGD), None, np.zeros(size), 3, actor=True, workers=[server])
+            shard = client.submit(
+                ShardActor, async_sgd(SGD), np.zeros(size), 3, 10.0, actor=True, workers=[server], pure=False
+            )  # fmt: skip
             bare = client.submit(Bare, actor=True, workers=[server], pure=False)
             actors = [shard.result(), bare.result()]
             actors[0].open().result()

@@ -1,10 +1,13 @@
 """Real clusters: the same numbers as in one process, and what happens when something is lost."""
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +16,8 @@ import pytest
 from optlib import NotFinite, Optimizer, data, models, rules
 from optlib.parallel import Interrupted, LocalSGD, SyncSGD, async_sgd, cluster, connect, disconnect, parts, train
 from optlib.parallel.algorithms import TABLE
-from optlib.parallel.remote import lost
+from optlib.parallel.checkpoints import read
+from optlib.parallel.remote import Lost
 
 pytest.importorskip("distributed", reason="distributed is not installed: pip install 'downhill-course[parallel]'")
 
@@ -178,10 +182,10 @@ def test_the_servers_machine_killed(mortal, tmp_path):
     assert int(line.rsplit(" ", 1)[1]) > 0
     np.testing.assert_array_equal(run.theta, -2 * np.ones(60))
     assert run.updates == 120
-    assert cluster.read(tmp_path)[0]["version"] >= 30
+    assert read(tmp_path)[0]["version"] >= 30
 
 
-def test_a_machine_that_is_gone_is_not_waited_for():
+def test_a_machine_that_is_gone_is_not_waited_for(monkeypatch):
     """Dask would try to connect to it for half a minute."""
 
     class Asked:
@@ -194,18 +198,18 @@ def test_a_machine_that_is_gone_is_not_waited_for():
             return self.answer
 
     driver = object.__new__(cluster._Driver)
-    driver._machines = lambda: {"tcp://there": {}}
-    here, gone = SimpleNamespace(_address="tcp://there"), SimpleNamespace(_address="tcp://gone")
+    driver.patience = 0.0
+    monkeypatch.setattr(driver, "machines", lambda now=False: {"tcp://there": 1}, raising=False)
+    here, gone = SimpleNamespace(address="tcp://there"), SimpleNamespace(address="tcp://gone")
     assert driver._answer(gone, Asked(3)) == 3
-    with pytest.raises(OSError, match="tcp://gone is gone") as caught:
+    with pytest.raises(Lost, match="tcp://gone is gone"):
         driver._answer(gone, Asked())
-    assert lost(caught.value)
-    with pytest.raises(TimeoutError):
-        driver._answer(here, Asked(), patience=0.0)
+    with pytest.raises(Lost, match="tcp://there has not answered for 0 s"):
+        driver._answer(here, Asked())
 
 
 def test_one_shard_of_two_lost(mortal):
-    """Only that one goes back; the other keeps what it has."""
+    """Both go back to one moment, and every step counts once on each."""
     killing = At(30, lambda: kill(mortal, places(mortal)[1]))
     run = train(
         async_sgd(COUNT), [Counting()] * 2, np.zeros(60), steps=60, shards=2, backend=mortal, progress=killing,
@@ -213,10 +217,7 @@ def test_one_shard_of_two_lost(mortal):
     )  # fmt: skip
     assert run.finished
     assert any(line.startswith("shard 1 was lost") for line in run.log)
-    assert not any(line.startswith("shard 0 was lost") for line in run.log)
-    # the step t on the first shard's coordinates is counted once for each worker
-    np.testing.assert_array_equal(run.theta[:30], -2 * np.ones(30))
-    assert (run.theta[30:] >= -2).all()
+    np.testing.assert_array_equal(run.theta, -2 * np.ones(60))
 
 
 def test_a_gradient_that_is_not_finite(client):
@@ -284,22 +285,106 @@ def test_the_user_interrupts_and_goes_on_later(client, tmp_path, make):
     assert not half.finished
     assert 20 <= half.updates < 120
     assert tasks_left(client) == []
-    saved = cluster.read(tmp_path)
+    saved = read(tmp_path)
     np.testing.assert_array_equal(np.concatenate([s["theta"] for s in saved]), half.theta)
     run = train(make(COUNT), [Counting()] * 2, np.zeros(60), resume=tmp_path, **call)
     np.testing.assert_array_equal(run.theta, -(2 if make is async_sgd else 1) * np.ones(60))
 
 
-def test_an_error_in_the_users_own_code_is_theirs(client):
-    def wrong(theta, t):
+class Wrong:
+    """An oracle that raises at its step 3, or that cannot be loaded where it is to run."""
+
+    def __init__(self, error, loads=True):
+        self.error, self.loads = error, loads
+
+    def __setstate__(self, state):
+        if not state["loads"]:
+            raise state["error"]
+        self.__dict__.update(state)
+
+    def __call__(self, theta, t):
         if t == 3:
-            raise ZeroDivisionError("mine")
+            raise self.error
         return theta
 
-    with pytest.raises(ZeroDivisionError, match="mine"):
-        train(SyncSGD(SGD), [*dealt(1), wrong], np.ones(6), steps=10, backend=client)
+
+@pytest.mark.parametrize(
+    ("error", "loads"),
+    [(ZeroDivisionError("mine"), True), (OSError("mine"), True), (TimeoutError("mine"), True),
+     (SystemExit("mine"), True),
+     (FileNotFoundError("mine"), False)],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_an_error_in_an_oracle_is_the_users(client, error, loads):
+    """Whatever it looks like, it ends the run at once, with worker, step and traceback."""
+    with pytest.raises(type(error), match="mine") as caught:
+        train(SyncSGD(SGD), [*dealt(1), Wrong(error, loads)], np.ones(6), steps=10, backend=client)
+    [note] = caught.value.__notes__
+    where = "in its oracle of worker 1 at its step 3" if loads else "in its data of worker 1 at its step 0"
+    assert note.startswith(f"raised {where}, tcp://")
+    assert "raise self.error" in note if loads else 'raise state["error"]' in note
     assert tasks_left(client) == []
+
+
+@pytest.mark.parametrize("where", ["loss", "progress"])
+def test_an_error_in_a_callback_is_the_users(client, where):
+    def wrong(_):
+        raise OSError("mine")
+
+    with pytest.raises(OSError, match="mine") as caught:
+        train(SyncSGD(SGD), dealt(2), np.ones(6), steps=10, backend=client, **{where: wrong})
+    assert caught.value.__notes__ == ["raised in this run's loss or progress, at update 0"]
     assert train(SyncSGD(SGD), dealt(2), np.ones(6), steps=3, backend=client).finished
+
+
+def test_an_error_in_the_algorithm_is_the_users(client):
+    overflow = SyncSGD(Optimizer(rules.sgd, lr=1e308))
+    with pytest.raises(NotFinite, match="the new point is not finite at step 1") as caught:
+        train(overflow, [BIG] * 2, np.ones(6), steps=9, backend=client)
+    assert "in the update at a shard" in caught.value.__notes__[0]
+
+
+def BIG(theta):
+    return 1e3 * theta
+
+
+class Deadly(Counting):
+    """It ends its process at its step 2."""
+
+    def __call__(self, theta, t):
+        if t == 2:
+            os._exit(1)
+        return super().__call__(theta, t)
+
+
+def test_who_dies_at_the_same_step_is_dismissed_and_who_only_waited_is_not():
+    driver = object.__new__(cluster._Driver)
+    driver._again, driver._stuck, driver._dismissed, driver.log = {}, {}, set(), []
+    driver.running, driver.left, driver.lines, driver.dismiss, driver.patience = {}, {0, 1}, [], True, 10.0
+
+    def dies(w, t, waited=False, why="died"):
+        driver._again[w] = why
+        return driver._is_stuck(w, t, waited)
+
+    assert not any(dies(0, t) for t in (5, 5, 6, 6, 7))
+    assert not any(dies(1, 5, waited=True) for _ in range(9))
+    assert not any(dies(1, 5, why="lost") for _ in range(9))  # a line may be down for a while
+    assert not any(driver._is_stuck(0, 7, False) for _ in range(9))  # a new life for another reason
+    assert [dies(0, 7), dies(0, 7)] == [False, True]
+    assert driver.log == ["worker 0: its process died 3 times at its step 7: dismissed, and the others go on"]
+    with pytest.raises(RuntimeError, match="worker 1: its process died 3 times at its step 5: its oracle ends"):
+        [dies(1, 5) for _ in range(3)]  # nobody else is left
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_again_and_again_is_dismissed(mortal):
+    oracles = [Counting(), Deadly(), Counting()]
+    run = train(async_sgd(COUNT), oracles, np.zeros(30), steps=30, backend=mortal, dismiss=True, interval=0.05)
+    said = "worker 1: its process died 3 times at its step 2"
+    assert f"{said}: dismissed, and the others go on" in run.log
+    assert run.theta.tolist() == [-3.0, -3.0] + [-2.0] * 28
+    with pytest.raises(RuntimeError, match=f"{said}: its oracle ends the process"):
+        train(SyncSGD(COUNT), oracles, np.zeros(30), steps=30, backend=mortal, interval=0.05)
 
 
 # --- what cannot work --------------------------------------------------------------------------------------
@@ -334,7 +419,7 @@ def test_versions_that_differ_are_named(client, monkeypatch):
     [
         ({"interval": 0.0}, ValueError, "interval=0.0: seconds between two checkpoints"),
         ({"shards": 7}, ValueError, "shards=7, but theta has only 6 numbers"),
-        ({"resume": "nowhere"}, FileNotFoundError, "nowhere holds no shard-0.npz"),
+        ({"resume": "nowhere"}, FileNotFoundError, "nowhere holds no checkpoint.npz"),
         ({"speed": 3}, TypeError, "speed"),
     ],
 )
@@ -343,10 +428,103 @@ def test_what_does_not_fit_is_said(client, options, error, message):
         train(async_sgd(SGD), dealt(1), np.ones(6), steps=1, backend=client, **options)
 
 
-def test_a_checkpoint_of_another_problem_is_refused(client, tmp_path):
-    train(async_sgd(SGD), dealt(1), np.ones(6), steps=1, backend=client, checkpoint=tmp_path)
-    with pytest.raises(ValueError, match=r"the checkpoint has shards of \[6\] numbers, but this run has \[3, 3\]"):
-        train(async_sgd(SGD), dealt(1), np.ones(6), steps=1, shards=2, backend=client, resume=tmp_path)
+@pytest.fixture(scope="module")
+def left(client, tmp_path_factory):
+    """The folder of a run of two shards, at its end."""
+    folder = tmp_path_factory.mktemp("left")
+    train(async_sgd(SGD), dealt(1), np.ones(6), steps=2, shards=2, backend=client, checkpoint=folder)
+    return folder
+
+
+def torn(path):
+    path.write_bytes(path.read_bytes()[:-300])
+
+
+def flipped(path):
+    whole = bytearray(path.read_bytes())
+    place = whole.index(b"0/theta.npy") + 11 + 128 + 3  # in the first number
+    whole[place] ^= 0xFF
+    path.write_bytes(bytes(whole))
+
+
+def nan(path):
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["1/theta"][0] = np.nan
+    np.savez(path, **arrays)
+
+
+def older(path):
+    """A part of another moment."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["1/version"] -= 1
+    np.savez(path, **arrays)
+
+
+def stale(path):
+    path.rename(path.with_name("shard-0.npz"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "change", "message"),
+    [
+        (torn, {}, "checkpoint.npz is torn or no checkpoint"),
+        (flipped, {}, "checkpoint.npz is torn or no checkpoint"),
+        (older, {}, "checkpoint.npz is torn or no checkpoint .its parts do not belong together"),
+        (nan, {}, "checkpoint.npz holds NaN or infinity in theta of shard 1"),
+        (stale, {}, "shard-0.npz is of an older optlib"),
+        (None, {"shards": 1}, r"checkpoint.npz is of another run, with sizes of shards \[3, 3\], here \[6\]"),
+        (None, {"algorithm": async_sgd(COUNT)}, "checkpoint.npz is of another run, with algorithm Downpour"),
+        (None, {"algorithm": async_sgd(Optimizer(rules.adam, lr=0.02))}, "checkpoint.npz is of another run, with algo"),
+        (None, {"theta": np.zeros(6)}, "checkpoint.npz is of another run, begun at another theta"),
+        (None, {"oracles": dealt(2)}, "checkpoint.npz is of another run, with workers 1, here 2"),
+        (None, {"steps": 1}, "checkpoint.npz is at step 2 already, beyond steps=1"),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)[:20]),
+)
+def test_a_checkpoint_that_does_not_fit_is_refused_by_name(client, left, tmp_path, spoil, change, message):
+    folder = Path(shutil.copytree(left, tmp_path / "copy"))
+    if spoil is not None:
+        spoil(folder / "checkpoint.npz")
+    call = {"algorithm": async_sgd(SGD), "oracles": dealt(1), "theta": np.ones(6), "steps": 3, "shards": 2, **change}
+    with pytest.raises(ValueError, match=message):
+        train(call.pop("algorithm"), call.pop("oracles"), call.pop("theta"), backend=client, resume=folder, **call)
+
+
+def test_a_run_that_ended_goes_on_with_more_steps(client, left):
+    run = train(async_sgd(SGD), dealt(1), np.ones(6), steps=5, shards=2, backend=client, resume=left)
+    whole = train(async_sgd(SGD), dealt(1), np.ones(6), steps=5, shards=2)
+    assert run.log[0] == f"goes on from {left / 'checkpoint.npz'}, update 2"
+    np.testing.assert_array_equal(run.theta, whole.theta)
+    assert run.versions == [5, 5]
+
+
+def test_a_full_disk_is_said_and_the_last_checkpoint_kept(client, tmp_path, monkeypatch):
+    written = []
+    real = os.fsync
+
+    def fsync(fd):
+        written.append(fd)
+        if len(written) > 2:  # the file and its folder were written once
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    call = {"steps": 60, "backend": client, "checkpoint": tmp_path, "interval": 0.05}
+    with pytest.warns(RuntimeWarning, match="no checkpoint could be written to .*No space left on device"):
+        run = train(async_sgd(COUNT), [Counting()] * 2, np.zeros(60), **call)
+    assert run.theta.tolist() == [-2.0] * 60
+    assert sum("No space left" in line for line in run.log) == 1
+    assert read(tmp_path)[0]["version"] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]
+
+
+def test_what_another_run_left_is_kept(client, left, tmp_path):
+    folder = Path(shutil.copytree(left, tmp_path / "copy"))
+    run = train(async_sgd(SGD), dealt(1), np.ones(6), steps=1, backend=client, checkpoint=folder)
+    assert run.log == [f"what another run had left in {folder} is now before-checkpoint.npz"]
+    assert sorted(path.name for path in folder.iterdir()) == ["before-checkpoint.npz", "checkpoint.npz"]
 
 
 # --- processes of their own ------------------------------------------------------------------------------------

@@ -1,25 +1,35 @@
 """The algorithms on a real cluster: shards as Dask actors, replicas as Dask tasks, and what to do when one is lost."""
 
 import contextlib
-import pickle
+import sys
 import time
+import uuid
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._written import draft
 from ..optimizer import Oracle
+from . import checkpoints
 from .engine import beginning, check_dismissed, named, ordered
-from .machines import Algorithm
+from .machines import Algorithm, Joined
 from .messages import Shards
-from .remote import Outcome, ShardActor, direct, lost, replica, versions
+from .remote import KEPT, Failure, Line, Lost, Outcome, ShardActor, packed, replica, versions
 from .result import Measured, Result, Span
 
 #: Seconds between two looks at what the replicas are doing.
 TICK = 0.02
+
+#: Seconds between two questions to the scheduler who is there.
+LOOK = 0.5
+
+#: Deaths at the same step, and losses without an update between, after which nobody tries again.
+DEATHS, SETBACKS = 3, 6
 
 
 class Interrupted(KeyboardInterrupt):
@@ -41,16 +51,14 @@ def connect(address: str | None = None, *, workers: int = 2, timeout: float = 10
 
     Raises
     ------
-    ConnectionError : no scheduler answers there, or it has no worker.
+    ConnectionError : no scheduler answers there, or it has no worker; RuntimeError : a script that would start itself
+    again in each process.
     """
     from distributed import Client, LocalCluster
 
     if address is None:
-        import dask
-
-        # half a minute is Dask's patience with a machine that is gone: these are all on this one
-        with dask.config.set({"distributed.comm.timeouts.connect": "5s"}):
-            cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
+        _check_guard()
+        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
         client: Any = Client(cluster)
         client._downhill_cluster = cluster  # it is ours to close
         return client
@@ -61,8 +69,20 @@ def connect(address: str | None = None, *, workers: int = 2, timeout: float = 10
             f"no scheduler answers at {address} within {0.8 * timeout:g} s. Is it running (`dask scheduler`), is the "
             "address right, and does the network let this machine reach its port?"
         ) from error
-    _wait_for_workers(client, 0.2 * timeout)
+    _wait_for_workers(client, timeout)
     return client
+
+
+def _check_guard() -> None:
+    """New processes import the script that starts them: what it does must be guarded."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script is None or not script.endswith(".py") or not Path(script).exists():
+        return
+    if "__name__" not in Path(script).read_text(encoding="utf-8", errors="replace"):
+        raise RuntimeError(
+            f"{script} starts processes, each of which imports it anew: put what it does under "
+            '`if __name__ == "__main__":`'
+        )
 
 
 def disconnect(client: Any) -> None:
@@ -86,21 +106,39 @@ def borrowed(backend: Any) -> Iterator[Any]:
         disconnect(client)
 
 
-def _wait_for_workers(client: Any, timeout: float) -> None:
+def _cores(client: Any, timeout: float) -> dict[str, int]:
+    """Who is there, as the scheduler itself says: what the client keeps of that may be old or empty."""
+    if client.status != "running":
+        raise Lost(f"the scheduler at {_address(client)} is gone")
     try:
-        client.wait_for_workers(1, timeout=timeout)
+        return client.sync(client.scheduler.ncores, workers=None, callback_timeout=timeout)
     except (OSError, TimeoutError) as error:
+        raise Lost(f"the scheduler at {_address(client)} does not answer ({error!r})") from None
+
+
+def _wait_for_workers(client: Any, timeout: float) -> None:
+    """Wait for one. A cluster that adapts, and has none, is asked for it by a task."""
+    try:
+        if not _cores(client, timeout):
+            asking = client.submit(_versions_there, pure=False)
+            with contextlib.suppress(Exception):
+                asking.result(timeout=timeout)
+            asking.release()
+        there = _cores(client, timeout)
+    except Lost as error:
+        raise ConnectionError(str(error)) from None
+    if not there:
         raise ConnectionError(
             f"the scheduler at {_address(client)} has no worker (waited {timeout:g} s): start some with "
             f"`dask worker {_address(client)}`"
-        ) from error
+        )
 
 
 def _address(client: Any) -> str:
     return str(client.scheduler.address) if client.scheduler is not None else "?"
 
 
-def check_versions(client: Any) -> None:
+def check_versions(client: Any, workers: Iterable[str] | None = None, timeout: float = 10.0) -> None:
     """Raise if a worker has another version of what must be the same everywhere.
 
     Raises
@@ -108,13 +146,15 @@ def check_versions(client: Any) -> None:
     RuntimeError : it names the worker, the library and both versions.
     """
     here = versions()
-    for address, there in client.run(_versions_there, on_error="return").items():
+    asked = None if workers is None else list(workers)
+    run = {"workers": asked, "on_error": "return", "callback_timeout": timeout}
+    for address, there in client.sync(client._run, _versions_there, **run).items():
         if not isinstance(there, dict):
             raise RuntimeError(f"worker {address} cannot run optlib ({there!r}): install the same version as here")
         for library, version in here.items():
-            if there[library] != version:
+            if there.get(library) != version:
                 raise RuntimeError(
-                    f"worker {address} has {library} {there[library]}, but this process has {version}: install the "
+                    f"worker {address} has {library} {there.get(library)}, but this process has {version}: install the "
                     "same version on all machines, or say train(..., same_versions=False)"
                 )
 
@@ -129,216 +169,375 @@ class _Driver:
     def __init__(
         self, client: Any, algorithm: Algorithm, oracles: Sequence[Oracle], theta: NDArray, steps: int, shards: int,
         tolerance: int, loss: Callable[[NDArray], Any] | None, every: int, checkpoint: str | Path | None,
-        interval: float, progress: Callable[[Measured], Any] | None,
+        interval: float, progress: Callable[[Measured], Any] | None, patience: float, dismiss: bool,
+        same_versions: bool,
     ):  # fmt: skip
-        self.client, self.algorithm, self.oracles, self.theta, self.steps = client, algorithm, oracles, theta, steps
+        self.client, self.algorithm, self.theta, self.steps = client, algorithm, theta, steps
+        self.oracles = [packed(oracle) for oracle in oracles]  # what cannot travel says so here
         self.shards, self.tolerance = Shards(theta.size, shards), tolerance
         self.loss, self.every, self.interval, self.progress = loss, every, interval, progress
+        self.patience, self.dismiss, self.same_versions = patience, dismiss, same_versions
         self.folder = None if checkpoint is None else Path(checkpoint)
+        sizes = [cut.stop - cut.start for cut in self.shards.slices]
+        self.about = checkpoints.identity(algorithm, theta, sizes, len(oracles))
+        self.run_id = uuid.uuid4().hex
         self.saved: list[dict[str, NDArray] | None] = [None] * self.shards.count
-        self.actors: list[Any] = []
+        self.lines: list[Line] = []
         self._held: list[Any] = []  # futures whose release would end an actor
         self.lives = [0] * len(oracles)
         self.running: dict[int, Any] = {}
+        self.where: dict[int, str] = {}
+        self._past: list[Any] = []  # replicas whose life is over, though they may not know it yet
+        self.left = set(range(len(oracles)))  # who is not yet at the end, as far as the last cut knows
         self.memories: list[Any] = [None] * len(oracles)
         self.spans, self.losses, self.log = list[Span](), list[Measured](), list[str]()
-        self._data: list[Any] = [None] * len(oracles)
-        self._restored = False
+        self._start: Any = None
+        self._restored, self._reports = False, list[dict[str, Any]]()
+        self._there: dict[str, int] = {}
+        self._asked_at = float("-inf")
+        self._known: set[str] = set()
+        self._refused: set[str] = set()
+        self._again: dict[int, str] = {}  # why the next life of a worker begins
+        self._stuck: dict[tuple[int, str], tuple[int, int, float]] = {}  # at which step, how often, since when
+        self._dismissed: set[int] = set()
+        self._setbacks = 0
         self.began = time.time()
-        self._saved_at, self._measured_at = 0.0, -every
+        self._saved_at, self._save_took, self._measured_at, self._full = 0.0, 0.0, -every, ""
+
+    # --- who is there
+
+    def machines(self, now: bool = False) -> dict[str, int]:
+        """Who is there, as the scheduler itself says: what the client keeps of that may be old or empty."""
+        if now or time.monotonic() - self._asked_at > LOOK:
+            there = _cores(self.client, self.patience)
+            self._asked_at = time.monotonic()
+            self._there = {address: n for address, n in there.items() if address not in self._refused}
+        return self._there
+
+    def _places(self) -> list[str]:
+        """The machines, at least one: waited for as long as one is patient."""
+        until = time.monotonic() + self.patience
+        while not (there := self.machines(now=True)):
+            if time.monotonic() > until:
+                raise Lost(f"no machine is left (waited {self.patience:g} s)")
+            time.sleep(0.1)
+        self._known |= set(there)
+        return sorted(there)
 
     # --- placing
 
-    def _places(self) -> list[str]:
-        _wait_for_workers(self.client, 10.0)
-        return sorted(self._machines())
+    def _scattered(self, data: Any, place: str) -> Any:
+        try:
+            [future] = self.client.scatter([data], workers=[place], hash=False, timeout=self.patience)
+        except (OSError, TimeoutError, KeyError) as error:
+            raise Lost(f"{place} takes no data ({error!r})") from None
+        return future
 
     def place_shard(self, shard: int) -> None:
-        """Put a shard on a machine, from its last checkpoint if there is one; on another if that is lost meanwhile."""
-        tries = len(self._places())
-        for left in reversed(range(tries)):
-            places = self._places()
-            future = self.client.submit(
-                ShardActor, self.algorithm, self.saved[shard], self.theta[self.shards.slices[shard]], self.tolerance,
-                actor=True, pure=False, workers=[places[shard % len(places)]], allow_other_workers=True,
-            )  # fmt: skip
-            try:
-                actor = direct(future.result(timeout=30))
-                self._answer(actor, actor.open())
-                break
-            except OSError:
-                if not left:
-                    raise
-        self.actors[shard : shard + 1] = [actor]
-        self._held[shard : shard + 1] = [future]
+        """Put a shard on a machine, from the last cut if there is one."""
+        places = self._places()
+        place = places[shard % len(places)]
+        begins = self.saved[shard]
+        data = self._scattered(self.theta[self.shards.slices[shard]] if begins is None else begins, place)
+        future = self.client.submit(
+            ShardActor, self.algorithm, data, self.tolerance, self.patience, actor=True, pure=False, workers=[place],
+            allow_other_workers=True,
+        )  # fmt: skip
+        self._held.append(future)
+        try:
+            actor = future.result(timeout=self.patience)
+        except TimeoutError:
+            raise Lost(f"no machine has begun shard {shard} in {self.patience:g} s") from None
+        except Exception as error:
+            if future.status in ("cancelled", "lost") or _machine_died(error):
+                raise Lost(f"{place}, where shard {shard} was to be, is gone") from None
+            error.add_note(f"raised where shard {shard} was to begin, at {place}")
+            raise
+        line = Line(actor._address, actor._key, self.client)
+        self.lines.append(line)
+        self.asked(line, "open")
 
     def place_replicas(self, workers: Iterable[int]) -> None:
         """Start the next life of these workers. All join before the first begins: else it would not wait for them."""
-        begins = {
-            w: beginning(
-                self.algorithm, self.lives[w],
-                [self._answer(actor, actor.join(w, self.lives[w])) for actor in self.actors],
-            )
-            for w in workers
-        }  # fmt: skip
-        places, links = self._places(), [pickle.dumps(actor) for actor in self.actors]
+        begins = {}
+        for w in workers:
+            joined = [Joined(*self.asked(line, "join", w, self.lives[w])) for line in self.lines]
+            t, late = beginning(self.algorithm, self.lives[w], joined)
+            if self._is_stuck(w, t, all(each.waited for each in joined)):
+                continue
+            begins[w] = t, late
+        places, links = self._places(), [(line.address, line.key) for line in self.lines]
         for w, (t, late) in begins.items():
-            # from the other end than the shards, so that few machines hold both
-            place = places[-1 - (w + self.lives[w]) % len(places)]
-            self._data[w] = self.client.scatter(self.oracles[w], workers=[place], hash=False)
+            place = self._place_of(w, places)
             if self.lives[w]:
                 self.log.append(f"worker {w}: another took over its data, from step {t}, at {place}")
+            if not late and self._start is None:
+                self._start = self._scattered(self.theta, place)
             self.running[w] = self.client.submit(
-                replica, self._data[w], links, self.algorithm, self.theta, w, self.steps, self.lives[w], t, late,
-                self.began,
+                replica, self._scattered(self.oracles[w], place), None if late else self._start, self.theta.size,
+                links, self.algorithm, w, self.steps, self.lives[w], t, late, self.began, self.patience,
                 pure=False, workers=[place], allow_other_workers=True,
             )  # fmt: skip
+            self.where[w] = place
 
-    def _machines(self) -> Any:
-        """Who is there, as far as the scheduler knows."""
-        return self.client.scheduler_info(n_workers=-1)["workers"]
+    def _place_of(self, w: int, places: Sequence[str]) -> str:
+        """The machine with the fewest replicas, rather another than before, rather one without a shard.
 
-    def _answer(self, actor: Any, asked: Any, patience: float = 30.0) -> Any:
-        """What an actor answers. Its machine is looked for meanwhile: Dask takes half a minute to give up on one."""
-        until = time.monotonic() + patience
+        One whose process has died keeps away from the shards first.
+        """
+        busy = Counter(self.where[other] for other in self.running if other != w and other in self.where)
+        shards = {line.address for line in self.lines} if len(places) > len(self.lines) else set()
+        wary = (w, "died") in self._stuck
+
+        def cost(place: str) -> tuple:
+            return wary and place in shards, busy[place], place == self.where.get(w), place in shards
+
+        return min(reversed(places), key=cost)  # from the other end than the shards
+
+    def _is_stuck(self, w: int, t: int, waited: bool) -> bool:
+        """Whether a worker has come back to the same step once too often, and is dismissed.
+
+        One that only waited for others is innocent: what killed its machine was not its own gradient.
+        """
+        why, now = self._again.pop(w, ""), time.monotonic()
+        step, count, since = self._stuck.get((w, why), (-1, 0, now))
+        if not why or waited or step != t:
+            step, count, since = t, 0, now
+        if why:
+            self._stuck[w, why] = step, count + (not waited), since
+        if count + 1 < DEATHS or (why == "lost" and now - since < SETBACKS * self.patience):
+            return False
+        said = f"worker {w}: its process died {DEATHS} times at its step {t}"
+        if why == "lost":
+            said = f"worker {w} has not reached a shard from its step {t} on for {now - since:.0f} s"
+        if not self.dismiss or self.left == {w}:
+            because = ": its oracle ends the process, or needs more memory than there is" if why == "died" else ""
+            raise RuntimeError(said + because)
+        self.log.append(f"{said}: dismissed, and the others go on")
+        self._dismissed.add(w)
+        self._goodbye(w)
+        return True
+
+    def _goodbye(self, w: int) -> None:
+        """A worker is at its end: nobody waits for it."""
+        self.running.pop(w, None)
+        self.left.discard(w)
+        for line in self.lines:
+            self.asked(line, "leave", w)
+
+    # --- asking
+
+    def asked(self, line: Line, what: str, *args: Any) -> Any:
+        """What a shard answers. Its machine is looked for meanwhile: Dask takes half a minute to give up on one."""
+        return self._answer(line, line.call(what, *args))
+
+    def _answer(self, line: Line, asked: "Future[Any]") -> Any:
+        until = time.monotonic() + self.patience
         while True:
             try:
-                return asked.result(timeout=0.5)
+                answer = asked.result(timeout=LOOK)
             except TimeoutError:
-                if actor._address not in self._machines():
-                    raise OSError(f"the machine {actor._address} is gone") from None
+                if line.address not in self.machines():
+                    raise Lost(f"the machine {line.address} is gone") from None
                 if time.monotonic() > until:
-                    raise
+                    raise Lost(f"{line.address} has not answered for {self.patience:g} s") from None
+                continue
+            if isinstance(answer, Failure):
+                raise answer.again(f"in the update at a shard, {line.address}")
+            return answer
+
+    def _all(self, what: str, *args: Any) -> list[Any]:
+        """What all shards answer, asked at once."""
+        calls = [(line, line.call(what, *args)) for line in self.lines]
+        return [self._answer(*call) for call in calls]
 
     # --- watching
 
     def run(self) -> None:
         """Until every worker is at its end."""
-        self.actors, self._held = [], []
+        why = ""
+        while True:
+            try:
+                if why or not self.lines:
+                    self.rebuild(why)
+                    why = ""
+                while self.running:
+                    self.watch()
+                    time.sleep(TICK)
+                self.measure(last=True)
+                self.save()
+                self._reports = self._all("report")
+                return
+            except Lost as error:
+                why = str(error)
+                self._setback(why)
+
+    def _setback(self, why: str) -> None:
+        """Count losses with nothing between, and end the run when there are too many."""
+        self._setbacks += 1
+        until = time.monotonic() + self.patience
+        while self.client.status == "connecting" and time.monotonic() < until:
+            time.sleep(0.1)
+        if self.client.status == "running" and self._setbacks < SETBACKS:
+            time.sleep(min(0.25 * (self._setbacks - 1), 2.0))
+            return
+        first = self.saved[0]
+        kept = "no update is kept" if first is None else f"update {int(first['version'])} is kept in Result.checkpoints"
+        if self.folder is not None:
+            kept = f"the last checkpoint is in {self.folder}: go on with train(..., resume={str(self.folder)!r})"
+        times = f", {self._setbacks} times without an update between" if self._setbacks > 1 else ""
+        raise ConnectionError(f"{why}{times}; {kept}") from None
+
+    def rebuild(self, why: str) -> None:
+        """Place all shards, from the last cut, and everyone who is not at the end."""
+        if why:
+            first = self.saved[0]
+            version = 0 if first is None else int(first["version"])
+            there = self.machines(now=True)
+            gone = [shard for shard, line in enumerate(self.lines) if line.address not in there]
+            what = f"shard {', '.join(map(str, gone))} was lost" if gone else "a shard was lost"
+            again = "every shard starts again from the same checkpoint" if self.shards.count > 1 else "it starts again"
+            self.log.append(
+                f"{what} ({why}): {again}{' from its checkpoint' * (self.shards.count == 1)} at update {version}"
+            )
+            for w in self.running:
+                if self.where.get(w) not in there:
+                    self._again[w] = "died"
+            self._restored = True
+        for line in self.lines:
+            with contextlib.suppress(Lost):  # nobody waits whether it has heard
+                line.call("end")
+        self._release([*self._held, *self.running.values(), *([] if self._start is None else [self._start])])
+        self.lines, self._held, self.running, self._start = [], [], {}, None
         for shard in range(self.shards.count):
             self.place_shard(shard)
-        self.save()
-        self.place_replicas(range(len(self.oracles)))
-        while self.running:
-            time.sleep(TICK)
-            try:
-                self.watch()
-            except Exception as error:
-                if not lost(error):
-                    raise
-                self.recover(repr(error))
-        self.measure(last=True)
+        if self._restored:
+            self.left = set(range(len(self.oracles))) - self._dismissed
+            self.lives = [life + 1 for life in self.lives]
+        if all(saved is None for saved in self.saved):
+            self.save()
+        self.place_replicas(sorted(self.left))
 
     def watch(self) -> None:
         """Look after those who have come to an end, and save and measure when it is time."""
-        there = self._machines()
-        for shard, actor in enumerate(self.actors):
-            if actor._address not in there:  # asking it would take Dask half a minute to give up
-                raise OSError(f"the machine {actor._address} of shard {shard} is gone")
-        ended = {w: future for w, future in self.running.items() if future.done()}
-        for w, future in ended.items():
-            outcome = self._outcome(future)
-            self.spans += outcome.spans
-            if outcome.how == "lost":
-                raise OSError(f"worker {w} cannot reach a shard: {outcome.why}")
-            if outcome.how in ("done", "stopped"):
-                self.memories[w] = outcome.memory
-                for actor in self.actors:
-                    self._answer(actor, actor.leave(w))
-                del self.running[w]
-            else:
-                self.log.append(f"worker {w}: its machine was lost ({outcome.why or 'the task came back'})")
-                self.lives[w] += 1
-                self.place_replicas([w])
-        if time.time() - self._saved_at > self.interval:
+        there = self.machines()
+        for shard, line in enumerate(self.lines):
+            if line.address not in there and line.address not in self.machines(now=True):
+                raise Lost(f"the machine {line.address} of shard {shard} is gone")
+        for w, future in [(w, future) for w, future in self.running.items() if future.done()]:
+            self._ended(w, self._outcome(w, future))
+        self._welcome(set(there) - self._known)
+        if time.time() - self._saved_at > max(self.interval, 10 * self._save_took):
             self.save()
         self.measure()
 
-    def _outcome(self, future: Any) -> Outcome:
-        """How a replica ended; an error of the user's own code is raised."""
-        from distributed import KilledWorker
+    def _ended(self, w: int, outcome: Outcome) -> None:
+        self.spans += outcome.spans
+        if outcome.failure is not None:
+            raise outcome.failure.again(
+                f"{outcome.why} of worker {w} at its step {outcome.failure.step}, {self.where[w]}"
+            )
+        if outcome.how in ("done", "stopped"):
+            self.memories[w] = outcome.memory
+            self._goodbye(w)
+            return
+        if outcome.how == "lost":
+            self._all("version")  # if a shard is gone, all begin again
+            self.log.append(
+                f"worker {w}: a connection broke ({outcome.why}), but every shard is there: the run goes on"
+            )
+            self._again[w] = "lost"
+        else:
+            self.log.append(f"worker {w}: its machine was lost ({outcome.why or 'the task came back'})")
+            self._again[w] = "died"
+        self._next_life(w)
 
+    def _next_life(self, w: int) -> None:
+        self._past.append(self.running.pop(w))
+        self.lives[w] += 1
+        self.place_replicas([w])
+
+    def _welcome(self, new: set[str]) -> None:
+        """Machines that came later take a replica each from those that have several."""
+        for place in sorted(new):
+            self._known.add(place)
+            if self.same_versions:
+                try:
+                    check_versions(self.client, [place])
+                except Exception as error:
+                    self._refused.add(place)
+                    self.log.append(f"a machine that came later is not used: {error}")
+                    continue
+            busy = Counter(self.where[w] for w in self.running)
+            [(crowded, count)] = busy.most_common(1) or [("", 0)]
+            if count > 1 and not busy[place]:
+                w = max(w for w in self.running if self.where[w] == crowded)
+                self.log.append(f"worker {w} moves to {place}, which came later")
+                self._next_life(w)
+
+    def _outcome(self, w: int, future: Any) -> Outcome:
+        """How a replica ended."""
         if future.status == "finished":
-            return future.result()
+            try:
+                return future.result(timeout=self.patience)
+            except Exception as gone:  # its machine, with what it had to say
+                return Outcome("repeated", why=type(gone).__name__)
         if future.status in ("cancelled", "lost"):
+            self.machines(now=True)  # the scheduler itself may be gone
             return Outcome("repeated", why=f"its task was {future.status}")
-        error = future.exception()
-        if isinstance(error, KilledWorker) or lost(error):
+        error = future.exception(timeout=self.patience)
+        if _machine_died(error):
             return Outcome("repeated", why=type(error).__name__)
-        raise error
+        return Outcome("failed", why="before the first step", failure=Failure.of(error or RuntimeError(future.status)))
 
     def measure(self, last: bool = False) -> None:
         """The loss at the servers' point, once they have moved on far enough."""
         if self.loss is None and self.progress is None:
             return
-        version = self._answer(self.actors[0], self.actors[0].version())
+        version = self.asked(self.lines[0], "version")
         if version - self._measured_at < self.every and not (last and version > self._measured_at):
             return
-        looks = [(actor, actor.look()) for actor in self.actors]
-        theta = np.concatenate([self._answer(*look)[1] for look in looks])
+        theta = np.concatenate([point for _, point in self._all("look")])
         self._measured_at = version
-        value = float(self.loss(theta)) if self.loss is not None else float("nan")
-        measured = Measured(time.time() - self.began, version, value)
-        if self.loss is not None:
-            self.losses.append(measured)
-        if self.progress is not None:
-            self.progress(measured)
+        try:
+            value = float(self.loss(theta)) if self.loss is not None else float("nan")
+            measured = Measured(time.time() - self.began, version, value)
+            if self.loss is not None:
+                self.losses.append(measured)
+            if self.progress is not None:
+                self.progress(measured)
+        except Exception as error:
+            error.add_note(f"raised in this run's loss or progress, at update {version}")
+            raise
 
     def save(self) -> None:
-        """Keep a snapshot of every shard, here and, if a folder was given, there."""
-        asked = [(actor, actor.snapshot()) for actor in self.actors]
-        for shard, snapshot in enumerate(asked):
-            self.saved[shard] = self._answer(*snapshot)
-        self._saved_at = time.time()
-        if self.folder is not None:
-            write(self.folder, [saved for saved in self.saved if saved is not None])
-
-    # --- when something is lost
-
-    def recover(self, why: str) -> None:
-        """Bring everyone home, rebuild the shards that are gone from their last checkpoint, and start again.
-
-        If all shards are there, only those who gave up on one of them start again.
-        """
-        gone = [shard for shard, actor in enumerate(self.actors) if not self._alive(actor)]
-        if not gone:
-            self.log.append(f"a connection broke ({why}), but every shard is there: the run goes on")
-            ended = [w for w, future in self.running.items() if future.done()]
-            again = [w for w in ended if self._outcome(self.running[w]).how == "lost"]
-            for w in again:
-                self.lives[w] += 1
-            self.place_replicas(again)
+        """Keep a cut of all shards, here and, if a folder was given, there."""
+        began, marks = time.time(), None
+        if self.shards.count > 1:
+            held = self._all("hold")
+            marks = {w: max(each.get(w, (0, 0)) for each in held) for w in set().union(*held)}
+        cut = self._all("cut", marks)
+        self._saved_at, self._save_took = time.time(), time.time() - began
+        if any(saved is None for saved in cut):  # somebody died in the middle of a message: the next one will do
             return
-        for shard, actor in enumerate(self.actors):
-            if shard not in gone:
-                self._answer(actor, actor.stop())
-        self._come_home(60.0)
-        self.client.cancel([self._held[shard] for shard in gone])
-        for shard in gone:
-            saved = self.saved[shard]
-            version = 0 if saved is None else int(saved["version"])
-            self.log.append(f"shard {shard} was lost ({why}): it starts again from its checkpoint at update {version}")
-            self._restored = True
-            self.place_shard(shard)
-        for shard, actor in enumerate(self.actors):
-            if shard not in gone:
-                self._answer(actor, actor.resume())
-        for w in self.running:
-            self.lives[w] += 1
-        self.place_replicas(list(self.running))
+        if self.saved[0] is None or int(cut[0]["version"]) > int(self.saved[0]["version"]):
+            self._setbacks = 0
+        self.saved = cut
+        if self.folder is None:
+            return
+        try:
+            checkpoints.write(self.folder, {**self.about, "run": self.run_id}, cut)
+            self._full = ""
+        except FileExistsError:
+            raise
+        except OSError as error:
+            said = f"no checkpoint could be written to {self.folder} ({error}): the last one is kept, the run goes on"
+            if not self._full:
+                warnings.warn(said, RuntimeWarning, stacklevel=2)
+                self.log.append(said)
+            self._full = said
 
-    def _alive(self, actor: Any) -> bool:
-        if actor._address not in self._machines():
-            return False
-        for pause in (0.1, 0.5, 0.0):
-            try:
-                actor.version().result(timeout=5)
-                return True
-            except Exception as error:
-                if not isinstance(error, OSError):
-                    return False
-                time.sleep(pause)
-        return False
+    # --- the end
 
     def _come_home(self, patience: float) -> None:
         """Wait until all replicas have ended, in whatever way."""
@@ -347,111 +546,115 @@ class _Driver:
             time.sleep(TICK)
         for w, future in self.running.items():
             if future.status == "finished":
-                outcome = future.result()
+                outcome = future.result(timeout=self.patience)
                 self.spans += outcome.spans
                 self.memories[w] = outcome.memory
-            elif not future.done():
-                future.cancel(force=True)
 
-    def stop(self, patience: float = 30.0) -> None:
+    def stop(self, patience: float) -> None:
         """Send everyone home, and save."""
-        for actor in self.actors:
-            with contextlib.suppress(Exception):
-                actor.stop().result(timeout=5)
-        self._come_home(patience)
         with contextlib.suppress(Exception):
+            self._all("stop")
+            self._come_home(patience)
             self.save()
+
+    def _release(self, futures: Iterable[Any]) -> None:
+        with contextlib.suppress(Exception):
+            self.client.cancel(list(futures), force=True)
 
     def close(self) -> None:
         """Leave nothing behind on the cluster."""
-        with contextlib.suppress(Exception):
-            self.client.cancel([*self.running.values(), *self._held, *(d for d in self._data if d is not None)])
-        self.running, self.actors, self._held, self._data = {}, [], [], []
+        for line in self.lines:
+            with contextlib.suppress(Exception):
+                line.call("end").result(timeout=1.0)
+        start = [] if self._start is None else [self._start]
+        self._release([*self.running.values(), *self._past, *self._held, *start])
+        self.running, self.lines, self._held, self._past, self._start = {}, [], [], [], None
 
     # --- what came of it
 
     def result(self, finished: bool) -> Result:
         """The same as every backend's."""
-        reports = [self._answer(actor, actor.report()) for actor in self.actors]
+        reports = self._reports or self._all("report")
         rejected = {w: max(r["rejected"].get(w, 0) for r in reports) for r in reports for w in r["rejected"]}
         first = reports[0]
         check_dismissed(first["dismissed"], len(self.oracles), rejected, first["version"])
-        order = ordered(report["order"] for report in reports)
+        whole = not self._restored and all(len(report["order"]) < KEPT for report in reports)
+        order = ordered(report["order"] for report in reports) if whole else []
         return Result(
             theta=np.concatenate([r["theta"] for r in reports]), states=[r["state"] for r in reports],
             workers=self.memories, versions=[r["version"] for r in reports],
-            staleness=np.array(first["staleness"], dtype=int), order=[] if self._restored else order, backend="dask",
+            staleness=np.array(first["staleness"], dtype=int), order=order, backend="dask",
             spans=sorted(self.spans, key=lambda span: span.start), losses=self.losses, rejected=rejected,
             log=[*self.log, *named(first["dismissed"], rejected)], finished=finished,
             time=time.time() - self.began, checkpoints=list(self.saved),
         )  # fmt: skip
 
 
-def write(folder: Path, saved: Sequence[dict[str, NDArray]]) -> None:
-    """Save the shards' snapshots, so that a reader finds the old file or the new one, never half of one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for shard, snapshot in enumerate(saved):
-        with draft(folder / f"shard-{shard}.npz") as new, new.open("wb") as file:
-            np.savez(file, **snapshot)  # type: ignore[arg-type]
-
-
-def read(folder: str | Path) -> list[dict[str, NDArray]]:
-    """The shards' snapshots that a run left in its folder, for ``train(..., resume=...)``.
-
-    Raises
-    ------
-    FileNotFoundError : there are none.
-    """
-    paths = sorted(Path(folder).glob("shard-*.npz"), key=lambda path: int(path.stem.split("-")[1]))
-    if not paths:
-        raise FileNotFoundError(f"{folder} holds no shard-0.npz: is it the folder that train(..., checkpoint=...) had?")
-    found = []
-    for path in paths:
-        with np.load(path) as file:
-            found.append(dict(file))
-    return found
+def _machine_died(error: BaseException | None) -> bool:
+    """Whether Dask says that a machine died, or that what was there is gone; by its own errors alone."""
+    return type(error).__module__.startswith("distributed") and not isinstance(error, (ValueError, TypeError))
 
 
 def run_on_dask(
     client: Any, algorithm: Algorithm, oracles: Sequence[Oracle], theta: NDArray, *, steps: int, shards: int = 1,
     tolerance: int = 3, loss: Callable[[NDArray], Any] | None = None, every: int = 1,
     checkpoint: str | Path | None = None, interval: float = 1.0, resume: str | Path | None = None,
-    progress: Callable[[Measured], Any] | None = None, same_versions: bool = True,
+    progress: Callable[[Measured], Any] | None = None, same_versions: bool = True, patience: float = 10.0,
+    dismiss: bool = False,
 ) -> Result:  # fmt: skip
     """Run an algorithm on a Dask cluster: what `train` does when its backend is a `distributed.Client`.
 
-    Shards are actors, the oracles (with their data) are sent out once, and each worker is a task. When a machine is
-    lost, its tasks go on elsewhere, and its shards start again from their last checkpoint; `Result.log` tells.
+    Shards are actors, the oracles (with their data) are sent out, and each worker is a task. When a worker's machine
+    is lost, its work goes on elsewhere behind what it gave last. When a shard's is lost, all shards go back to their
+    last checkpoint, which is one moment of all of them. `Result.log` tells. Machines that come later are used.
 
     Parameters
     ----------
     client : see `connect`
     loss, every : measured by this process, about every `every` updates; a run on a cluster does not wait for that
-    checkpoint : a folder for the shards' snapshots, or None: they are kept in this process alone
-    interval : seconds between two checkpoints, above 0: so much is lost at most
-    resume : a folder of an earlier run's checkpoints to go on from
+    checkpoint : a folder for the last checkpoint of all shards, or None: it is kept in this process alone. What an
+        earlier run left there is kept beside it
+    interval : seconds between two checkpoints, above 0: so much is made anew at most; more, where one takes long
+    resume : a folder of an earlier run's checkpoint to go on from; algorithm, theta and the rest are that run's own
     progress : called with each measurement as it is made
     same_versions : refuse workers with other versions of Python, NumPy, Dask or optlib than this process
+    patience : seconds that anything may keep silent before it counts as lost, above 0
+    dismiss : whether the others go on when a worker's process died three times at the same step; else the run ends
+
+    `Result.order` and the like hold the last 200,000 entries; a longer run cannot be repeated from its order.
 
     Raises
     ------
-    ConnectionError : no worker within ten seconds; RuntimeError : versions that differ; NotFinite : no worker had a
-    finite gradient; Interrupted : the user pressed Ctrl-C. The state is saved, and nothing is left running.
+    ConnectionError : no worker, or what was lost cannot be had again; RuntimeError : versions that differ, or a process
+    that dies again and again; NotFinite : no worker had a finite gradient; Interrupted : the user pressed Ctrl-C. An
+    error in an oracle, a loss or a callback ends the run as itself, with a note where it arose. Nothing stays behind.
     """
-    if not interval > 0:
-        raise ValueError(f"interval={interval!r}: seconds between two checkpoints, above 0")
+    for name, value, what in (
+        ("interval", interval, "seconds between two checkpoints"),
+        ("patience", patience, "seconds to wait for an answer"),
+    ):
+        if not value > 0:
+            raise ValueError(f"{name}={value!r}: {what}, above 0")
+    if getattr(client, "asynchronous", False):
+        raise TypeError(f"{client!r} is asynchronous, and train waits for its result: make it with Client(address)")
     if getattr(client, "status", None) != "running":
         raise ConnectionError(f"{client!r} is not connected to a scheduler: make one with optlib.parallel.connect()")
-    _wait_for_workers(client, 10.0)
+    _wait_for_workers(client, patience)
     if same_versions:
         check_versions(client)
     driver = _Driver(
-        client, algorithm, oracles, theta, steps, shards, tolerance, loss, every, checkpoint, interval, progress
+        client, algorithm, oracles, theta, steps, shards, tolerance, loss, every, checkpoint, interval, progress,
+        patience, dismiss, same_versions,
     )  # fmt: skip
     if resume is not None:
-        driver.saved = _fitting(read(resume), driver)
-    with client.as_current():  # an actor finds its client that way, and there may be several
-        return _watched(driver)
+        driver.run_id, found = checkpoints.fitting(resume, driver.about, steps)
+        driver.saved, driver.lives = list(found), [1] * len(oracles)
+        driver.log.append(f"goes on from {Path(resume) / checkpoints.NAME}, update {int(found[0]['version'])}")
+    if driver.folder is not None and (resume is None or driver.folder.resolve() != Path(resume).resolve()):
+        before = checkpoints.put_aside(driver.folder)
+        if before is not None:
+            driver.log.append(f"what another run had left in {driver.folder} is now {before.name}")
+    return _watched(driver)
 
 
 def _watched(driver: _Driver) -> Result:
@@ -459,20 +662,14 @@ def _watched(driver: _Driver) -> Result:
         driver.run()
         return driver.result(finished=True)
     except KeyboardInterrupt:
-        driver.stop()
-        raise Interrupted(driver.result(finished=False)) from None
+        driver.stop(driver.patience)
+        try:
+            result = driver.result(finished=False)
+        except Lost as error:
+            raise ConnectionError(f"interrupted, and {error}: the last checkpoint is kept") from None
+        raise Interrupted(result) from None
     except BaseException:
-        driver.stop(5.0)
+        driver.stop(0.0)
         raise
     finally:
         driver.close()
-
-
-def _fitting(saved: list[dict[str, NDArray]], driver: _Driver) -> list[dict[str, NDArray] | None]:
-    """The snapshots, if they belong to this problem."""
-    sizes = [len(snapshot["theta"]) for snapshot in saved]
-    wanted = [cut.stop - cut.start for cut in driver.shards.slices]
-    if sizes != wanted:
-        raise ValueError(f"the checkpoint has shards of {sizes} numbers, but this run has {wanted}")
-    driver.lives = [1] * len(driver.oracles)
-    return list(saved)

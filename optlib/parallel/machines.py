@@ -4,6 +4,7 @@ They know no clock, no thread and no network. Who carries their messages, and ho
 affair, and so the same two objects run in one process, in the simulator and on a cluster.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -136,12 +137,14 @@ class Server:
         self.state: State = {} if theta is None else algorithm.open(theta)
         self._kernel = self._compiled()
         self.version = 0  #: updates made
-        self.staleness: list[int] = []  #: of each contribution, how many updates were made since its worker had asked
+        #: of each contribution, how many updates were made since its worker had asked
+        self.staleness: list[int] | deque[int] = []
         self.rejected: dict[int, int] = {}  #: by worker, contributions that held NaN or infinity
         self.dismissed: set[int] = set()
         self.progress: dict[int, int] = {}  #: by worker, the step up to which all it gave has been applied
         self.marks: dict[int, tuple[int, int]] = {}  #: by worker, how far it has been applied: see `_mark`
-        self.order: list[tuple[str, int, int]] = []  #: what was handled: ("message", worker, seq), "join", "leave"
+        #: what was handled: ("message", worker, seq), "join", "leave"
+        self.order: list[tuple[str, int, int]] | deque[tuple[str, int, int]] = []
         self.stopping = False
         self._target: dict[int, tuple[int, int]] | None = None  # how far to go until a cut is made
         self._life: dict[int, int] = {}
@@ -203,6 +206,10 @@ class Server:
         self.stopping = True
         held, self._held = self._held, {}
         return [(worker, self._view(worker)) for worker in held]
+
+    def keep(self, count: int) -> None:
+        """Keep only the last so many events and ages from now on: a run may be long."""
+        self.order, self.staleness = deque(self.order, count), deque(self.staleness, count)
 
     # --- messages
 
@@ -299,7 +306,7 @@ class Server:
                 self.theta, self.state, told = self.algorithm.merge(self.theta, self.state, payloads)
                 self._check(self.theta)
                 answers = [*told]
-        self.staleness += [self.version - self._read.get(m.worker, self.version) for m in messages]
+        self.staleness.extend(self.version - self._read.get(m.worker, self.version) for m in messages)
         self.version += 1
         for message in messages:
             self._applied(message)
@@ -395,6 +402,10 @@ class Server:
         if self._target is None or not self.contributes(message):
             return False
         return self._mark(message) > self._target.get(message.worker, (0, 0))
+
+    def hold_is(self, marks: dict[int, tuple[int, int]]) -> bool:
+        """Whether it is held just there."""
+        return self._target == marks
 
     @property
     def at_cut(self) -> bool:
