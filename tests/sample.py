@@ -196,4 +196,4 @@ def in_stored_form(path: Path) -> bool:
     The first code cell, which installs optlib, is part of that form, and so are the questions of the chapter's file.
     nbval does not compare the outputs of a cell without an execution count, so this must hold for all of them.
     """
-    return dumps(normalise(as_sources_say(path), path.name)) == path.read_text(encoding="utf-8")
+    return dumps(normalise(as_sources_say(path), path.name), path.name) == path.read_text(encoding="utf-8")

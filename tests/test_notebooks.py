@@ -227,7 +227,7 @@ def test_a_picture_stays_unless_it_looks_different(tmp_path: Path, shade: int, k
 def test_writing_is_whole_and_in_one_layout(tmp_path: Path) -> None:
     path = stored(tmp_path, new_markdown_cell("下山\n第二行", id="text"))
     text = path.read_text(encoding="utf-8")
-    assert text == dumps(read(path))
+    assert text == dumps(read(path), path.name)
     assert '    "下山\\n",\n    "第二行"\n' in text
     assert text.endswith("\n}\n")
     assert write(path, read(path)) is False

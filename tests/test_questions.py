@@ -18,6 +18,7 @@ from sample import figure, in_stored_form, sample_notebook, write_book
 from test_bilingual_ext import build
 
 from downhill_course.notebook import questions, twins
+from downhill_course.notebook.cells import write
 from downhill_course.notebook.measure import QUESTION, measure
 from downhill_course.notebook.questions import Faults, load
 from downhill_course.notebook.running import normalise
@@ -231,9 +232,7 @@ def test_question_cells_are_no_prose_of_the_chapter(chapter):
 def test_writing_them_again_changes_nothing_and_a_stale_one_is_noticed(chapter):
     notebook = nbformat.read(chapter, 4)
     assert questions.put(nbformat.read(chapter, 4), chapter) == notebook
-    nbformat.write(normalise(notebook, "sample"), chapter)
-    text = chapter.read_text(encoding="utf-8")
-    chapter.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+    write(chapter, normalise(notebook, "sample"))
     assert in_stored_form(chapter)
     path = questions.file_of(chapter)
     path.write_text(path.read_text("utf-8").replace("By size.", "By their size."), encoding="utf-8")

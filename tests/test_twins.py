@@ -13,7 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from downhill_course.notebook import twins
-from downhill_course.notebook.cells import english_hash, write
+from downhill_course.notebook.cells import english_hash, read, write
 from downhill_course.notebook.passages import check_passages, differences, numbers, terms_not_translated, typography
 
 ROWS = (
@@ -435,7 +435,7 @@ def git(folder: Path, *words: str) -> None:
 
 
 def change(path: Path, name: str, source: str) -> None:
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     cell(notebook, name).source = source
     write(path, notebook)
 
@@ -489,14 +489,12 @@ def test_record_refuses_a_pair_with_other_problems(chapter: Path, capsys: pytest
 
 
 def test_record_only_what_is_named(chapter: Path) -> None:
-    notebook = nbformat.read(chapter, as_version=4)
+    notebook = read(chapter)
     cell(notebook, "slope-en").source = ENGLISH.replace("A step", "One step")
     cell(notebook, "draw").metadata.downhill.figure.alt.en = "3 rings"
     write(chapter, notebook)
     twins.main(["--record", str(chapter), "draw"])
-    due = [
-        translation.place for translation in twins.translations(nbformat.read(chapter, as_version=4)) if translation.due
-    ]
+    due = [translation.place for translation in twins.translations(read(chapter)) if translation.due]
     assert due == ["cell 3 (slope-zh)"]
 
 

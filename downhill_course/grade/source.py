@@ -24,7 +24,7 @@ import numpy as np
 from downhill_course.grade import checks, plain
 from downhill_course.grade.spec import Case, Failed, Faulty, Local, Mistake, Near, Plan, changed, generator, read_plan
 from downhill_course.notebook import setup_cell
-from downhill_course.notebook.cells import halves, language_of, tags_of, text_of
+from downhill_course.notebook.cells import halves, language_of, tags_of, text_of, understood
 from downhill_course.notebook.views import SEPARATOR
 from downhill_course.project import BOOK, EXERCISES
 
@@ -81,7 +81,7 @@ class Assignment:
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.parent.name
         try:
-            self.notebook = json.loads(path.read_text(encoding="utf-8"))
+            self.notebook = understood(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise Faulty(f"{path}: cannot be read as a notebook ({error})") from None
         self.cells = self.notebook["cells"]
@@ -415,7 +415,7 @@ def places() -> dict[str, list[str]]:
     found = {}
     for path in sorted(BOOK.glob("[0-9]*.ipynb")):
         chapter, title = path.stem, ""
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for cell in understood(json.loads(path.read_text(encoding="utf-8")))["cells"]:
             if cell["cell_type"] != "markdown":
                 continue
             text = text_of(cell)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import nbformat
 
 from downhill_course.files import replace
+from downhill_course.notebook.plain import keys_of, myst, plain, spoken
 from downhill_course.notebook.views import SEPARATOR, TAGS
 
+Notebook = TypeVar("Notebook", bound=dict)
 LANGUAGES = tuple(TAGS)
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*$", re.M)
@@ -30,7 +34,7 @@ NAMED = {"api", "container", "div", "explorer", "figure", "image", "include", "i
 
 
 def read(path: Path) -> nbformat.NotebookNode:
-    """A notebook from its file, or an error that names it and says what to do."""
+    """A notebook from its file, its Markdown as MyST; or an error that names the file and says what to do."""
     advice = "restore it from git or save it again in Jupyter"
     try:
         raw = json.loads(text := path.read_text(encoding="utf-8"))
@@ -48,17 +52,40 @@ def read(path: Path) -> nbformat.NotebookNode:
         nbformat.validate(notebook := nbformat.reads(text, as_version=4))
     except nbformat.ValidationError as error:
         raise SystemExit(f"{path}: not a valid notebook ({str(error).splitlines()[0]}); {advice}") from None
+    return understood(notebook)
+
+
+def understood(notebook: Notebook) -> Notebook:
+    """A notebook as a file holds it, its Markdown turned into MyST in place."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = myst(text_of(cell))
     return notebook
 
 
-def dumps(notebook: nbformat.NotebookNode) -> str:
-    """A notebook as its file holds it: nbformat's own layout."""
-    return nbformat.writes(notebook, version=4, indent=1, ensure_ascii=False) + "\n"
+def as_file(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
+    """A notebook as the file of this name holds it: its Markdown needs no MyST. Code and outputs are shared."""
+    made = copy.copy(notebook)
+    cited = [key for cell in notebook.cells if cell.cell_type == "markdown" for key in keys_of(text_of(cell))]
+    made["cells"] = [written(cell, name, cited) if cell.cell_type == "markdown" else cell for cell in notebook.cells]
+    return made
+
+
+def dumps(notebook: nbformat.NotebookNode, name: str) -> str:
+    """The text of the file: nbformat's own layout."""
+    return nbformat.writes(as_file(notebook, name), version=4, indent=1, ensure_ascii=False) + "\n"
+
+
+def written(cell: nbformat.NotebookNode, name: str, cited: list[str]) -> nbformat.NotebookNode:
+    """A Markdown cell as the file has it."""
+    text, language, made = plain(text_of(cell), name, cited), language_of(cell), copy.copy(cell)
+    made["source"] = spoken(text, TAGS[language]) if language else text
+    return made
 
 
 def write(path: Path, notebook: nbformat.NotebookNode) -> bool:
     """Write a notebook whole or not at all; returns whether the file changed."""
-    text = dumps(notebook)
+    text = dumps(notebook, path.name)
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
     replace(path, text)

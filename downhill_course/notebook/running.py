@@ -203,7 +203,7 @@ def refresh(path: Path, *, check: bool, pictures: bool) -> str:
         keep_pictures(old, new)
     if not check:
         return "written" if write(path, new) else "unchanged"
-    if dumps(new) == path.read_text(encoding="utf-8"):
+    if dumps(new, path.name) == path.read_text(encoding="utf-8"):
         return "unchanged"
     before = {cell.id: cell for cell in old.cells}
     stale = [where(k, cell) for k, cell in enumerate(new.cells) if cell != before.get(cell.id)]

@@ -25,9 +25,18 @@ EXTRA = "chapters"  #: of pyproject.toml: what a notebook imports, and nothing o
 PAGE = "both/run.html"  #: of the site: where the wheel is offered
 USES = re.compile(r"^\s*(?:import|from)\s+(?:optlib|downhill_course)\b", re.M)
 #: Folded in Jupyter; not on the site, where nothing needs installing.
-METADATA = {"jupyter": {"source_hidden": True}, "tags": ["remove-cell"]}
+METADATA = {"jupyter": {"source_hidden": True}, "tags": ["remove-cell", "nbval-ignore-output"]}
+#: What it ends with in a chapter, which holds both languages: buttons that hide one of them.
+SWITCH = """
+
+try:
+    from downhill_course.notebook.switch import switch
+except ImportError:  # an older course has none
+    pass
+else:
+    switch()"""
 TEXT = '''\
-# Installs the course's packages where they are missing; else does nothing. · 缺少课程所用的包时安装，已有就什么也不做。
+# Installs the course's packages where they are missing. · 缺少课程所用的包时安装。
 import importlib.util
 import re
 import shutil
@@ -71,7 +80,7 @@ def put(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     cells = [cell for cell in notebook.cells if cell.get("id") != NAME]
     if any(cell.cell_type == "code" and USES.search(text_of(cell)) for cell in cells):
         first = next(index for index, cell in enumerate(cells) if cell.cell_type == "code")
-        cells.insert(first, nbformat.v4.new_code_cell(source(), id=NAME, metadata=METADATA))
+        cells.insert(first, nbformat.v4.new_code_cell(source() + SWITCH, id=NAME, metadata=METADATA))
     notebook.cells = cells
     return notebook
 

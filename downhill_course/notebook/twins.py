@@ -33,6 +33,7 @@ from downhill_course.notebook.cells import (
     read,
     tags_of,
     text_of,
+    understood,
     write,
 )
 from downhill_course.notebook.measure import QUESTION
@@ -315,7 +316,7 @@ def reviewed_texts(path: Path, marks: set[str]) -> dict[str, str]:
             break
         version = git(path.parent, "show", f"{commit}:./{path.name}")
         try:
-            cells = json.loads(version)["cells"] if version else []
+            cells = understood(json.loads(version))["cells"] if version else []
         except (ValueError, KeyError):
             continue  # a version that is no notebook, for instance one left with conflict marks
         for cell in cells:

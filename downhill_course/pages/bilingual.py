@@ -22,7 +22,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from downhill_course.notebook.cells import HEADING, LABEL, language_of, text_of
+from downhill_course.notebook.cells import HEADING, LABEL, language_of, tags_of, text_of, understood
+from downhill_course.notebook.measure import QUESTION
 from downhill_course.notebook.views import SEPARATOR, TAGS, VIEWS, View
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ LABEL_LINE = re.compile(LABEL.pattern + r"\n", re.M)
 LABEL_OPTION = re.compile(r"^[ \t]*:(?:label|name):.*\n", re.M)
 EQUATION_LABEL = re.compile(r"(\$\$)[ \t]*\([^()\s]+\)[ \t]*$", re.M)
 FOOTNOTE = re.compile(r"\[\^([^\]\s]+)\]")
+FOLDED = re.compile(r"^<details><summary>([^\n]+)</summary>\n+(.*?)\n+</details>$", re.M | re.S)
 FENCE = "`" * 24  # longer than any fence an author writes inside a cell
 HEAD_LINES = 4  # by how much `passage` moves a cell's text, as myst-parser counts
 CELL_STRIDE = 10_000  # myst-nb numbers the lines of cell k from (k + 1) * 10000
@@ -96,10 +98,21 @@ def place_of(cell: dict) -> str:
     return f"{kind}-" + (re.sub(r"-(en|zh)$", "", cell["id"]) if kind == "p" else cell["id"])
 
 
+def folded(text: str) -> str:
+    """What a notebook folds, as the directive that folds it on a page.
+
+    >>> folded("Why?\\n\\n<details><summary>Answer</summary>\\n\\nSo.\\n\\n</details>")
+    'Why?\\n\\n``````{dropdown} Answer\\nSo.\\n``````'
+    """
+    return FOLDED.sub(lambda match: f"{'`' * 6}{{dropdown}} {match[1]}\n{match[2]}\n{'`' * 6}", text)
+
+
 def read_notebook(notebook: dict, view: View, complain) -> dict:
     """The notebook as the view shows it. Cells left out become empty, so that cell numbers in messages stay true."""
     english: dict | None = None
-    for index, cell in enumerate(notebook["cells"]):
+    for index, cell in enumerate(understood(notebook)["cells"]):
+        if cell["cell_type"] == "markdown" and QUESTION not in tags_of(cell):
+            cell["source"] = folded(cell["source"])
         language = language_of(cell)
         text = text_of(cell)
         if cell["cell_type"] != "markdown":

@@ -215,7 +215,7 @@ def build(source: Path, config: Path, toc: Path, out: Path, views: list[View], z
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(each.output / "_build" / "html", folder)
         join(folder)
-        offer(each.view, source, folder)
+        offer(each.view, source, folder, address.site)
         if (source / "students.md").exists():
             hand_out(each.view, folder / "exercises")
     if (source / "run.md").exists():
