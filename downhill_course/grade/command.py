@@ -28,6 +28,7 @@ import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace as with_changes
 from multiprocessing import get_context
 from pathlib import Path
@@ -257,13 +258,16 @@ class Run:
         path = self.out / "secret.txt"
         if not path.exists():
             files.replace(path, secrets.token_hex(32) + "\n", private=True)
-        told = path.read_text(encoding="utf-8").strip()
+        try:
+            told = path.read_bytes().strip()
+        except OSError as error:
+            raise Refused(f"{path} cannot be read: {error.strerror}. It must be a file of yours.") from None
         if len(told) < 16:
             raise Refused(
                 f"{path} is damaged. Put the old one back, or remove it: "
                 "then hidden inputs differ, and all is graded anew."
             )
-        return told.encode()
+        return told
 
     # --- the work -------------------------------------------------------------------------------
 
@@ -381,7 +385,8 @@ class Run:
         folder = self.out / "feedback"
         for name in {submissions.clean(r["student"]) for r in final if same[submissions.folded(r["student"])] > 1}:
             for ending in (".html", ".txt"):  # an earlier run's, which would now be anybody's
-                (folder / os.fsdecode(f"{name}{ending}".encode())).unlink(missing_ok=True)
+                with suppress(OSError):
+                    (folder / os.fsdecode(f"{name}{ending}".encode())).unlink()
         for result in final:
             name, several = submissions.clean(result["student"]), same[submissions.folded(result["student"])] > 1
             if several and result["identity"]:
