@@ -473,7 +473,7 @@ def test_lines_that_fit_nobody_are_kept(tmp_path):
     desk = Desk(tmp_path)
     sheet = "student,task,points,comment\nadda,defend,1,good\nada,step,2,looked at it\nzoe,defend,,\n"
     assert desk.run(LAST, "a", 4.0, words="because", sheet=sheet) == 2
-    assert "nobody's answer (adda, defend)" in desk.said[0][1]
+    assert "line 2 (adda, defend): no answer" in desk.said[0][1]
     assert {(row["student"], row["points"], row["comment"]) for row in desk.sheet()} == {
         ("ada", "", ""),
         ("ada", "2", "looked at it"),

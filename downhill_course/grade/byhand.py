@@ -76,7 +76,7 @@ class ByHand:
         asked = self._asked()
         attention = []
         for row in self.rows:
-            name, task = row.told["student"], row.told["task"]
+            task = row.told["task"]
             sure = row.told["version"] or self._meant(row, attempts, asked)
             places = [(own, work) for own, work, t in works if sure and (t["version"], t["name"]) == (sure, task)]
             for _, work in places:
@@ -89,8 +89,10 @@ class ByHand:
                 attention.append((owners[0].file.student, why))
             elif not places:
                 self.rest.append(row)
-                why = f"line {row.line}: nobody's answer ({name}, {task}) fits it: kept, not counted"
-                attention.append((self.path.name, why))
+        if self.rest:
+            some = ", ".join(f"line {row.line} ({row.told['student']}, {row.told['task']})" for row in self.rest[:5])
+            more = f" and {len(self.rest) - 5} more" if len(self.rest) > 5 else ""
+            attention.append((self.path.name, f"{some}{more}: no answer that lies here fits: kept, not counted"))
         return attention
 
     def _meant(self, row: Row, attempts: dict[str, Attempts], asked: dict[str, str]) -> str:

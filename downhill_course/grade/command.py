@@ -361,7 +361,7 @@ class Run:
             "remarks": self.remarks,
         }
         files.replace(self.out / "report.json", json.dumps(report, ensure_ascii=False, indent=1))
-        told = "".join(f"{submissions.shown(name)}: {why}\n" for name, why in self.attention)
+        told = "".join(f"{submissions.shown(f'{name}: {why}')}\n" for name, why in self.attention)
         files.replace(self.out / "needs-attention.txt", told)
         self.by_hand.write(attempts)
         self._summary(final, len(found) + len(lines))
@@ -416,7 +416,7 @@ class Run:
         if self.attention:
             print(f"Needs attention ({len(self.attention)}):")
             for name, why in self.attention[:20]:
-                print(f"  {submissions.shown(name)}: {why}")
+                print(f"  {submissions.shown(f'{name}: {why}')}")
             if len(self.attention) > 20:
                 print(f"  and {len(self.attention) - 20} more in {self.out / 'needs-attention.txt'}")
         print(
