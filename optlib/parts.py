@@ -134,16 +134,22 @@ class _Together:
         loss, t = given if len(given) == 2 else (theta, given[0])  # the loss only where a rule wants it
         blocks, lead = self.blocks(theta.shape[-1]), theta.shape[:-1]
         for group, arrays in self.of_group(memory):
-            optimizer, fresh = self.optimizers[group], [np.empty_like(a) for a in arrays]
-            for block, hyper in zip(blocks[group], values[group], strict=True):
+            optimizer, own = self.optimizers[group], blocks[group]
+            fresh = [np.empty_like(a) for a in arrays] if len(own) > 1 else []
+            for block, hyper in zip(own, values[group], strict=True):
                 point, slope = block.of(theta), block.of(g)
                 extra = [t if name == "t" else block.of(loss) for name in optimizer.given]
                 result = optimizer.rule(point, slope, *block.memory(arrays), *extra, **hyper)
                 point, remembered = optimizer._checked(result, point)
                 new[..., block.at] = point.reshape(*lead, -1)
-                for array, (at, shape), m in zip(fresh, block.kept, remembered, strict=True):
-                    array[..., at] = np.broadcast_to(m, lead + shape).reshape(*lead, -1)
-            kept += fresh
+                told = [
+                    np.ascontiguousarray(np.broadcast_to(m, lead + shape).reshape(*lead, -1))
+                    for m, (_, shape) in zip(remembered, block.kept, strict=True)
+                ]
+                for array, m, (at, _) in zip(fresh, told, block.kept):  # noqa: B905  (one block is its own array)
+                    array[..., at] = m
+            # a rule may keep the gradient or the point: theirs are not its own to keep
+            kept += fresh or [m.copy() if any(np.may_share_memory(m, a) for a in (g, theta)) else m for m in told]
         return new, tuple(kept)
 
 

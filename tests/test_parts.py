@@ -107,6 +107,21 @@ def test_a_rule_that_compares_losses_gets_one():
         descend(optimizer, f, [0.0, 0.0], 2)
 
 
+@pytest.mark.parametrize("rule", [rules.local_gains, rules.heavy_ball], ids=lambda rule: rule.__name__)
+def test_a_rule_that_keeps_what_it_is_given_gets_copies(rule):
+    """The gradient, or the point: an oracle may fill its own array anew at each step."""
+    stream, buffer = np.random.default_rng(2).standard_normal((8, 5)), np.empty(5)
+
+    def refilled(theta, t):
+        buffer[:] = stream[t]
+        return buffer
+
+    parts = {"w": (slice(0, 3), (3,), "output"), "b": (slice(3, 5), (2,), "bias")}
+    for optimizer in (layered(parts, rest=Optimizer(rule)), layered(parts, w=Optimizer(rule), b=Optimizer(rule))):
+        found = descend(optimizer, refilled, np.ones(5), 8)
+        np.testing.assert_array_equal(found, descend(Optimizer(rule), lambda _, t: stream[t], np.ones(5), 8))
+
+
 PARTS = models.MLP([4, 5, 5, 2]).parts()
 
 

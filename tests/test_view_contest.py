@@ -49,3 +49,13 @@ def test_a_contest_of_failures_draws_nothing_but_stands():
     _, ax = view.panels()
     view.contest(result, ax=ax)
     assert [line.get_label() for line in ax.lines] == ["adam"]
+
+
+def test_flips_are_marked_on_the_lower_edge():
+    result = made(compare.surface(surfaces.bowl))
+    result.curves["bowl", "sgd"][:, 10:] = 1e3  # from the tenth point on the other is ahead
+    _, ax = view.panels()
+    view.contest(result, ax=ax, flips=True)
+    (marks,) = [line for line in ax.lines if line.get_marker() == "|"]
+    assert set(marks.get_xdata()) == {t for t, *_ in result.flips()} >= {result.evaluations[10]}
+    assert set(marks.get_ydata()) == {0.0}

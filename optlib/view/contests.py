@@ -12,8 +12,9 @@ from .style import GREY, figure_of, house, label, legend, look_of, panels
 
 
 def contest(
-    result: Contest, *, log: bool = True, ax: Any = None, ylabel: str = "$f$", spread: tuple[float, float] = (0.1, 0.9)
-) -> Picture:
+    result: Contest, *, log: bool = True, ax: Any = None, ylabel: str = "$f$",
+    spread: tuple[float, float] = (0.1, 0.9), flips: bool = False,
+) -> Picture:  # fmt: skip
     """Metric against gradient evaluations: median and spread of the repeats, one panel a problem.
 
     Runs that failed count as infinite: a band that is open above has lost runs, and a line ends where half have failed.
@@ -25,6 +26,7 @@ def contest(
     ax : axes to draw into, as many as there are problems; by default a new figure
     ylabel : label of the height
     spread : the two quantiles between which the band lies, in [0, 1]
+    flips : whether to mark on the lower edge where the ranking changes on the way (`Contest.flips`)
 
     Raises
     ------
@@ -47,6 +49,8 @@ def contest(
         for panel, problem in zip(axes, problems, strict=True):
             for i, name in enumerate(names):
                 _draw(panel, result.evaluations, result.curves[problem, name], name, i, log, spread)
+            if flips and (at := sorted({t for t, *_ in result.flips(problem)})):
+                panel.plot(at, [0.0] * len(at), "|", color=GREY, transform=panel.get_xaxis_transform(), clip_on=False)
             if log:
                 panel.set_yscale("log")
             panel.margins(x=0.01)
