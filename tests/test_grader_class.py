@@ -145,10 +145,9 @@ def test_who_handed_in_is_decided_once_by_the_outermost_name(name, as_zip, tmp_p
 
 
 def test_the_last_upload_counts_and_a_second_notebook_is_no_trouble(tmp_path):
-    lay(
-        tmp_path / "in",
-        {"ada_7_9_b.ipynb": WORK, "ada_7_10_a.ipynb": WORK, "bob/scratch.ipynb": WORK, f"bob/{FILE}": WORK},
-    )
+    names = ("ada_7_9_b.ipynb", "ada_7_10_a.ipynb", "bob/scratch.ipynb", f"bob/{FILE}", f"bob/{NAME}-solution.ipynb")
+    lay(tmp_path / "in", dict.fromkeys(names, WORK))
+    os.utime(tmp_path / "in" / f"bob/{FILE}", (0, 0))
     found, lines = submissions.find(tmp_path / "in", NAME)
     assert [file.name for file in found] == ["ada_7_10_a.ipynb", f"bob/{FILE}"]
     assert not any(line.urgent for line in lines)

@@ -477,6 +477,7 @@ class Search:
         """Of several notebooks of one student the one with the assignment's name counts, then the outermost newest."""
         last = PurePosixPath(file.name).name
         return (
+            f"{self.assignment}-solution" not in last,  # ours, which lies beside the student's own
             self.assignment in last,
             last.lower().endswith(".ipynb"),
             file.upload,
