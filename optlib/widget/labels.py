@@ -30,6 +30,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "three_points": ("Regression on 3 examples", "3 个样本的回归"),
     "plain": ("A plain with a well", "平原上的一口井"),
     "knobs": ("Two volume knobs", "两个音量旋钮"),
+    "turned": ("Turned valley", "转过的山谷"),
     "deliveries": ("A promised delivery time", "预计送达时间"),
     "stream": ("Given gradients", "给定的梯度"),
     "noisy": ("Noisy ravine", "带噪声的峡谷"),

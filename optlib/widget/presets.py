@@ -155,9 +155,28 @@ knobs = Surface(
     MappingProxyType({"a": 0.1}),
 )  # fmt: skip
 
+# --- a valley whose axes are turned ----------------------------------------------------------------
+
+
+def _turned(x, y, *, a, b):
+    along, across = x + a * y, y - a * x
+    return (along * along + b * across * across) / (2 * (1 + a * a))
+
+
+def _turned_gradient(x, y, *, a, b):
+    along, across, n = x + a * y, y - a * x, 1 + a * a
+    return (along - a * b * across) / n, (a * along + b * across) / n
+
+
+turned = Surface(
+    "turned", _turned, _turned_gradient, ((-11.0, 11.0), (-11.0, 11.0)), (10.0, 3.0), ((0.0, 0.0),),
+    "the ravine along the line y = ax, a = 0 along an axis: curvatures 1 along it, b across",
+    MappingProxyType({"a": 0.0, "b": 100.0}),
+)  # fmt: skip
+
 #: All surfaces of the explorer by name, those of `optlib.surfaces` first.
 SURFACES: dict[str, Surface] = {
-    **TABLE, **{s.name: s for s in (regression, three_points, deliveries, plain, knobs)},
+    **TABLE, **{s.name: s for s in (regression, three_points, deliveries, plain, knobs, turned)},
 }  # fmt: skip
 
 #: Losses that are means over examples: surface -> (gradient of one example, the examples).
@@ -417,6 +436,11 @@ PRESETS: dict[str, State] = {
         "surface": "himmelblau", "start": [0.388, -0.604], "steps": 150,
         "runs": [run("sgd", lr=0.005), run("momentum", lr=0.005), run("nag", lr=0.013), run("adam", lr=0.35)],
         "vivid": [0, 3],
+    },
+    "turned": {
+        "surface": "turned", "start": [10.0, 3.0], "steps": 400, "goal": {"gap": 0.1},
+        "runs": [run("sgd", lr=0.018), run("adam", lr=0.5)],
+        "show": ["constants.a"],
     },
     "stale": {
         "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]], "steps": 400,
