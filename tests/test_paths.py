@@ -90,6 +90,8 @@ def test_the_checks_tell_both_students_where_they_are(handed_in):
 
 @pytest.mark.parametrize("who", FOLLOWERS)
 def test_the_pages_path_from_release_to_marks(who, handed_in, school):
+    if who == "user" and subprocess.run([*ORDINARY, "true"], capture_output=True).returncode:
+        pytest.skip("root may not play another user here")
     grade, imports = COMMANDS[2], COMMANDS[3:]
     marks = school / "grades"
     if marks.exists():
