@@ -33,8 +33,8 @@ SINGLE = np.float32
 
 
 def test_a_state_knows_its_rule():
-    """62 ordered pairs of rules keep memories of the same names: none takes the other's."""
-    theta = np.ones(2)
+    """Many pairs of rules keep memories of the same names: none takes the other's."""
+    theta = np.ones((2, 2))
     for name, rule in rules.TABLE.items():
         state = Optimizer(rule).init(theta)
         assert str(state["rule"]) == name
