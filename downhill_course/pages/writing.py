@@ -38,6 +38,11 @@ def bundle(language: str) -> dict[str, Any]:
     }
 
 
+def script(language: str) -> str:
+    """The same as a script that puts it where ``writer.js`` looks."""
+    return f"(globalThis.downhillWriter ??= {{}}).{language} = {json.dumps(bundle(language), ensure_ascii=False)};\n"
+
+
 def page_context(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:
     """The module on the pages that want it, and its weights beside it."""
     languages = BOX.findall(context.get("body", ""))
