@@ -14,7 +14,19 @@ import numpy as np
 import pytest
 
 from optlib import NotFinite, Optimizer, data, models, rules
-from optlib.parallel import Interrupted, LocalSGD, SyncSGD, async_sgd, cluster, connect, disconnect, parts, train
+from optlib.parallel import (
+    Interrupted,
+    LocalSGD,
+    SyncSGD,
+    async_sgd,
+    calibrate,
+    cluster,
+    connect,
+    disconnect,
+    parts,
+    simulate,
+    train,
+)
 from optlib.parallel.algorithms import TABLE
 from optlib.parallel.checkpoints import read
 from optlib.parallel.remote import Lost
@@ -387,6 +399,23 @@ def test_a_process_that_dies_again_and_again_is_dismissed(mortal):
         train(SyncSGD(COUNT), oracles, np.zeros(30), steps=30, backend=mortal, interval=0.05)
 
 
+# --- what it is like ---------------------------------------------------------------------------------------
+
+
+class Sleeping:
+    def __call__(self, theta):
+        time.sleep(0.02)
+        return theta
+
+
+def test_a_cluster_is_measured_for_the_simulator(client):
+    like = calibrate(client, Sleeping(), np.ones(6), steps=4)
+    assert (like.compute(np.random.default_rng(0), 9) >= 0.02).all()
+    assert like.latency >= 0.0
+    assert like.service > 0.0
+    assert simulate(async_sgd(SGD), workers=2, steps=5, cluster=like).time > 5 * 0.02
+
+
 # --- what cannot work --------------------------------------------------------------------------------------
 
 
@@ -395,6 +424,21 @@ def test_a_scheduler_that_does_not_answer():
     with pytest.raises(ConnectionError, match=r"no scheduler answers at tcp://127.0.0.1:9 within 0.8 s. Is it running"):
         connect("tcp://127.0.0.1:9", timeout=1.0)
     assert time.monotonic() - began < 10
+
+
+def test_an_asynchronous_client_is_refused():
+    with pytest.raises(TypeError, match="is asynchronous, and train waits for its result"):
+        cluster.run_on_dask(
+            SimpleNamespace(asynchronous=True, status="running"), async_sgd(SGD), dealt(1), np.ones(6), steps=1
+        )  # fmt: skip
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text("from optlib.parallel import connect\nconnect(workers=1)\n")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"RuntimeError: {script} starts processes, each of which imports it anew: put what it does")
 
 
 def test_a_client_that_is_closed():

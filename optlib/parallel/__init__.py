@@ -19,6 +19,7 @@ from .algorithms import (
     async_sgd,
     eamsgd,
 )
+from .calibration import calibrate
 from .cluster import Interrupted, connect, disconnect, run_on_dask
 from .machines import Algorithm, Compute, LostMessage, Server, Worker
 from .messages import Message, Reply, Shards
@@ -30,8 +31,8 @@ from .training import parts, train
 __all__ = [
     "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Compute", "Conflicts", "Downpour", "Event", "Interrupted",
     "LocalSGD", "LostMessage", "Measured", "Message", "Reply", "Result", "Run", "Server", "Shards", "Span", "SyncEASGD",
-    "SyncSGD", "Worker", "adaptive_revision", "async_adagrad", "async_sgd", "complete", "conflicts", "connect", "curve",
-    "disconnect", "eamsgd", "exponential", "hogwild", "lognormal", "lost", "parts", "run_on_dask",
+    "SyncSGD", "Worker", "adaptive_revision", "async_adagrad", "async_sgd", "calibrate", "complete", "conflicts",
+    "connect", "curve", "disconnect", "eamsgd", "exponential", "hogwild", "lognormal", "lost", "parts", "run_on_dask",
     "simulate", "stragglers", "train",
 ]  # fmt: skip
 
@@ -39,6 +40,7 @@ guard(globals(), "connect", "exponential", "lognormal", "parts", "stragglers")
 guard(
     globals(),
     "Cluster",
+    "calibrate",
     "complete",
     "conflicts",
     "curve",

@@ -64,7 +64,7 @@ def stragglers(usual: Distribution, share: float, factor: float) -> Distribution
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a simulated cluster is like.
+    """What a simulated cluster is like. `calibrate` measures a real one; what is left out here is free.
 
     Parameters
     ----------

@@ -1,0 +1,293 @@
+"""Faults on separate processes, and what each costs each algorithm: updates lost and doubled, seconds, what is said.
+
+    python benchmarks/bench_faults.py                     # about ten minutes
+    python benchmarks/bench_faults.py --only async,local  # some of the algorithms
+    python benchmarks/bench_faults.py --freeze 60         # seconds that a frozen process sleeps
+    python benchmarks/bench_faults.py --write             # into RESULTS-FAULTS.md
+
+A scheduler and three workers without nanny, two replicas, two shards. Each worker's every step has a coordinate of its
+own, where its gradient is 1, and the server adds up: so each coordinate tells how often its step was counted. Elastic
+averages do not add up; there the gradient is that of a bowl, and what counts is whether the centre comes to its bottom.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optlib import Optimizer, rules
+from optlib.parallel import EASGD, AdaptiveRevision, Downpour, LocalSGD, SyncSGD, async_sgd, eamsgd, train
+from optlib.parallel.checkpoints import NAME, read
+
+WORKERS, STEPS, PAUSE = 2, 100, 0.02
+ONE, SMALL = Optimizer(rules.sgd, lr=1.0), Optimizer(rules.sgd, lr=0.1)
+
+
+class _Sum:
+    def merge(self, theta: Any, state: Any, payloads: Any) -> Any:
+        return theta - sum(payload["g"] for payload in payloads), state, [{}] * len(payloads)
+
+
+@dataclass(frozen=True)
+class Together(_Sum, SyncSGD):
+    """Synchronous SGD that adds up instead of averaging."""
+
+
+@dataclass(frozen=True)
+class Periods(_Sum, LocalSGD):
+    """Local SGD that adds up instead of averaging."""
+
+
+#: Each algorithm, and where a step that counted once has brought its coordinate; None: it does not add up.
+ALGORITHMS: dict[str, tuple[Any, float | None]] = {
+    "sync": (Together(ONE), -1.0),
+    "async": (async_sgd(ONE), -1.0),
+    "downpour": (Downpour(ONE, n_fetch=3, n_push=2), -1.0),
+    "delay-tolerant": (AdaptiveRevision(lr=1.0), -(0.5**0.5)),
+    "local": (Periods(ONE, period=5), -1.0),
+    "easgd": (EASGD(SMALL, 0.2, 4), None),
+    "eamsgd": (eamsgd(0.02, 0.9, 0.2, 4), None),
+}
+
+
+def bowl(theta: np.ndarray) -> np.ndarray:
+    """The gradient of half the square."""
+    return theta
+
+
+class Count:
+    """The gradient of one worker: 1 where this step is counted, or that of a bowl."""
+
+    def __init__(self, worker: int, bowl: bool):
+        self.worker, self.bowl = worker, bowl
+
+    def __call__(self, theta: np.ndarray, t: int) -> np.ndarray:
+        time.sleep(PAUSE)
+        g = np.zeros_like(theta)
+        g[self.worker * STEPS + t] = 1.0
+        return bowl(theta) if self.bowl else g
+
+
+class Cluster:
+    """A scheduler and three workers, each a process of its own."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.file = Path(self.folder.name) / "scheduler.json"
+        self.processes: list[subprocess.Popen] = []
+        self.scheduler = self._start(
+            "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(self.file)
+        )
+        for _ in range(3):
+            self._start("dask_worker", "--scheduler-file", str(self.file), "--no-nanny", "--no-dashboard")
+        while not self.file.exists():
+            time.sleep(0.1)
+
+    def _start(self, program: str, *options: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", f"distributed.cli.{program}", *options]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.processes.append(subprocess.Popen(command, **quiet))  # type: ignore[call-overload]
+        return self.processes[-1]
+
+    def client(self) -> Any:
+        from distributed import Client
+
+        made = Client(scheduler_file=str(self.file), timeout=60)
+        made.wait_for_workers(3, timeout=120)
+        return made
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        self.folder.cleanup()
+
+
+def places(client: Any) -> list[str]:
+    """Shards are put on the first of them, replicas on the last."""
+    return sorted(client.nthreads())
+
+
+def send(client: Any, place: str, what: signal.Signals) -> int:
+    [pid] = client.run(os.getpid, workers=[place]).values()
+    os.kill(pid, what)
+    return pid
+
+
+def kill_worker(client: Any, cluster: Cluster, freeze: float) -> None:
+    send(client, places(client)[-1], signal.SIGKILL)
+
+
+def kill_shard(client: Any, cluster: Cluster, freeze: float) -> None:
+    send(client, places(client)[0], signal.SIGKILL)
+
+
+def _freeze(client: Any, place: str, seconds: float) -> None:
+    pid = send(client, place, signal.SIGSTOP)
+    threading.Timer(seconds, os.kill, [pid, signal.SIGCONT]).start()
+
+
+def freeze_worker(client: Any, cluster: Cluster, freeze: float) -> None:
+    _freeze(client, places(client)[-1], freeze)
+
+
+def freeze_shard(client: Any, cluster: Cluster, freeze: float) -> None:
+    _freeze(client, places(client)[0], freeze)
+
+
+def abort(dask_worker: Any) -> None:
+    pool = dask_worker.rpc
+    for comms in [*pool.occupied.values(), *pool.available.values()]:
+        for comm in list(comms):
+            comm.abort()
+
+
+def cut_lines(client: Any, cluster: Cluster, freeze: float) -> None:
+    client.run(abort)
+
+
+def kill_scheduler(client: Any, cluster: Cluster, freeze: float) -> None:
+    cluster.scheduler.kill()
+
+
+FAULTS: dict[str, Callable[[Any, Cluster, float], None] | None] = {
+    "kill -9 of a worker": kill_worker, "kill -9 of a shard": kill_shard, "a worker frozen": freeze_worker,
+    "a shard frozen": freeze_shard, "every connection cut": cut_lines, "kill -9 of the scheduler": kill_scheduler,
+    "kill -9 of the client": None,
+}  # fmt: skip
+
+
+def begin(name: str, client: Any, folder: Path, **options: Any) -> Any:
+    algorithm, once = ALGORITHMS[name]
+    theta = np.zeros(WORKERS * STEPS) if once is not None else np.full(WORKERS * STEPS, 100.0)
+    oracles = [Count(w, once is None) for w in range(WORKERS)]
+    return train(
+        algorithm, oracles, theta, steps=STEPS, shards=2, backend=client, checkpoint=folder, interval=0.2, **options
+    )  # fmt: skip
+
+
+def replicas(dask_worker: Any) -> int:
+    """Threads of a worker that still work for somebody."""
+    return sum("replica" in str(key) for key in dask_worker.active_threads.values())
+
+
+def kill_client(name: str, cluster: Cluster, folder: Path) -> tuple[Any, list[str]]:
+    """A client in a process of its own is killed in the middle; the workers get free, and another client resumes."""
+    child = subprocess.Popen([sys.executable, __file__, "--client", name, str(cluster.file), str(folder)])
+    cluster.processes.append(child)
+    while not (folder / NAME).exists() or read(folder)[0]["version"] < 10:
+        time.sleep(0.05)
+    child.kill()
+    child.wait()
+    with cluster.client() as client:
+        began = time.monotonic()
+        while any(client.run(replicas).values()) and time.monotonic() - began < 60:
+            time.sleep(0.2)
+        free = f"workers free after {time.monotonic() - began:.0f} s"
+        run = begin(name, client, folder, resume=folder)
+    return run, [free, *run.log]
+
+
+def fault(name: str, what: str, freeze: float) -> tuple[Any, list[str], float]:
+    """One cell: the run that came to its end, what it said, and seconds from the fault to that."""
+    cluster, hit = Cluster(), [0.0]
+    try:
+        with tempfile.TemporaryDirectory() as made:
+            folder, strike = Path(made), FAULTS[what]
+            if strike is None:
+                began = time.monotonic()
+                run, said = kill_client(name, cluster, folder)
+                return run, said, time.monotonic() - began
+            client = cluster.client()
+
+            def progress(measured: Any) -> None:
+                if measured.updates >= 20 and not hit[0]:
+                    hit[0] = time.monotonic()
+                    strike(client, cluster, freeze)
+
+            try:
+                run = begin(name, client, folder, progress=progress)
+                return run, run.log, time.monotonic() - hit[0]
+            except ConnectionError as error:  # another scheduler, and on from the checkpoint
+                seconds = time.monotonic() - hit[0]
+                other = Cluster()
+                try:
+                    with other.client() as again:
+                        run = begin(name, again, folder, resume=folder)
+                finally:
+                    other.close()
+                return run, [str(error), *run.log], seconds
+            finally:
+                with warnings.catch_warnings(action="ignore"):
+                    client.close(timeout=2)
+    finally:
+        cluster.close()
+
+
+def cell(name: str, what: str, freeze: float) -> str:
+    """A line of the table."""
+    run, said, seconds = fault(name, what, freeze)
+    algorithm, once = ALGORITHMS[name]
+    if once is None:
+        calm = train(algorithm, [bowl] * WORKERS, np.full(WORKERS * STEPS, 100.0), steps=STEPS, shards=2).theta
+        at, usual = float(np.abs(run.theta).max()), float(np.abs(calm).max())
+        counted = ("its own distance, by nature", f"centre {at:.1g} from the bottom, without a fault {usual:.1g}")
+    else:
+        counts = run.theta / once
+        lost, doubled = int((counts < 0.5).sum()), int((counts > 1 + 1e-9).sum())
+        counted = (str(lost), str(doubled))
+    first = next((line for line in said if not line.startswith("goes on from")), "nothing")
+    return f"| {what} | {name} | {counted[0]} | {counted[1]} | {seconds:.1f} | {hidden(first)} |"
+
+
+def hidden(line: str) -> str:
+    """A message without addresses and folders, which differ from run to run."""
+    words = ["..." if "://" in word or "/tmp" in word else word for word in line.replace("|", "/").split()]
+    return " ".join(words)[:160]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(ALGORITHMS), help="algorithms, with commas between")
+    parser.add_argument("--faults", default="", help="a part of the faults' names, with commas between")
+    parser.add_argument("--freeze", type=float, default=15.0)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--client", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.client:
+        from distributed import Client
+
+        name, file, folder = options.client
+        begin(name, Client(scheduler_file=file, timeout=60), Path(folder))
+        return 0
+    lines = [
+        "| fault | algorithm | lost | doubled | seconds from the fault to the end | the first thing said |",
+        "|---|---|---:|---:|---:|---|",
+    ]
+    parts = options.faults.split(",")
+    for what in (what for what in FAULTS if any(part in what for part in parts)):
+        for name in options.only.split(","):
+            lines.append(cell(name, what, options.freeze))
+            print(lines[-1], flush=True)
+    if options.write:
+        head = (__doc__ or "").strip().split("\n\n")
+        text = f"# Results of `benchmarks/bench_faults.py`\n\n{head[-1]}\n\n" + "\n".join(lines) + "\n"
+        Path(__file__).with_name("RESULTS-FAULTS.md").write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
