@@ -16,7 +16,7 @@ COMMANDS = {
     "questions": ("notebook.questions", "check questions, write them into notebooks · 检查并写入思考题", True),
     "release": ("grade.release", "write the students' notebooks · 生成学生版作业", False),
     "grade": ("grade.command", "grade a folder or zip of submissions · 批改作业", False),
-    "ladder": ("ladder.command", "try a rule of your own, rank a class's · 爬梯：自己的更新规则", False),
+    "ladder": ("ladder.command", "try a rule of your own, rank a class's · 天梯：自己的更新规则", False),
     "capstone": ("capstone", "make anew what chapter 12 keeps in files · 重新生成第 12 章的数据文件", True),
     "print": ("publish.print", "print pages as PDF · 把页面打印成 PDF", True),
     "address": ("notebook.address", "write the repository's address where it is repeated · 更新仓库地址", True),

@@ -4,15 +4,18 @@ import html.parser
 import json
 import re
 import time
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from grading import sandbox
+from needs import need
 from test_grader_hostile import CHEATS
 
 from downhill_course.grade.sandbox import Sandbox
-from downhill_course.ladder import board, command, judge, race, reference, rider, scoring
+from downhill_course.ladder import board, command, duel, judge, race, reference, rider, scoring
 from downhill_course.ladder.families import FAMILIES, PUBLIC, SCORED, member_of, secret
 from optlib import Optimizer, oracles, rules
 
@@ -129,7 +132,7 @@ BAD_ENTRIES = {
     "order": ("def rule(theta, g, t, m, *, lr=0.1): return theta, (m,)\n", "its positional names must be theta, g"),
     "setting before the star": ("def rule(theta, g, lr=0.1): return theta, ()\n", "a setting with a default stands"),
     "no default": ("def rule(theta, g, *, lr): return theta, ()\n", "lr has no default"),
-    "default is text": ("def rule(theta, g, *, lr='1'): return theta, ()\n", "default of lr is '1'"),
+    "default is text": ("def rule(theta, g, *, lr=[1]): return theta, ()\n", "default of lr is .1.; it must be a finite number"),
     "default NaN": ("def rule(theta, g, *, lr=float('nan')): return theta, ()\n", "must be a finite number"),
     "default outside": ("def rule(theta, g, *, beta1=1.5): return theta, ()\n", r"beta1 is 1.5, out of range.*\[0, 1\)"),
     "loss": ("def rule(theta, g, loss, *, lr=0.1): return theta, ()\n", "asks for the loss, which the ladder does not"),
@@ -314,7 +317,6 @@ def test_published_scores_are_what_the_references_do_now():
         every = FAMILIES[family].every
         for now, then in zip(judge.infinite(found["steps"]), judge.infinite(stored["steps"]), strict=True):
             assert now == then or abs(now - then) <= every, (name, family)
-        assert rows[name]["source"] == entry.source
     again = [{k: v for k, v in row.items() if k not in ("score", "lead", "chance")} for row in told["entries"]]
     assert judge.ranked(again) == told["entries"]
     assert rows["nadam"]["score"] > rows["momentum"]["score"] > rows["sgd"]["score"]
@@ -325,6 +327,40 @@ def test_each_reference_s_best_setting_lies_inside_its_list():
     for row in reference.published()["entries"]:
         at_the_edge = sum(bool(found["edge"]) for found in row["families"].values())
         assert at_the_edge <= len(SCORED) // 2, (row["name"], at_the_edge)
+
+
+FALLING = """
+def rule(theta, g, m, v, t, steps, *, lr):
+    m = 0.9 * m + 0.1 * g
+    v = 0.999 * v + 0.001 * g**2
+    m_hat = 0.9 * m / (1 - 0.9 ** (t + 1)) + 0.1 * g / (1 - 0.9**t)
+    lr = lr * (1 - (t - 1) / steps)
+    return theta - lr * m_hat / ((v / (1 - 0.999**t)) ** 0.5 + 1e-8), (m, v)
+"""
+
+
+@pytest.mark.parametrize(
+    ("other", "old", "new", "wins"),
+    [
+        ("momentum", "", "", True),
+        ("nadam", "", "", True),
+        ("nadam", "lr * (1 - (t - 1) / steps)", "lr", False),
+        ("momentum", "return theta - lr", "return theta - 0 * lr", False),
+    ],
+)
+def test_a_graded_task_asks_who_ends_lower_on_hidden_problems(other, old, new, wins):
+    """A rule whose rate falls beats both; without the fall it is NAdam, which does not beat itself, and an answer that
+    stands still beats nobody."""
+    names = {}
+    exec(FALLING.replace(old, new) if old else FALLING, names)
+    rates = reference.TABLE["nadam"].rates
+    assert duel.beats(names["rule"], rates, np.random.default_rng(5), other) is wins
+
+
+@pytest.mark.parametrize("rates", [[], [0.1] * 6, [0.0], [float("nan")], [-1.0]])
+def test_a_duel_wants_rates(rates):
+    with pytest.raises(ValueError, match=r"rates=.*one to five positive numbers"):
+        duel.beats(lambda *a, **k: None, rates, np.random.default_rng(0), "nadam")
 
 
 # --- the commands ----------------------------------------------------------------------------------
@@ -356,6 +392,24 @@ def test_processes_do_not_change_the_numbers():
             first = found
     assert found == first
     assert jobs_done == 6
+
+
+def test_a_cluster_gives_the_same_numbers():
+    """The workers are threads here: what travels is the same."""
+    need(find_spec("distributed"), "Dask is not installed: the ladder has no cluster")
+    from distributed import LocalCluster
+
+    entry = judge.examined("mine", SGD, None)
+    jobs = [(judge.judged, (entry, family, "s", [0.1] * 5, None)) for family in ("ravine", "chain")]
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        done = []
+        with judge.Crew(client=cluster.scheduler_address) as crew:
+            there = crew.all(jobs, lambda: done.append(1))
+    here = [function(*given) for function, given in jobs]
+    for one in (*here, *there):
+        one.pop("seconds")
+    assert there == here
+    assert len(done) == 2
 
 
 def test_run_tells_the_score_and_writes_the_page(tmp_path, capsys, few):
@@ -420,6 +474,47 @@ def test_files_to_start_from_are_entries(tmp_path):
     for path in tmp_path.glob("*.py"):
         assert not judge.examined(path.stem, path.read_text(), None).trouble
     assert len(list(tmp_path.iterdir())) == len(reference.entries())
+
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+PAGE = Path(judge.__file__).parents[2] / "book" / "ladder.md"
+
+
+def test_the_page_is_followed_word_for_word(tmp_path, monkeypatch, few, capsys):
+    """Every command of the page in its order, and its rule, which is a student's submission here."""
+    found = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    (rule,) = (text for kind, text in found if kind == "python")
+    commands = [line.split() for kind, text in found if kind == "bash" for line in text.splitlines()]
+    box = sandbox()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "submissions").mkdir()
+    (tmp_path / "submissions" / "wang.py").write_text(rule, encoding="utf-8")
+    assert len(commands) == 4
+    for words in commands:
+        assert words[:2] == [".venv/bin/downhill", "ladder"]
+        more = ["--processes", "1"] if words[2] in ("run", "grade") else []
+        more += ["--user", box.user] if words[2] == "grade" and box.user else []
+        if words[2] == "run":
+            (tmp_path / "examples" / "adam.py").write_text(SGD, encoding="utf-8")
+        assert command.main([*words[2:], *more]) == 0, words
+    capsys.readouterr()
+    assert {p.name for p in (tmp_path / "ranking").iterdir()} >= {
+        "ranking.csv",
+        "entries.json",
+        "secret.txt",
+        "index.html",
+    }
+    assert (tmp_path / "examples" / "adam-ladder" / "index.html").exists()
+    assert "calm" in (tmp_path / "page" / "zh.html").read_text(encoding="utf-8")
+
+
+def test_the_page_names_what_an_entry_may_hold():
+    text = PAGE.read_text(encoding="utf-8")
+    assert f"at most {rider.SETTINGS} of them" in text
+    assert all(f"`{kind}`" in text for kind in ("hidden", "input", "output", "bias"))
+    assert all(f"`{name}" in text for name in rider.OPTIONS)
+    assert len(SCORED) == 8
+    assert "Eight families" in text
 
 
 # --- the board -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Rows may come from strangers, so every text is escaped, every number is read as 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from itertools import pairwise
@@ -25,7 +25,7 @@ LANGUAGES = ("en", "zh")
 SHOWN = 6  # entries in the profiles' picture
 
 TEXT = {
-    "title": ("The ladder", "爬梯"),
+    "title": ("The ladder", "天梯"),
     "lead": (
         "Update rules, each one function, on problems drawn from a seed. What counts is the number of steps to the "
         "loss that a tuned NAdam reaches in 80 % of its steps: the median over three fresh problems of each family. "
@@ -60,17 +60,24 @@ body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--groun
 padding:1rem}
 a{color:var(--vivid)}h1{margin:.2em 0}h2{margin-top:2em}.scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:.9rem}th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);
-text-align:right;white-space:nowrap}th:nth-child(2),td:nth-child(2),th:nth-child(3),td:nth-child(3){text-align:left}
+text-align:right;white-space:nowrap}th:nth-child(2),td:nth-child(2),.tracks :nth-child(3){text-align:left}
 pre{background:var(--tint);padding:.8rem;overflow-x:auto;font-size:.85rem}
 details{border-top:1px solid var(--line);padding:.4rem 0}summary{cursor:pointer;min-height:1.75rem}
 figure{display:inline-block;margin:.4rem .8rem .4rem 0}figcaption{font-size:.8rem;color:var(--pale)}
-svg{background:var(--ground)}svg text{font:11px system-ui,sans-serif;fill:var(--pale)}
+svg{max-width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:var(--pale)}
 .axis{stroke:var(--line);fill:none}.mine{stroke:var(--vivid);fill:none;stroke-width:2}
 .other{stroke:var(--pale);fill:none;stroke-width:1.2}.goal{stroke:var(--pale);stroke-dasharray:3 3}
 .first{fill:var(--vivid)}.band{fill:var(--pale)}
 """
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "1 2")
-COLOURS = ("#a3123a", "#0072b2", "#a05a00", "#007a5a", "#7a3fb0", "#66707c")
+#: Of the six lines of the profiles, on white and on black.
+COLOURS = (
+    ("#a3123a", "#0072b2", "#a05a00", "#007a5a", "#7a3fb0", "#66707c"),
+    ("#ff7a97", "#56b4e9", "#f0a040", "#4fd0a8", "#c79bff", "#aab4c0"),
+)
+STYLE += "".join(f".line{i}{{stroke:{colour}}}" for i, colour in enumerate(COLOURS[0]))
+STYLE += "@media(prefers-color-scheme:dark){"
+STYLE += "".join(f".line{i}{{stroke:{colour}}}" for i, colour in enumerate(COLOURS[1])) + "}"
 
 
 def write(folder: Path, rows: Sequence[dict], first: str = "") -> None:
@@ -80,7 +87,7 @@ def write(folder: Path, rows: Sequence[dict], first: str = "") -> None:
     files.replace(folder / "index.html", INDEX)
 
 
-INDEX = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The ladder · 爬梯</title>
+INDEX = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The ladder · 天梯</title>
 <meta name="viewport" content="width=device-width"><script>
 location.replace((navigator.language||"").startsWith("zh")?"zh.html":"en.html")</script>
 <p><a href="en.html">English</a> · <a href="zh.html" lang="zh-CN">中文</a></p></html>
@@ -131,7 +138,7 @@ class Page:
             if row["trouble"]:
                 cells[3:] = ["0", "", "", self.say("out")]
             lines.append([f"<td>{cell}</td>" for cell in cells])
-        return _rows(lines)
+        return _rows(lines, "tracks")
 
     def _track(self, row: dict) -> str:
         track = str(row["track"])
@@ -154,7 +161,7 @@ class Page:
         return self.say("never") if math.isinf(steps) else f"{steps:.0f}"
 
     def _profiles(self) -> str:
-        ratios = np.linspace(1, scoring.TAU, 61)
+        ratios = np.linspace(1, scoring.TAU, 301)
         curves = scoring.profile(self.times, ratios)
         names = [row["name"] for row in self.rows][:SHOWN]
         if self.first and self.first not in names:
@@ -166,7 +173,7 @@ class Page:
                 f"{40 + (r - 1) / 3 * width:.1f},{10 + (1 - v) * height:.1f}"
                 for r, v in zip(ratios, curves[name], strict=True)
             )
-            style = f'stroke="{COLOURS[i]}" stroke-dasharray="{DASHES[i]}"'
+            style = f'class="line{i}" stroke-dasharray="{DASHES[i]}"'
             thick = 3 if name == self.first else 1.8
             y = 20 + 22 * i
             lines.append(f'<polyline points="{points}" fill="none" stroke-width="{thick}" {style}/>')
@@ -179,7 +186,8 @@ class Page:
         lines += [f'<text x="8" y="{14 + (1 - v) * height:.0f}">{v:g}</text>' for v in (0, 0.5, 1)]
         label = self.say("within")
         return (
-            f'<figure><svg width="{width + 260}" height="{height + 34}" role="img" aria-label="{label}">'
+            f'<figure><svg width="{width + 260}" height="{height + 34}" viewBox="0 0 {width + 260} {height + 34}" '
+            f'role="img" aria-label="{label}">'
             f"{''.join(lines)}</svg><figcaption>{label}</figcaption></figure>"
         )
 
@@ -197,10 +205,10 @@ class Page:
         body = [f"<p>{' · '.join(told)}</p>"]
         if row["trouble"]:
             body.append(f"<p><strong>{self.say('out')}</strong>: {escape(str(row['trouble']))}</p>")
-        body.append(f"<h4>{self.say('listing')}</h4><pre><code>{escape(str(row['source']))}</code></pre>")
+        body.append(f"<h3>{self.say('listing')}</h3><pre><code>{escape(str(row['source']))}</code></pre>")
         if not row["trouble"]:
-            body.append(f"<h4>{self.say('curves')}</h4>{''.join(self._curve(row, f) for f in SCORED)}")
-            body.append(f"<h4>{self.say('paths')}</h4>{''.join(self._path(row, f) for f in DRAWN)}")
+            body.append(f"<h3>{self.say('curves')}</h3>{''.join(self._curve(row, f) for f in SCORED)}")
+            body.append(f"<h3>{self.say('paths')}</h3>{''.join(self._path(row, f) for f in DRAWN)}")
         return f'<details id="{_anchor(row)}"{opened}><summary>{title}</summary>{"".join(body)}</details>'
 
     def _curve(self, row: dict, family: str) -> str:
@@ -226,13 +234,13 @@ class Page:
 
         count = self._number(self.times[row["name"]][family])
         name = escape(FAMILIES[family].title[self.language])
-        setting = ", ".join(f"{escape(str(k))}={float(v):g}" for k, v in found["chosen"].items()) or self.say("default")
+        chosen = escape(setting(found["chosen"])) or self.say("default")
         why = f"<br>{self.say('failed')}: {escape(str(found['why']))}" if found["why"] else ""
         return (
             f'<figure><svg width="{width}" height="{height}" viewBox="-1 -1 {width + 2} {height + 2}" role="img" '
             f'aria-label="{name}: {count}"><rect class="axis" width="{width}" height="{height}"/>'
             f"{line(reference, 'other') if row['name'] != 'nadam' else ''}{line(mine, 'mine')}</svg>"
-            f"<figcaption>{name}: {count}<br>{setting}{why}</figcaption></figure>"
+            f"<figcaption>{name}: {count}<br>{chosen}{why}</figcaption></figure>"
         )
 
     def _path(self, row: dict, family: str) -> str:
@@ -258,14 +266,23 @@ class Page:
 DRAWN: dict[str, surfaces.Surface] = {name: surfaces.TABLE[name] for name in FAMILIES if name not in SCORED}
 
 
+def setting(chosen: Mapping[str, Any]) -> str:
+    """A setting in one line.
+
+    >>> setting({"lr": 0.0150, "scaling": "none"})
+    'lr=0.015, scaling=none'
+    """
+    return ", ".join(f"{k}={v}" if isinstance(v, str) else f"{k}={float(v):g}" for k, v in chosen.items())
+
+
 def _anchor(row: dict) -> str:
     """A name for links within the page, of the entry's own name: letters and digits of any script as numbers."""
     return "entry-" + "".join(c if c.isascii() and c.isalnum() else f"-{ord(c):x}" for c in str(row["name"]))
 
 
-def _rows(lines: list[list[str]]) -> str:
+def _rows(lines: list[list[str]], kind: str = "steps") -> str:
     rows = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
-    return f'<div class="scroll"><table>{rows}</table></div>'
+    return f'<div class="scroll" tabindex="0"><table class="{kind}">{rows}</table></div>'
 
 
 def _frame(width: int, height: int) -> str:

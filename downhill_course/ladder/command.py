@@ -5,7 +5,7 @@
   board      a page of entries as HTML, in both languages, which needs no server
   reference  the course's own rules: their scores anew, or their files to start from
 
-爬梯：提交一个函数（一条更新规则），看它在没见过的问题上表现如何。
+天梯：提交一个函数（一条更新规则），看它在没见过的问题上表现如何。
 run 在自己的电脑上跑公开问题；grade 在沙箱里用隐藏问题给全班排名；board 生成静态网页；reference 重新计算参考成绩。
 """
 
@@ -149,17 +149,18 @@ def ours(asked: argparse.Namespace) -> int:
         bar = Steps(len(FAMILIES) * len(reference.entries()), "reference entries")
         targets, rows = pacemakers(crew, PUBLIC, bar)
     place = asked.out or reference.SCORES
-    files.replace(place, told(judge.ranked(rows), targets, timed=False))
+    rows = [{**row, "source": "", "micros": None} for row in rows]  # listings are made anew, times differ each time
+    files.replace(place, told(judge.ranked(rows), targets))
     for row in judge.ranked(rows):
         print(f"{row['score']:.3f}  {row['name']}")
     print(f"Written to {place}")
     return 0
 
 
-def told(rows: Sequence[dict], targets: dict, timed: bool = True) -> str:
-    """entries.json: rows, and the targets they were measured by. Times, which vary, may be left out."""
-    kept = rows if timed else [{**row, "micros": None} for row in rows]
-    return json.dumps({"targets": targets, "entries": kept}, ensure_ascii=False, allow_nan=False, indent=0) + "\n"
+def told(rows: Sequence[dict], targets: dict) -> str:
+    """entries.json: rows, and the targets they were measured by."""
+    text = json.dumps({"targets": targets, "entries": rows}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace(',{"name":', ',\n{"name":') + "\n"
 
 
 def source_in(path: Path) -> str:
@@ -312,7 +313,7 @@ def report(name: str, rows: Sequence[dict]) -> str:
             other: scoring.counted(judge.infinite(row["families"][family]["steps"])) for other, row in known.items()
         }
         best = min(each, key=lambda other: each[other])
-        chosen = ", ".join(f"{k}={v:g}" for k, v in mine["families"][family]["chosen"].items()) or "as written"
+        chosen = board.setting(mine["families"][family]["chosen"]) or "as written"
         lines.append(
             f"{FAMILIES[family].title[0]:<24}{steps(each[name]):>8}{steps(each['momentum']):>10}"
             f"{steps(each['nadam']):>8}{steps(each[best]):>8}  {chosen}"

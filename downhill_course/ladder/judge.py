@@ -71,10 +71,13 @@ def _checked(told: Any) -> dict[str, Any]:
     hyper, settings = told.get("hyper"), told.get("settings")
     listed = settings is None or (isinstance(settings, list) and 0 < len(settings) <= rider.SETTINGS)
     sets: list[Any] = [hyper, *(settings or [])] if listed else [None]
-    if not all(isinstance(one, dict) and all(isinstance(v, float) for v in one.values()) for one in sets):
+    if not all(isinstance(one, dict) and all(isinstance(v, (float, str)) for v in one.values()) for one in sets):
         raise Out("it does not say plainly what it is")
     for i, one in enumerate(sets):
         for name, value in one.items():
+            if isinstance(value, str):
+                one[name] = cleaned(value, 40)
+                continue
             known = HYPER.get(name.rpartition(".")[2])
             low, high, closed = (-math.inf, math.inf, False) if known is None else known[1:4]
             if not (low <= value < high or (closed and value == high)):

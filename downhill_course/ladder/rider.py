@@ -77,8 +77,8 @@ class Rule:
         for name, value in self.hyper.items():
             if value is kinds.empty:
                 raise Bad(f"{self.name}: {name} has no default: write one, as in {name}=0.1")
-            if not number(value):
-                raise Bad(f"{self.name}: the default of {name} is {value!r:.60}; it must be a finite number")
+            if not number(value) and not word(value):
+                raise Bad(f"{self.name}: the default of {name} is {value!r:.60}; it must be a finite number, or a name")
         start = names.get("start", {})
         if not isinstance(start, dict):
             raise Bad(f"start is {start!r:.60}; it must be a dict, memory -> a number, 'theta', or a function of theta")
@@ -121,6 +121,16 @@ def number(value: Any) -> bool:
     """Whether it is one finite number, and no truth value."""
     plain = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     return plain and bool(np.isfinite(float(value)))
+
+
+def word(value: Any) -> bool:
+    """Whether it is a short name, as a rule may have for one of its forms."""
+    return isinstance(value, str) and 0 < len(value) <= 40
+
+
+def plain(value: Any) -> Any:
+    """A setting as it is sent: a float, or a name."""
+    return value if isinstance(value, str) else float(value)
 
 
 class Entry:
@@ -177,9 +187,10 @@ class Entry:
                         f"settings, number {i}: there is no {name!r:.60}; "
                         f"known are {', '.join(sorted(known)) or 'none'}"
                     )
-                if not number(value):
+                words = any(word(rule.hyper.get(name.rpartition(".")[2])) for rule in self.rules.values())
+                if not number(value) and not (words and word(value)):
                     raise Bad(f"settings, number {i}: {name} is {value!r:.60}; it must be a finite number")
-        return [{name: float(value) for name, value in one.items()} for one in given]
+        return [{name: plain(value) for name, value in one.items()} for one in given]
 
     def _schedule(self, given: Any) -> tuple[Callable[[int, int], float] | None, bool]:
         """The schedule as a function of the updates made and of all, and whether it wants to know all."""
@@ -329,7 +340,7 @@ class Riders:
         hyper = [(key, name, value) for key, rule in entry.rules.items() for name, value in rule.hyper.items()]
         return {
             "name": next(iter(entry.rules.values())).name,
-            "hyper": {f"{key}.{name}" if entry.split else name: float(value) for key, name, value in hyper},
+            "hyper": {f"{key}.{name}" if entry.split else name: plain(value) for key, name, value in hyper},
             "settings": entry.settings,
             "schedule": "" if entry.schedule is None else "t, steps" if entry.horizon else "t",
             "split": entry.split,
