@@ -41,6 +41,7 @@ STOPPED = {
         "package",
         "tensorflow",
     ),
+    "all of it": ("from tensorflow import *\nstep = add\n", "package", "tensorflow"),
     "a class of it": (
         "import tensorflow as tf\nclass Net(tf.Module):\n    pass\nstep = Net()\n",
         "package",
@@ -49,6 +50,12 @@ STOPPED = {
     "ours": ("from optlib.rules import momentum as step\n", "package", "optlib"),
     "cannot be read": ("x = 1\ndef step(theta, v, g, lr, mu)\n    return 1\n", "stopped", "2, SyntaxError"),
     "stops before": ("x = 1\nstep = make_step()\n", "stopped", "2, NameError"),
+    "gives too much": (
+        "import numpy as np\ndef step(*a):\n    return np.zeros(490000), np.zeros(490000)\n",
+        "plain",
+        "",
+    ),
+    "gives complex arrays": ("import numpy as np\ndef step(*a):\n    return a[0] * 1j, a[1]\n", "plain", ""),
     "asks": ("step = input('what?')\n", "input", ""),
 }
 #: Plausible wrong answers in other hands' code, and the mistake that each is told (none: it is not recognised).

@@ -215,7 +215,7 @@ def test_the_public_examples_pass_with_the_solution_and_name_mistakes(name, task
         for earlier in whole._before(found):
             exec(earlier, names)
         exec(source, names)
-        return Checks(packed(name), names, "en")(task)
+        return Checks(assignment(name).packed, names, "en")(task)
 
     assert played(found.solved), repr(played(found.solved))
     said = [repr(played(changed(found.solved, mistake, task))) for mistake in found.mistakes]
@@ -231,7 +231,7 @@ def test_check_says_what_is_wrong(name, monkeypatch, capsys):
     exec(assignment(notebook).given, names)
     exec(source, names)
     for language in ("en", "zh"):
-        report = Checks(packed(notebook), names, language)(task)
+        report = Checks(assignment(notebook).packed, names, language)(task)
         assert not report
         assert language == "zh" or wanted in repr(report)
 
@@ -244,16 +244,10 @@ def test_check_takes_no_old_definition_for_the_new_one(broken):
     good = assignment("03-momentum").tasks["terminal"].solved
     names = {"__name__": "notebook", "np": np, "In": ["", good, "check('terminal')"]}
     exec(good, names)
-    check = Checks(packed("03-momentum"), names, "en")
+    check = Checks(assignment("03-momentum").packed, names, "en")
     assert check("terminal")
     names["In"] += [broken, "check('terminal')"]
     assert "still the old one" in repr(check("terminal"))
-
-
-def packed(name, kept={}):  # noqa: B006
-    from downhill_course.grade.checks import pack
-
-    return kept.setdefault(name, None) or kept.__setitem__(name, pack(assignment(name).recorded())) or kept[name]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -325,6 +325,7 @@ def _limited(seconds: float) -> Iterator[None]:
     finally:
         over.set()
         watcher.join()
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
 
 
 class _Play:

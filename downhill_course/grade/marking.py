@@ -48,6 +48,10 @@ WHY = {
     "memory": ("used too much memory, or too many processes or files", "占用的内存、进程或文件过多"),
     "died": ("ended the program", "程序意外终止"),
     "protocol": ("wrote where it must not", "干扰了评分程序的通信"),
+    "plain": (
+        "a value that cannot be read: too large, or neither numbers, text, lists nor arrays of real numbers",
+        "返回的值无法读取：过大，或不是数、文本、列表、实数数组",
+    ),
     "type": ("a value of the wrong kind", "返回值的类型不对"),
     "shape": ("a value of the wrong shape", "返回值的形状不对"),
     "keys": ("a dictionary with the wrong keys", "字典的键不对"),

@@ -204,6 +204,11 @@ class Assignment:
             told[task.name] = {"points": task.points, "read": place, "cases": cases, "mistakes": mistakes}
         return told
 
+    @cached_property
+    def packed(self) -> str:
+        """The recorded cases as text for a notebook's first cell, the same in every language."""
+        return checks.pack(self.recorded())
+
     def _record(self, task: Task, case: Case, number: int, mistake: Mistake | None) -> list[dict]:
         recorder = Recorder(
             [*self._before(task), changed(task.solved, mistake, task.name) if mistake else task.solved], self.given
@@ -282,7 +287,7 @@ class Assignment:
             "# Leave this cell as it is, and run it first. · 请不要修改，先运行这个单元格。",
             "from downhill_course.grade.checks import Checks",
             "",
-            f'check = Checks("""{checks.pack(self.recorded())}""", globals(), "{language}")',
+            f'check = Checks("""{self.packed}""", globals(), "{language}")',
         ]
         cell = _code("setup", "\n".join(lines), locked=True)
         cell["metadata"]["jupyter"] = {"source_hidden": True}

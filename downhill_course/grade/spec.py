@@ -200,6 +200,8 @@ class Remote(Answer):
         try:
             return _Far.wrap(self, request())
         except sandbox.Answered as error:
+            if error.kind == "NotPlain":
+                raise Failed("plain") from None
             if error.module:
                 raise Failed("package", error.module) from None
             raise Failed("missing" if error.lost else "error", error.kind) from None
@@ -259,6 +261,8 @@ class Local(Answer):
                 return Near.wrap(self, action())
         except Failed:
             raise
+        except plain.NotPlain:
+            raise Failed("plain") from None
         except (NameError, ImportError) as error:
             raise Failed("missing", type(error).__name__) from None
         except Exception as error:

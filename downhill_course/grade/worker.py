@@ -305,7 +305,8 @@ class Desk:
 
                     asyncio.run(waiting)
             except Exception as error:
-                if isinstance(error, ImportError) and isinstance(node, (ast.Import, ast.ImportFrom)):
+                imports = isinstance(node, (ast.Import, ast.ImportFrom)) and node.names[0].name != "*"
+                if isinstance(error, ImportError) and imports:
                     self.lack(node)
                 elif "error" not in told:
                     told = trouble(error, request)
@@ -377,7 +378,10 @@ def serve(channel: Channel, plain: Any, held: bool) -> None:
             reply = getattr(desk, request["op"])(request)
         except BaseException as error:  # an answer may raise anything, SystemExit and KeyboardInterrupt included
             reply = trouble(error, request)
-        channel.send(reply)
+        try:
+            channel.send(reply)
+        except channel.frames.Broken:  # too long for a frame, and nothing of it was sent
+            channel.send({"error": "NotPlain", "lost": False})
 
 
 def main() -> None:
