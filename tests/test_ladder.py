@@ -401,7 +401,7 @@ def test_a_cluster_gives_the_same_numbers():
 
     entry = judge.examined("mine", SGD, None)
     jobs = [(judge.judged, (entry, family, "s", [0.1] * 5, None)) for family in ("ravine", "chain")]
-    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster:
         done = []
         with judge.Crew(client=cluster.scheduler_address) as crew:
             there = crew.all(jobs, lambda: done.append(1))

@@ -172,5 +172,5 @@ def published() -> dict[str, Any]:
     """
     told = json.loads(SCORES.read_text(encoding="utf-8"))
     for row in told["entries"]:
-        row["source"] = entries()[row["name"]].source
+        row["source"] = TABLE[row["name"]].source
     return told
