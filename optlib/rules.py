@@ -1064,8 +1064,8 @@ def radam(
 
         \rho_\infty &= \tfrac2{1-\beta_2} - 1, \qquad \rho_t = \rho_\infty - \frac{2t\beta_2^t}{1-\beta_2^t}, \qquad
         r_t = \sqrt{\frac{(\rho_t-4)(\rho_t-2)\,\rho_\infty}{(\rho_\infty-4)(\rho_\infty-2)\,\rho_t}} \\
-        \theta_t &= \theta_{t-1} - \eta\, \hat m_t \cdot \begin{cases} r_t / (\sqrt{\hat v_t} + \epsilon) &
-        \rho_t > \text{threshold} \\ 1 & \text{else} \end{cases}
+        \theta_t &= \theta_{t-1} - \eta\, \hat m_t\, \frac{r_t}{\sqrt{\hat v_t} + \epsilon} \quad\text{if }
+        \rho_t > \text{threshold, else}\quad \theta_{t-1} - \eta\, \hat m_t
 
     Memory and hyper-parameters as in :func:`adam`. threshold : 4 in the paper, 5 in its code, PyTorch and optax.
 
