@@ -939,7 +939,8 @@ def test_nothing_is_asked_of_another_host_and_it_loads_when_seen(show):
 
 
 def test_the_module_is_light():
-    assert len(gzip.compress(explorer.module().encode())) + len(gzip.compress(explorer.style().encode())) < 60_000
+    """With 43 rules and all schedules: a rule is a quarter of a kilobyte."""
+    assert len(gzip.compress(explorer.module().encode())) + len(gzip.compress(explorer.style().encode())) < 62_000
 
 
 def test_ten_figures_share_a_page(show):

@@ -52,8 +52,8 @@ _RATES = {name: row.rate for name, row in rules.ROWS.items() if row.rate != spec
 
 
 _ARGUMENTS = {"maximum": 2, "minimum": 2, "where": 3}  #: of the functions that rules may call; the others take one
-#: Every number that a reader may change.
-HYPER = {**presets.NUMBERS, **{name: known for name, known in rules.HYPER.items() if known.names is None}}
+_OURS = {name for rule in RULES for name in specification(rule)[2]}
+HYPER = {**presets.NUMBERS, **{n: rules.HYPER[n] for n in rules.HYPER if n in _OURS}}  #: what a reader may change
 
 
 class Explorer:
@@ -395,7 +395,8 @@ def live() -> bool:
 
 def _number(known: rules.Hyper) -> State:
     """What a slider needs to know of a number; no upper end is null."""
-    return {**known._asdict(), "high": None if known.high == np.inf else known.high}
+    told = {name: value for name, value in known._asdict().items() if name != "names"}
+    return {**told, "high": None if known.high == np.inf else known.high}
 
 
 def _tables() -> State:
