@@ -354,7 +354,7 @@ def test_a_graded_task_asks_who_ends_lower_on_hidden_problems(other, old, new, w
     names = {}
     exec(FALLING.replace(old, new) if old else FALLING, names)
     rates = reference.TABLE["nadam"].rates
-    assert duel.beats(names["rule"], rates, np.random.default_rng(5), other) is wins
+    assert duel.beats(names["rule"], rates, np.random.default_rng(5), other)[0] == wins
 
 
 @pytest.mark.parametrize("rates", [[], [0.1] * 6, [0.0], [float("nan")], [-1.0]])
