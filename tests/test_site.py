@@ -112,6 +112,29 @@ def test_side_by_side_on_a_laptop_and_in_turn_on_a_phone(visit, name):
         assert chinese["top"] >= english["bottom"]
 
 
+def test_a_tap_shows_a_figure_at_its_own_size_or_larger(visit):
+    page = visit("zh/03-momentum.html", {"width": 360, "height": 740}, has_touch=True)
+    link = page.locator("#fig-momentum-plain a.image-reference")
+    link.tap()
+    large = page.locator("dialog.enlarged img")
+    assert large.bounding_box()["width"] >= int(large.get_attribute("width"))
+    assert page.locator("dialog.enlarged button").get_attribute("aria-label") == "关闭大图"
+    page.keyboard.press("Escape")
+    assert page.locator("dialog.enlarged").count() == 0
+    assert page.evaluate("document.activeElement.matches('#fig-momentum-plain a')")
+    link.tap()
+    large.tap()
+    assert page.locator("dialog.enlarged").count() == 0
+    assert page.troubles == []
+
+
+def test_the_sidebar_numbers_its_chapters(visit):
+    for name in ("index", "03-momentum", "03-momentum-deeper"):
+        page = visit(f"en/{name}.html")
+        numbers = page.locator(".sidebar-tree .number").all_inner_texts()
+        assert numbers == [chapter[:2] for chapter in CHAPTERS if not chapter.endswith("-deeper")]
+
+
 LANDED = """(id) => {
   const place = document.getElementById(id);
   const { top } = (place.querySelector("h1, h2, h3, h4") ?? place).getBoundingClientRect();

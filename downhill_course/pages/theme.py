@@ -72,6 +72,20 @@ def in_chinese(match: re.Match) -> str:
     return match[0]
 
 
+def numbered(tree: str, page: str) -> str:
+    """The contents in the sidebar with each chapter's number before its title, as file names and prose have it.
+
+    >>> numbered('<li class="toctree-l1"><a class="x" href="03-momentum.html">Momentum</a>', "index")
+    '<li class="toctree-l1"><a class="x" href="03-momentum.html"><span class="number">03</span> Momentum</a>'
+    """
+
+    def put(match: re.Match) -> str:
+        digits = re.match(r"(\d\d)-", page if match[2] == "#" else match[2].rpartition("/")[2])
+        return f'{match[1]}<span class="number">{digits[1]}</span> ' if digits else match[0]
+
+    return re.sub(r'(<li class="toctree-l1[^"]*"><a class="[^"]*" href="([^"]*)">)', put, tree)
+
+
 def alternates(app: Sphinx, pagename: str) -> dict[str, str]:
     """Where the same page stands in each view: below the site's address if it is set, else relative."""
     root = app.config.downhill_site or "../" * (pagename.count("/") + 1)
@@ -91,6 +105,7 @@ def page_context(app: Sphinx, pagename: str, templatename: str, context: dict, d
         alternates=alternates(app, pagename),
         site_root=app.config.downhill_site or relative,
     )
+    context["furo_navigation_tree"] = numbered(context.get("furo_navigation_tree", ""), pagename)
     for kind in ("script_files", "css_files"):
         files = {str(getattr(item, "filename", item)): item for item in context[kind]}  # each file once
         context[kind] = [item for name, item in files.items() if not any(word in name for word in UNUSED)]
