@@ -7,7 +7,7 @@ from shutil import copy2
 import nbformat
 import pytest
 
-from downhill_course.notebook import plain
+from downhill_course.notebook import comments, plain
 from downhill_course.notebook.cells import HAN, dumps, language_of, read, text_of
 from downhill_course.notebook.downloads import offer
 from downhill_course.notebook.running import all_notebooks
@@ -40,6 +40,8 @@ def test_a_download_has_the_views_languages_and_all_code(downloads):
         whole = [text_of(cell) for cell in read(path)["cells"] if cell["cell_type"] == "code"]
         if name != "both":
             whole = [code.removesuffix(SWITCH) for code in whole]
+        if name == "zh":
+            whole = [comments.in_chinese(code, comments.table(path.parent)) for code in whole]
         assert [cell["source"] for cell in cells if cell["cell_type"] == "code"] == whole
         headings = [line for c in cells if c["cell_type"] == "markdown" and language_of(c) is None
                     for line in c["source"].splitlines() if line.startswith("#")]  # fmt: skip
@@ -90,6 +92,16 @@ def test_plain_and_myst_say_the_same():
         assert plain.plain(plain.myst(there), "03-momentum.ipynb", ["goh2017"]) == there
     assert plain.myst(plain.spoken("x", "zh-CN")) == "x"
     assert plain.homes()["momentum"] == "03-momentum.ipynb#momentum"
+
+
+def test_the_chinese_of_every_comment_is_used():
+    """That none is missing is what the twins' check asks."""
+    said = {text for path in all_notebooks() for _, _, text in comments.visible(read(path))}
+    known = comments.table(all_notebooks()[0].parent)
+    assert known.keys() <= said, (
+        f"no code says {sorted(known.keys() - said)} any more: take them out"
+    )
+    assert all(HAN.search(chinese) or chinese == english for english, chinese in known.items())
 
 
 def test_without_a_site_a_link_to_a_page_is_its_words(tmp_path):

@@ -15,10 +15,11 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
-from downhill_course.notebook import questions
+from downhill_course.notebook import comments, questions
 from downhill_course.notebook.cells import (
     HAN,
     LABEL,
@@ -122,9 +123,17 @@ def check(path: Path, rows: Iterable[dict] | None = None) -> list[Problem]:
     elif path.suffix == ".yml":
         found = questions.problems(path, rows)
     else:
-        found = notebook_problems(read(path), rows)
+        notebook = read(path)
+        found = chain(notebook_problems(notebook, rows), comment_problems(notebook, comments.table(path.parent)))
     name = f"{path.parent.name}/{path.name}" if path.name == SOURCE else path.name
     return [Problem(name, place, message) for place, message in found]
+
+
+def comment_problems(notebook: dict, known: dict[str, str]) -> Found:
+    """Comments of the code that a reader of the Chinese view would meet in English."""
+    for index, cell, said in comments.visible(notebook) if known else ():
+        if said not in known:
+            yield where(index, cell), f"the comment “{said}” is not in book/{comments.FILE}: write its Chinese there"
 
 
 def notebook_problems(notebook: dict, rows: Iterable[dict]) -> Found:
