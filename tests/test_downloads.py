@@ -84,6 +84,7 @@ def test_plain_and_myst_say_the_same():
     for text in (
         "(momentum)=\n# A · 甲", "by {cite:t}`polyak1964` and {cite:p}`goh2017,kingma2015`",
         "[there](adam) or [here](momentum)",
+        "{cite:t}`goh2017` and [there](adam) {cite:p}`polyak1964`",
         "`[a](momentum)`, `{cite:p}` and\n\n```python\nx[0](momentum)\n```\n\nend [b](momentum)",
         "{cite:p}`nobody1900`, [c](nowhere)", plain.BIBLIOGRAPHY,
     ):  # fmt: skip
@@ -98,9 +99,7 @@ def test_the_chinese_of_every_comment_is_used():
     """That none is missing is what the twins' check asks."""
     said = {text for path in all_notebooks() for _, _, text in comments.visible(read(path))}
     known = comments.table(all_notebooks()[0].parent)
-    assert known.keys() <= said, (
-        f"no code says {sorted(known.keys() - said)} any more: take them out"
-    )
+    assert known.keys() <= said, f"no code says {sorted(known.keys() - said)} any more: take them out"
     assert all(HAN.search(chinese) or chinese == english for english, chinese in known.items())
 
 

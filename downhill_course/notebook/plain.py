@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 BIBLIOGRAPHY = "```{bibliography}\n:filter: docname in docnames\n```"
 WORKS = "<!-- bibliography -->"
-#: Code keeps every letter; the backticks of a role are none.
-CODE = re.compile(r"^(`{3,}|~{3,})(?!\{)[^\n]*\n.*?^\1[`~]*[ \t]*$|(?<![}`])(`+)(?!`)[^\n]+?(?<!`)\2(?!`)", re.M | re.S)
+#: Code keeps every letter, and so does a role, whose backticks are none of code.
+CODE = re.compile(
+    r"^(`{3,}|~{3,})(?!\{)[^\n]*\n.*?^\1[`~]*[ \t]*$|\{[\w:-]+\}`[^`]+`|(?<!`)(`+)(?!`)[^\n]+?(?<!`)\2(?!`)",
+    re.M | re.S,
+)
 ROLE = re.compile(r"\{cite:([pt])\}`([^`]+)`")
 MARK = re.compile(r"^\(([^()\s]+)\)=[ \t]*$", re.M)
 LINK = re.compile(r"(?<=\])\(#?([a-z0-9][\w-]*)\)")
