@@ -6,13 +6,13 @@
 
 A push is what a worker of Downpour sends: a gradient in a numbered message, which the shard checks, applies and
 answers. The peer is an actor that is handed the same array and does nothing: what Dask itself takes for the way there
-and back. Both are called from a task in another process, in turn, with two calls on their way at a time: a worker waits
-for no answer to a push, but for that to the last but two, and so does the peer's caller here.
+and back. Both are called the same way from a task in another process, in turn, with two calls on their way at a time:
+a worker waits for no answer to a push, but for that to the last but two, and so does the peer's caller here. A cycle is
+a push with the parameters as its answer, for which the worker waits; the peer's is an array there and one back.
 """
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections import deque
 from typing import Any
@@ -33,27 +33,47 @@ class Bare:
     async def take(self, array: np.ndarray) -> None:
         return None
 
+    async def swap(self, array: np.ndarray) -> np.ndarray:
+        """An array there, one back."""
+        return array.copy()
 
-def rally(links: list[bytes], size: int, count: int, repeats: int, life: int) -> np.ndarray:
+
+def rally(links: list[tuple[str, str]], size: int, count: int, repeats: int, life: int) -> np.ndarray:
     """On a worker: seconds for `count` pushes to the shard and to the bare actor, in turn."""
-    shard, bare = (pickle.loads(link) for link in links)
-    line = Line(shard._address, shard._key)
-    link, g, seq, times = _Link([line], Shards(size), 10.0), np.ones(size), 0, []
+    shard, bare = (Line(*link) for link in links)
+    link, g, seq, times = _Link([shard], Shards(size), 10.0), np.ones(size), 0, []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         for _ in range(count):
-            link.give(Message(0, life, seq, "give", seq, {"g": g}))
+            link.give(Message(0, life, seq, "give", life * 10**6 + seq, {"g": g}))
             link.flush()
             seq += 1
         link.flush(0)
         middle = time.perf_counter()
         waiting: deque = deque()
         for _ in range(count):
-            waiting.append(bare.take(g))
+            waiting.append(bare.call("take", g))
             if len(waiting) > 2:
                 waiting.popleft().result()
         for call in waiting:
             call.result()
+        times.append((middle - start, time.perf_counter() - middle))
+    return np.array(times[1:])
+
+
+def cycles(links: list[tuple[str, str]], size: int, count: int, repeats: int, life: int) -> np.ndarray:
+    """On a worker: seconds for `count` cycles with the shard and with the bare actor, in turn."""
+    shard, bare = (Line(*link) for link in links)
+    link, g, seq, times = _Link([shard], Shards(size), 10.0), np.ones(size), 0, []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        for _ in range(count):
+            link.give(Message(0, life, seq, "give", life * 10**6 + seq, {"g": g}))
+            link.ask(Message(0, life, seq + 1, "ask", seq, {}))
+            seq += 2
+        middle = time.perf_counter()
+        for _ in range(count):
+            bare.call("swap", g).result()
         times.append((middle - start, time.perf_counter() - middle))
     return np.array(times[1:])
 
@@ -71,11 +91,17 @@ def pushes(quick: bool) -> list[Row]:
             bare = client.submit(Bare, actor=True, workers=[server], pure=False)
             actors = [shard.result(), bare.result()]
             actors[0].open().result()
-            actors[0].join(0, 0).result()
-            links, count, repeats = [pickle.dumps(a) for a in actors], (20 if size > 10**5 else 100), 3 if quick else 9
-            times = client.submit(rally, links, size, count, repeats, 0, workers=[worker], pure=False).result()
-            ours = f"{count / np.median(times[:, 0]):.0f} pushes/s"
-            rows.append(row(f"push of {size:.0e} doubles", "bare actor", times[:, 1] / times[:, 0], 0.8, ours))
+            links, count, repeats = (
+                [(a._address, a._key) for a in actors],
+                (20 if size > 10**5 else 100),
+                3 if quick else 9,
+            )
+            for life, (job, what) in enumerate((("push", rally), ("cycle", cycles))):
+                actors[0].join(0, life).result()
+                task = client.submit(what, links, size, count, repeats, life, workers=[worker], pure=False)
+                times = task.result()
+                ours = f"{count / np.median(times[:, 0]):.0f} a second"
+                rows.append(row(f"{job} of {size:.0e} doubles", "bare actor", times[:, 1] / times[:, 0], 0.8, ours))
     finally:
         disconnect(client)
     return rows

@@ -138,17 +138,21 @@ def _address(client: Any) -> str:
     return str(client.scheduler.address) if client.scheduler is not None else "?"
 
 
-def check_versions(client: Any, workers: Iterable[str] | None = None, timeout: float = 10.0) -> None:
+def check_versions(client: Any, workers: Iterable[str] | None = None, timeout: float = 60.0) -> None:
     """Raise if a worker has another version of what must be the same everywhere.
 
     Raises
     ------
-    RuntimeError : it names the worker, the library and both versions.
+    RuntimeError : it names the worker, the library and both versions; ConnectionError : no answer in `timeout` seconds.
     """
     here = versions()
     asked = None if workers is None else list(workers)
     run = {"workers": asked, "on_error": "return", "callback_timeout": timeout}
-    for address, there in client.sync(client._run, _versions_there, **run).items():
+    try:
+        answers = client.sync(client._run, _versions_there, **run)  # each imports optlib now, which takes its time
+    except TimeoutError:
+        raise ConnectionError(f"some worker has not said its versions in {timeout:g} s: is one frozen?") from None
+    for address, there in answers.items():
         if not isinstance(there, dict):
             raise RuntimeError(f"worker {address} cannot run optlib ({there!r}): install the same version as here")
         for library, version in here.items():

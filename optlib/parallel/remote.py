@@ -292,7 +292,7 @@ class Line:
                 function=name, actor=self.key, args=[to_serialize(arg) for arg in args], kwargs={}
             )
         except Exception as error:
-            raise Lost(f"{self.address} cannot be reached: {error!r}") from None
+            raise Lost(f"{self.address} cannot be reached ({type(error).__name__})") from None
         if answer["status"] != "OK":
             raise Lost(f"{self.address} does not answer: {answer['exception']!r}")
         return answer["result"]
