@@ -312,7 +312,7 @@ def test_nothing_outlives_the_grader(sent, tmp_path):
         assert b"Limits: 60 s a call" in grader.communicate(timeout=20)[1]
     finally:
         grader.kill()
-        grader.wait()
+        grader.communicate()
 
 
 def test_a_call_has_a_deadline():

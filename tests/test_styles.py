@@ -72,7 +72,7 @@ def test_a_page_of_the_site_has_one_small_stylesheet(view_name):
     for page in (SITE / view_name).glob("*.html"):
         assert len(re.findall('rel="stylesheet"', page.read_text(encoding="utf-8"))) == 1, page
     sheets = list((SITE / view_name / "_static").glob("site-*.css"))
-    assert len(sheets) == 3, "the first page has styles of its own, and so have pages that ask questions"
+    assert len(sheets) == 4, "the first page has styles of its own, pages that ask questions, and the one that writes"
     assert all(len(gzip.compress(sheet.read_bytes())) < 24_000 for sheet in sheets)
 
 
