@@ -1,8 +1,10 @@
 """What the tests of exercises and grader share: a sandbox that works as root too, and submissions made on the spot."""
 
 import os
+import time
 from functools import cache
 
+import psutil
 import pytest
 
 from downhill_course.grade.sandbox import Limits, Sandbox, Unavailable
@@ -24,6 +26,21 @@ def sandbox(call: float = 10.0) -> Sandbox:
             raise
         pytest.skip(str(error))
     return found
+
+
+def family() -> set[int]:
+    """The processes that this one has started, and theirs."""
+    return {p.pid for p in psutil.Process().children(recursive=True)}
+
+
+def left_since(before: set[int]) -> set[int]:
+    """Those of the family that are new and do not end within two seconds."""
+    for _ in range(20):
+        left = {pid for pid in family() - before if psutil.pid_exists(pid)}
+        if not left:
+            break
+        time.sleep(0.1)
+    return left
 
 
 @cache

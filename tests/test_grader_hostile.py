@@ -11,7 +11,7 @@ from dataclasses import replace
 import psutil
 import pytest
 from answers import HONEST, STOPPED
-from grading import USER, assignment, cell, sandbox, submission
+from grading import USER, assignment, cell, family, left_since, sandbox, submission
 from test_exercises import Only
 
 from downhill_course.grade import feedback
@@ -108,10 +108,6 @@ class Short(Limits):
     submission = 8.0
 
 
-def family():
-    return {p.pid for p in psutil.Process().children(recursive=True)}
-
-
 def tasks(*cells, call=1.5, student="ada", names=("step", "terminal")):
     whole = assignment("03-momentum")
     two = Only(whole, "step")
@@ -128,12 +124,7 @@ def test_no_point_is_gained_and_nothing_is_left(name):
     assert marked["step"].points == 0
     assert marked["terminal"].points == 3, "one bad answer must cost only its own points"
     assert all(outcome.why for outcome in marked["step"].outcomes)
-    for _ in range(20):
-        left = {pid for pid in family() - before if psutil.pid_exists(pid)}
-        if not left:
-            break
-        time.sleep(0.1)
-    assert not left
+    assert not left_since(before)
     assert time.monotonic() - start < 60, "the limits did not hold"
 
 

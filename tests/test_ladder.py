@@ -8,9 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
-from grading import sandbox
+from grading import family, left_since, sandbox
 from needs import need
 from test_grader_hostile import CHEATS
 
@@ -238,10 +237,6 @@ RIDERS = {
 }  # fmt: skip
 
 
-def family():
-    return {p.pid for p in psutil.Process().children(recursive=True)}
-
-
 def no_step_is_won(source: str) -> None:
     """It never reaches a target, is told why or simply fails, leaves no process, and does not hold the ladder up."""
     box = Sandbox(sandbox().kind, sandbox().user, limits=race.Limits(call=2.0, total=8.0, memory=600_000_000))
@@ -255,12 +250,7 @@ def no_step_is_won(source: str) -> None:
         entry = judge.Entry(entry.name, source, entry.about)
         row = judge.row(entry, {"chain": found})
         assert json.loads(json.dumps(row, allow_nan=False)) == row
-    for _ in range(20):
-        left = {pid for pid in family() - before if psutil.pid_exists(pid)}
-        if not left:
-            break
-        time.sleep(0.1)
-    assert not left
+    assert not left_since(before)
     assert time.monotonic() - start < 90, "the limits did not hold"
 
 
