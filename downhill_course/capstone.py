@@ -94,9 +94,9 @@ def write_prose(folder: Path = FILES) -> None:
     """The two files of `optlib.data.prose`."""
     for language in RARE:
         text = prose(language)
-        packed = gzip.compress(text.encode("utf-8"), 9, mtime=0)
-        (folder / f"prose-{language}.txt.gz").write_bytes(packed)
-        print(f"prose-{language}: {len(text):,} characters of {len(set(text))} kinds, {len(packed):,} bytes")
+        small = gzip.compress(text.encode("utf-8"), 9, mtime=0)
+        (folder / f"prose-{language}.txt.gz").write_bytes(small)
+        print(f"prose-{language}: {len(text):,} characters of {len(set(text))} kinds, {len(small):,} bytes")
 
 
 # --- the contest of optimizers ---------------------------------------------------------------------------------
@@ -104,7 +104,6 @@ def write_prose(folder: Path = FILES) -> None:
 STEPS, BATCH, PLACES = 600, 16, 32
 TUNED_ON, REPORTED_ON = (100, 101), (0, 1, 2, 3, 4)
 TRIES = 5  # rates for each, a factor of two apart
-Maker = Callable[[dict, Callable, Callable], Any]  # (parts, rate with its schedule, a smaller one) -> optimizer
 
 
 def warmed(rate: float) -> Callable:
@@ -151,16 +150,15 @@ def trained(optimizer: Any, text: data.Prose, seed: int, steps: int = STEPS, loo
     test, after = data.windows(text.test, PLACES, every=PLACES)
     theta = model.init(seed, np.float32)  # twice as fast, and the same to the third digit
     state, curve, seconds = optimizer.init(theta), [], 0.0
-    report = getattr(optimizer, "report", None) or (lambda theta, state: theta)
     for t in range(steps):
         g = oracle(optimizer.ask(theta, state), t)
         began = time.process_time()
         theta, state = optimizer.tell(theta, g, state)
         seconds += time.process_time() - began
         if (t + 1) % (steps // looks) == 0:
-            each = model.losses(report(theta, state), test, after).mean(axis=1)
+            each = model.losses(theta, test, after).mean(axis=1)
             curve.append([float(each[::2].mean()), float(each[1::2].mean())])
-    return {"curve": curve, "theta": report(theta, state), "ms": 1e3 * seconds / steps}
+    return {"curve": curve, "theta": theta, "ms": 1e3 * seconds / steps}
 
 
 def attempt(task: tuple[str, float, int]) -> dict[str, Any]:

@@ -362,8 +362,10 @@ def _perform(problem: Problem, made: _Made, seed: int, at: Sequence[int], last: 
     theta = np.asarray(problem.start(seed))
     curve: list[float | None] = [_metric(problem, theta)]
     failure = None
-    oracle = problem.oracle(seed) if made.change is None else made.change(problem.oracle(seed))
-    each = getattr(oracle, "gradients", 1) // getattr(problem.oracle(seed), "gradients", 1) if made.change else 1
+    oracle = problem.oracle(seed)
+    price = getattr(oracle, "gradients", 1)
+    oracle = oracle if made.change is None else made.change(oracle)
+    each = getattr(oracle, "gradients", 1) // price
     walk = islice(iterates(made.optimizer, oracle, theta, loss=problem.loss), 1, None)
     try:
         done = 0

@@ -1048,7 +1048,7 @@ def schedule_free_adamw_look_ahead(theta: Array, z: Array, *, beta1: float) -> A
     >>> schedule_free_adamw_look_ahead(1.0, 0.0, beta1=0.75)
     0.75
     """
-    return z + beta1 * (theta - z)
+    return schedule_free_look_ahead(theta, z, beta=beta1)
 
 
 # --- Adam's younger relatives -------------------------------------------------------------------------

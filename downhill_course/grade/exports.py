@@ -56,10 +56,13 @@ def told(cell: str) -> str:
 
 
 def as_csv(rows: list[list], delimiter: str = ",") -> str:
+    return _written([[safe(cell) for cell in row] for row in rows], delimiter)
+
+
+def _written(rows: list[list], delimiter: str) -> str:
+    """Rows as they are, in the form that every spreadsheet opens."""
     stream = io.StringIO()
-    csv.writer(stream, delimiter=delimiter, lineterminator="\r\n").writerows(
-        [[safe(cell) for cell in row] for row in rows]
-    )
+    csv.writer(stream, delimiter=delimiter, lineterminator="\r\n").writerows(rows)
     return "\ufeff" + stream.getvalue()
 
 
@@ -94,9 +97,7 @@ class Sheet:
         return found
 
     def text(self) -> str:
-        stream = io.StringIO()
-        csv.writer(stream, delimiter=self.delimiter, lineterminator="\r\n").writerows(self.rows)
-        return "\ufeff" + stream.getvalue()
+        return _written(self.rows, self.delimiter)
 
 
 def read_sheet(path: Path, first: str, where: str) -> Sheet:

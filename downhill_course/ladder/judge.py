@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from downhill_course.grade.sandbox import Sandbox
 from downhill_course.ladder import rider, scoring
@@ -109,7 +110,7 @@ def judged(entry: Entry, family: str, seed: str, targets: Sequence[float] | None
     last of a list of three or more; `curves`, of shape (5, looks), infinity as None; `steps`; `why`, how it failed, if
     it did; `out`, why the entry is out of the whole ladder; `seconds` of processor time for one update.
     """
-    numbers, every = secret(seed), FAMILIES[family].every
+    numbers = secret(seed)
     result: dict[str, Any] = {
         "chosen": {}, "edge": "", "curves": [], "steps": [None] * scoring.FRESH, "path": [], "why": "", "out": "",
         "seconds": math.nan,
@@ -137,11 +138,16 @@ def judged(entry: Entry, family: str, seed: str, targets: Sequence[float] | None
         result["why"] = next(filter(None, run.failures), "")
         result["seconds"] = run.seconds
         if targets is not None:
-            steps = [scoring.steps_to(c, goal, every) for c, goal in zip(run.curves, targets, strict=True)]
-            result["steps"] = plain(steps)
+            result["steps"] = _reached(run.curves, targets, family)
     except Out as out:
         result["out"] = cleaned(out.why)
     return result
+
+
+def _reached(curves: Iterable[ArrayLike], targets: Sequence[float], family: str) -> list[float | None]:
+    """Steps to the target on each fresh member, None where it is never reached."""
+    every = FAMILIES[family].every
+    return plain([scoring.steps_to(curve, goal, every) for curve, goal in zip(curves, targets, strict=True)])
 
 
 def _drawable(point: Any) -> bool:
@@ -231,10 +237,7 @@ def with_steps(results: dict[str, dict], targets: dict[str, list[float]]) -> dic
     return {
         family: result if family not in targets else {
             **result,
-            "steps": plain([
-                scoring.steps_to(infinite(curve), goal, FAMILIES[family].every)
-                for curve, goal in zip(result["curves"], targets[family], strict=True)
-            ]),
+            "steps": _reached([infinite(curve) for curve in result["curves"]], targets[family], family),
         }
         for family, result in results.items()
     }  # fmt: skip
@@ -264,9 +267,8 @@ def row(entry: Entry, results: dict[str, dict]) -> dict[str, Any]:
 
 def ranked(rows: Sequence[dict]) -> list[dict]:
     """Rows with `score`, `lead` over NAdam and `chance`, best first; rows of one score in the order given."""
-    times = {row["name"]: {f: scoring.counted(infinite(row["families"][f]["steps"])) for f in SCORED} for row in rows}
-    found = scoring.scores(times)
     steps = {row["name"]: {f: infinite(row["families"][f]["steps"]) for f in SCORED} for row in rows}
+    found = scoring.scores({name: {f: scoring.counted(n) for f, n in row.items()} for name, row in steps.items()})
     told = []
     for one in rows:
         gaps = scoring.lead(steps[one["name"]], steps["nadam"])

@@ -42,6 +42,11 @@ def counted(steps: Sequence[float]) -> float:
     return sorted(steps[:COUNTED])[COUNTED // 2]
 
 
+def _fastest(times: Times) -> dict[str, float]:
+    """The least steps that any entry needs, family by family."""
+    return {family: min(row[family] for row in times.values()) for family in next(iter(times.values()))}
+
+
 def profile(times: Times, ratios: ArrayLike) -> dict[str, NDArray]:
     """For each entry the share of families that it solves within `ratios` times the steps of the fastest entry.
 
@@ -49,7 +54,7 @@ def profile(times: Times, ratios: ArrayLike) -> dict[str, NDArray]:
     >>> curves["a"].tolist(), curves["b"].tolist()
     ([1.0, 1.0], [0.0, 0.5])
     """
-    best = {family: min(row[family] for row in times.values()) for family in next(iter(times.values()))}
+    best = _fastest(times)
     allowed = np.asarray(ratios, dtype=float)
     found = {}
     for name, row in times.items():
@@ -64,7 +69,7 @@ def scores(times: Times, tau: float = TAU) -> dict[str, float]:
     >>> scores({"a": {"p": 10.0}, "b": {"p": 25.0}, "c": {"p": math.inf}})
     {'a': 1.0, 'b': 0.5, 'c': 0.0}
     """
-    best = {family: min(row[family] for row in times.values()) for family in next(iter(times.values()))}
+    best = _fastest(times)
     found = {}
     for name, row in times.items():
         areas = [max(0.0, tau - steps / best[f]) if math.isfinite(steps) else 0.0 for f, steps in row.items()]
