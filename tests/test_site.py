@@ -120,11 +120,11 @@ def test_a_tap_shows_a_figure_at_its_own_size_or_larger(visit):
     assert large.bounding_box()["width"] >= int(large.get_attribute("width"))
     assert page.locator("dialog.enlarged button").get_attribute("aria-label") == "关闭大图"
     page.keyboard.press("Escape")
-    assert page.locator("dialog.enlarged").count() == 0
+    page.locator("dialog.enlarged").wait_for(state="detached")  # its event comes a task after the key
     assert page.evaluate("document.activeElement.matches('#fig-momentum-plain a')")
     link.tap()
     large.tap()
-    assert page.locator("dialog.enlarged").count() == 0
+    page.locator("dialog.enlarged").wait_for(state="detached")
     assert page.troubles == []
 
 
