@@ -541,6 +541,18 @@ def test_moodles_worksheet_keeps_its_separator_and_other_scales_are_said(tmp_pat
     assert said[1][1].endswith("by hand: bo")
 
 
+def test_a_worksheet_of_a_moodle_that_speaks_another_language_is_known_by_its_form(tmp_path):
+    heads = "标识符;全名;电子邮件地址;学号;状态;成绩;最高分;可以更改成绩"
+    lines = "参与者4711;王伟;w@x.org;20231;没有提交;;7,00;是\n参与者5;李娜;l@x.org;20232;没有提交;3;7,00;是\n"
+    (tmp_path / "w.csv").write_text(f"{heads}\n{lines}", encoding="gbk")
+    text, said = exports.moodle(tmp_path / "w.csv").filled([mark_of("x", "4711", 1.5), mark_of("20232")], 7.0)
+    assert [row.split(";")[5] for row in text.splitlines()] == ["成绩", "1.5", "4"]
+    assert not said
+    (tmp_path / "w.csv").write_text("标识符;全名;成绩\n参与者4711;王伟;\n")  # without the maximum: no guess
+    with pytest.raises(exports.Mismatch, match="Identifier"):
+        exports.moodle(tmp_path / "w.csv")
+
+
 def test_a_gradebook_with_two_such_columns_is_refused(tmp_path):
     (tmp_path / "g.csv").write_text(f"Student,ID,{NAME} (7),{NAME} (8)\n")
     with pytest.raises(exports.Mismatch, match="2 columns"):

@@ -185,6 +185,8 @@ class Run:
                 ({"student": r["Full name"], "id": exports.number_of(r["Identifier"])}, r[last], asked.moodle)
                 for r in records
             ]
+        elif asked.moodle and self.policy.deadline:
+            self.remarks.append(f"{asked.moodle} has no column {last!r}: it says nothing of when work was handed in")
         for person, told, path in rows:
             when = policy.moment(told, self.policy.zone)
             if when is None and re.search(r"\d", told):

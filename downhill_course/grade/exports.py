@@ -7,6 +7,7 @@ import io
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,11 +101,12 @@ class Sheet:
         return _written(self.rows, self.delimiter)
 
 
-def read_sheet(path: Path, first: str, where: str) -> Sheet:
+def read_sheet(path: Path, first: str, where: str, fits: Callable[[Sheet], bool] = lambda sheet: False) -> Sheet:
     """A CSV file as a spreadsheet may have left it: UTF-8, UTF-16 or GBK, commas, semicolons or tabs.
 
     Raises:
-        Mismatch: it cannot be read, or has no column `first`; the message says what it should be and `where` it is had.
+        Mismatch: it cannot be read, or has no column `first` and does not fit either; the message says what it should
+            be and `where` it is had.
     """
     try:
         raw = path.read_bytes()
@@ -124,7 +126,7 @@ def read_sheet(path: Path, first: str, where: str) -> Sheet:
     for sheet in tables:
         sheet.rows = sheet.rows or [[]]
         sheet.rows[0] = [name.strip() for name in sheet.rows[0]]
-        if first in sheet.head:
+        if first in sheet.head or fits(sheet):
             return sheet
     best = max(tables, key=lambda sheet: len(sheet.head))
     raise Mismatch(
@@ -218,13 +220,33 @@ def canvas(path: Path, assignment: str) -> Gradebook:
 
 
 def moodle(path: Path) -> Gradebook:
-    """Moodle's grading worksheet, with its column `Grade`."""
-    sheet = read_sheet(path, "Identifier", "Moodle: Submissions > Download grading worksheet")
+    """Moodle's grading worksheet, in any language of Moodle's: what has no English name is known by its form.
+
+    The first column ends each line in a number, `参与者 4711`; the marks stand directly before the one number that all
+    lines share, the maximum. What else stands before them may name a student.
+    """
+    where = "Moodle: Submissions > Download grading worksheet"
+    sheet = read_sheet(path, "Identifier", where, _is_worksheet)
+    if "Identifier" not in sheet.head:
+        full = _maximum(sheet)
+        return Gradebook("moodle.csv", sheet, full - 1, 0, [*range(1, full - 1)], sheet.rows[1][full])
     grade, _ = sheet.column("Grade"), sheet.column("Full name")
     names = [sheet.head.index(name) for name in ("ID number", "Email address", "Full name") if name in sheet.head]
     full = sheet.head.index("Maximum Grade") if "Maximum Grade" in sheet.head else None
     of = next((row[full] for row in sheet.rows[1:] if full is not None and len(row) > full), "")
     return Gradebook("moodle.csv", sheet, grade, sheet.head.index("Identifier"), names, of)
+
+
+def _is_worksheet(sheet: Sheet) -> bool:
+    rows = [row for row in sheet.rows[1:] if any(row)]
+    return bool(rows) and all(re.fullmatch(r"\D+\d+", row[0]) for row in rows) and _maximum(sheet) > 2
+
+
+def _maximum(sheet: Sheet) -> int:
+    """The first column that holds one number, the same in every line; 0 if there is none."""
+    columns = list(zip(*(row for row in sheet.rows[1:] if any(row)), strict=False))
+    same = [at for at, cells in enumerate(columns) if len(set(cells)) == 1 and re.fullmatch(r"\d+([.,]\d+)?", cells[0])]
+    return min(same, default=0)
 
 
 def _places(result: dict, lines: dict[str, set[int]]) -> set[int]:
