@@ -80,10 +80,11 @@ STYLE += "@media(prefers-color-scheme:dark){"
 STYLE += "".join(f".line{i}{{stroke:{colour}}}" for i, colour in enumerate(COLOURS[1])) + "}"
 
 
-def write(folder: Path, rows: Sequence[dict], first: str = "") -> None:
-    """index.html, which leads to en.html or zh.html by the browser's language; `first` is opened and drawn vivid."""
+def write(folder: Path, rows: Sequence[dict], first: str = "", home: str = "") -> None:
+    """index.html, which leads to en.html or zh.html by the browser's language; `first` is opened and drawn vivid, and
+    `home` is the address that the title leads to."""
     for number, language in enumerate(LANGUAGES):
-        files.replace(folder / f"{language}.html", Page(rows, number, first).html())
+        files.replace(folder / f"{language}.html", Page(rows, number, first, home).html())
     files.replace(folder / "index.html", INDEX)
 
 
@@ -97,8 +98,8 @@ location.replace((navigator.language||"").startsWith("zh")?"zh.html":"en.html")<
 class Page:
     """One language's page."""
 
-    def __init__(self, rows: Sequence[dict], language: int, first: str) -> None:
-        self.rows, self.language, self.first = list(rows), language, first
+    def __init__(self, rows: Sequence[dict], language: int, first: str, home: str) -> None:
+        self.rows, self.language, self.first, self.home = list(rows), language, first, home
         self.by_name = {str(row["name"]): row for row in self.rows}
         self.times = {
             name: {f: scoring.counted(infinite(row["families"][f]["steps"])) for f in SCORED}
@@ -111,13 +112,14 @@ class Page:
     def html(self) -> str:
         other = LANGUAGES[1 - self.language]
         tag = ("en", "zh-CN")[self.language]
+        title = f'<a href="{escape(self.home)}">{self.say("title")}</a>' if self.home else self.say("title")
         parts = [
             f'<!doctype html>\n<html lang="{tag}"><head><meta charset="utf-8"><title>{self.say("title")}</title>',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
             f"<style>{STYLE}</style></head><body>",
             f'<p><a href="{other}.html" lang="{("zh-CN", "en")[self.language]}">{self.say("other")}</a></p>',
-            f"<main><h1>{self.say('title')}</h1><p>{self.say('lead')}</p>",
+            f"<main><h1>{title}</h1><p>{self.say('lead')}</p>",
             self._table(), f"<p>{self.say('note')}</p>",
             f"<h2>{self.say('profiles')}</h2>{self._profiles()}",
             f"<h2>{self.say('steps')}</h2>{self._steps()}",
