@@ -120,7 +120,7 @@ def network(quick: bool) -> list[Row]:
     torch.set_num_threads(1)
     X, y = data.digits()
     model, steps, rows = models.MLP([64, 24, 24, 10]), 300, []
-    batches = oracles.minibatch(model, X, y, size=32, seed=0)
+    batches = oracles.minibatch(model, X, y, batch_size=32, seed=0)
 
     def ours() -> Any:
         return descend(Optimizer(rules.adam, lr=1e-3), batches, model.init(0), steps)

@@ -49,7 +49,7 @@ def run_all(quick: bool) -> list[Row]:
 def net() -> compare.Problem:
     """A net of two hidden layers on handwritten digits, 32 examples a step; the loss on held-out digits counts."""
     seen, unseen = data.split(*data.digits(), test=0.3, seed=0)
-    return compare.examples(models.MLP([64, 24, 24, 10]), *seen, batch=32, held_out=unseen, name="net")
+    return compare.examples(models.MLP([64, 24, 24, 10]), *seen, batch_size=32, held_out=unseen, name="net")
 
 
 def scheduled(steps: int) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def trained(optimizer: Any, text: data.Prose, seed: int, steps: int = STEPS, loo
     """One training: held-out losses on both halves of the test, at `looks` times, the point, and the rule's seconds."""
     model = Transformer(len(text.alphabet), PLACES)
     X, y = data.windows(text.train, PLACES)
-    oracle = oracles.clipped(oracles.minibatch(model, X, y, size=BATCH, seed=seed), norm=1.0)
+    oracle = oracles.clipped(oracles.minibatch(model, X, y, batch_size=BATCH, seed=seed), norm=1.0)
     test, after = data.windows(text.test, PLACES, every=PLACES)
     theta = model.init(seed, np.float32)  # twice as fast, and the same to the third digit
     state, curve, seconds = optimizer.init(theta), [], 0.0
@@ -213,7 +213,7 @@ def lesson(task: tuple[str, int]) -> float:
     (rate, clips, steps), seed = LESSONS[task[0]], task[1]
     text = data.prose("en")
     model = Transformer(len(text.alphabet), PLACES)
-    oracle: Any = oracles.minibatch(model, *data.windows(text.train, PLACES), size=BATCH, seed=seed)
+    oracle: Any = oracles.minibatch(model, *data.windows(text.train, PLACES), batch_size=BATCH, seed=seed)
     oracle = oracles.clipped(oracle, norm=1.0) if clips else oracle
     theta = descend(Optimizer(rules.momentum, lr=rate), oracle, model.init(seed), steps, keep="last")
     return model.loss(theta, *(part[:128] for part in data.windows(text.test, PLACES, every=PLACES)))

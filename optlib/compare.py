@@ -108,12 +108,12 @@ class _Batches:
     model: Any
     X: Any
     y: Any
-    size: int | None
+    batch_size: int | None
 
     def __call__(self, seed: int) -> Oracle:
-        if self.size is None:
+        if self.batch_size is None:
             return oracles.full_batch(self.model, self.X, self.y)
-        return oracles.minibatch(self.model, self.X, self.y, self.size, seed=seed)
+        return oracles.minibatch(self.model, self.X, self.y, self.batch_size, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def surface(f: Surface, *, noise: float = 0.0, spread: ArrayLike | None = None, 
 
 
 def examples(
-    model: Model, X: ArrayLike, y: ArrayLike, *, batch: int | None = None, start: Any = None,
+    model: Model, X: ArrayLike, y: ArrayLike, *, batch_size: int | None = None, start: Any = None,
     held_out: tuple[ArrayLike, ArrayLike] | None = None, metric: Callable[..., Any] | None = None,
     name: str | None = None,
 ) -> Problem:  # fmt: skip
@@ -185,14 +185,14 @@ def examples(
     ----------
     model : one of `optlib.models`, or any object with ``loss(theta, X, y)`` and ``grad(theta, X, y)``
     X, y : n examples, as the model wants them
-    batch : examples in a mini-batch, 1 to n; None for all of them
+    batch_size : examples in a mini-batch, 1 to n; None for all of them
     start : floats of shape (d,), or seed -> such a point; by default the model's `init`, else zeros
     held_out : the (X, y) on which the metric is taken; by default the data that are learnt from
     metric : (theta, X, y) -> number, the smaller the better; by default the model's loss
     name : by default that of the model's class
 
     >>> from optlib import data, models
-    >>> problem = examples(models.LinearRegression(), *data.line(n=50), batch=10)
+    >>> problem = examples(models.LinearRegression(), *data.line(n=50), batch_size=10)
     >>> problem.start(0), bool(problem.metric([2.0, 1.0]) < problem.metric([0.0, 0.0]))
     (array([0., 0.]), True)
     """
@@ -208,7 +208,7 @@ def examples(
     elif not callable(start):
         vector(start, "start")
     measure = _Loss(model, *where) if metric is None else _Metric(metric, *where)
-    source = _Batches(model, rows, targets, batch)
+    source = _Batches(model, rows, targets, batch_size)
     source(0)  # a batch that does not fit is found now
     return Problem(name or type(model).__name__, source, _Start(start), measure, _Loss(model, rows, targets))
 

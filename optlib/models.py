@@ -300,7 +300,7 @@ class MLP:
     >>> from optlib import Optimizer, data, descend, oracles, rules
     >>> X, y = data.digits()
     >>> model = MLP([64, 32, 10])
-    >>> batches = oracles.minibatch(model, X, y, size=32, seed=0)
+    >>> batches = oracles.minibatch(model, X, y, batch_size=32, seed=0)
     >>> theta = descend(Optimizer(rules.adam, lr=0.01), batches, model.init(seed=0), steps=200)[-1]
     >>> bool(model.accuracy(theta, X, y) > 0.9)
     True
@@ -557,7 +557,7 @@ class MLP:
         lengths = [np.linalg.norm(gradient[..., part[0][0] : part[-1][1]], axis=-1) for part in self._parts]
         return np.stack(lengths, axis=-1)
 
-    def statistics(self, theta: ArrayLike, X: ArrayLike, size: int | None = None) -> Statistics:
+    def statistics(self, theta: ArrayLike, X: ArrayLike, batch_size: int | None = None) -> Statistics:
         r"""Mean and unbiased variance of each normalised layer's sums over the data, for predictions after training.
 
         .. math:: \mathrm E = \mathrm E_B[\mu_B], \quad \mathrm{Var} = \tfrac{m}{m-1}\,\mathrm E_B[\sigma_B^2]
@@ -565,7 +565,7 @@ class MLP:
         Parameters
         ----------
         theta : of shape (..., d). X : the training examples
-        size : rows m in a batch, which are normalised together as in training; a remainder is left out. None: all rows
+        batch_size : rows m normalised together, as in training; a remainder is left out. None: all rows
 
         Returns
         -------
@@ -576,16 +576,16 @@ class MLP:
         """
         theta = self._theta(theta)
         parameters, X = self.unpack(theta), self._inputs(theta, X)
-        size = len(X) if size is None else whole(size, "size", 2)
-        if size > len(X):
-            raise ValueError(f"size={size}: X has only {len(X)} rows")
+        m = len(X) if batch_size is None else whole(batch_size, "batch_size", 2)
+        if m > len(X):
+            raise ValueError(f"batch_size={m}: X has only {len(X)} rows")
         batches = []
-        for start in range(0, len(X) - size + 1, size):
+        for start in range(0, len(X) - m + 1, m):
             seen: list[NDArray] = []
-            self._forward(parameters, X[start : start + size], seen=seen)
+            self._forward(parameters, X[start : start + m], seen=seen)
             batches.append([layers.batch_statistics(sums, unbiased=True) for sums in seen])
         hidden = zip(*batches, strict=True)
-        return [(np.mean([m for m, _ in each], axis=0), np.mean([v for _, v in each], axis=0)) for each in hidden]
+        return [(np.mean([a for a, _ in each], axis=0), np.mean([v for _, v in each], axis=0)) for each in hidden]
 
 
 _LOSSES = ("softmax", "squared")

@@ -6,7 +6,7 @@ seed and `t` alone, so they have no memory, two runs see the same batches, and a
 
 >>> from optlib import Optimizer, data, descend, models, rules
 >>> X, y = data.line(n=100, seed=0)
->>> oracle = minibatch(models.LinearRegression(), X, y, size=10, seed=1)
+>>> oracle = minibatch(models.LinearRegression(), X, y, batch_size=10, seed=1)
 >>> descend(Optimizer(rules.sgd, lr=0.1), oracle, [0.0, 0.0], steps=3).shape
 (4, 2)
 """
@@ -76,7 +76,7 @@ class full_batch(Examples):
         if getattr(model, "dropout", 0.0):
             raise ValueError(
                 f"{model!r} drops other units at every step, so it has no gradient that is the same each time: "
-                "use minibatch(model, X, y, size=len(X))"
+                "use minibatch(model, X, y, batch_size=len(X))"
             )
 
     def __call__(self, theta: NDArray) -> NDArray:
@@ -84,26 +84,28 @@ class full_batch(Examples):
 
 
 class minibatch(Examples):
-    """The gradient over `size` examples a step: mini-batch gradient descent.
+    """The gradient over `batch_size` examples a step: mini-batch gradient descent.
 
     Parameters
     ----------
-    size : examples in a batch, 1 to n
+    batch_size : examples in a batch, 1 to n
     order : "epoch", a fresh permutation for every epoch (without replacement); "once", one permutation for all;
         "iid", every batch drawn anew (with replacement); "fixed", the order of the data
     seed : of the random order, and of the units that a model with dropout drops
 
     >>> from optlib.models import LinearRegression
     >>> X, y = np.arange(6.0).reshape(6, 1), np.zeros(6)
-    >>> oracle = minibatch(LinearRegression(), X, y, size=2, seed=0)
+    >>> oracle = minibatch(LinearRegression(), X, y, batch_size=2, seed=0)
     >>> sorted(np.concatenate([oracle.indices(t) for t in range(3)]).tolist())
     [0, 1, 2, 3, 4, 5]
     """
 
-    def __init__(self, model: Model, X: ArrayLike, y: ArrayLike, size: int, *, order: Order = "epoch", seed: int = 0):
+    def __init__(
+        self, model: Model, X: ArrayLike, y: ArrayLike, batch_size: int, *, order: Order = "epoch", seed: int = 0
+    ):
         super().__init__(model, X, y)
         n = len(self.X)
-        self.size = whole(size, "size", 1, n)
+        self.batch_size = whole(batch_size, "batch_size", 1, n)
         if order not in _ORDERS:
             listed = "; ".join(f"{name!r}, {what}" for name, what in _ORDERS.items())
             raise ValueError(f"order={order!r} is unknown; allowed are {listed}")
@@ -112,16 +114,16 @@ class minibatch(Examples):
 
     @property
     def batches(self) -> int:
-        """Batches in an epoch; the last one is smaller where `size` does not divide the number of examples."""
-        return -(-len(self.X) // self.size)
+        """Batches in an epoch; the last one is smaller where `batch_size` does not divide the number of examples."""
+        return -(-len(self.X) // self.batch_size)
 
     def indices(self, t: int) -> NDArray:
-        """The rows of X that step t uses, of shape (size,)."""
+        """The rows of X that step t uses, of shape (batch_size,)."""
         t = whole(t, "t", 0)
         if self.order == "iid":
-            return np.random.default_rng([self.seed, t]).integers(len(self.X), size=self.size)
+            return np.random.default_rng([self.seed, t]).integers(len(self.X), size=self.batch_size)
         epoch, i = divmod(t, self.batches)
-        return self._permutation(epoch)[i * self.size : (i + 1) * self.size]
+        return self._permutation(epoch)[i * self.batch_size : (i + 1) * self.batch_size]
 
     def _permutation(self, epoch: int) -> NDArray:
         if self.order == "fixed":
@@ -184,15 +186,15 @@ class hard_examples(minibatch):
     Parameters
     ----------
     model : one with `losses(theta, X, y)`, of shape (n,), besides `grad`
-    size : examples in a batch, 1 to N, of which `order` and `seed` decide as in `minibatch`
+    batch_size : examples in a batch, 1 to N, of which `order` and `seed` decide as in `minibatch`
     ratio : share of a batch to keep, in (0, 1]; at least one example is kept
 
     Raises
     ------
-    ValueError : a ratio or a size out of range, data that do not fit. TypeError : a model without `losses`.
+    ValueError : a ratio or a batch size out of range, data that do not fit. TypeError : a model without `losses`.
 
     >>> from optlib.models import LinearRegression
-    >>> oracle = hard_examples(LinearRegression(), np.eye(4), [0.0, 3.0, 1.0, 2.0], size=4, ratio=0.5)
+    >>> oracle = hard_examples(LinearRegression(), np.eye(4), [0.0, 3.0, 1.0, 2.0], batch_size=4, ratio=0.5)
     >>> oracle.hardest(np.zeros(4), t=0).tolist(), oracle(np.zeros(4), t=0).tolist()
     ([1, 3], [0.0, -1.5, 0.0, -1.0])
 
@@ -202,10 +204,10 @@ class hard_examples(minibatch):
     model: Measured
 
     def __init__(
-        self, model: Measured, X: ArrayLike, y: ArrayLike, size: int, ratio: float, *, order: Order = "epoch",
+        self, model: Measured, X: ArrayLike, y: ArrayLike, batch_size: int, ratio: float, *, order: Order = "epoch",
         seed: int = 0,
     ):  # fmt: skip
-        super().__init__(model, X, y, size, order=order, seed=seed)
+        super().__init__(model, X, y, batch_size, order=order, seed=seed)
         if not 0 < ratio <= 1:
             raise ValueError(f"ratio={ratio!r} is out of range; it is the share of a batch to keep, allowed is (0, 1]")
         self.ratio = float(ratio)

@@ -66,7 +66,7 @@ WRONG = {
     "00 only the end": ("00-descent", "descend", "last only", "def descend(grad, theta, lr, steps):\n    w = np.array(theta, dtype=float)\n    for _ in range(steps):\n        w = w - lr * grad(w)\n    return w\n"),
     "00 the limit of Newton": ("00-descent", "largest", "one over", "def largest(curvatures):\n    L = max(curvatures)\n    return 1.0 / L\n"),
     "00 one side": ("00-descent", "numeric", "forward", "def numeric(f, theta, h=1e-5):\n    g = []\n    base = f(np.array(theta, float))\n    for i in range(len(theta)):\n        moved = np.array(theta, float)\n        moved[i] += h\n        g.append((f(moved) - base) / h)\n    return np.array(g)\n"),
-    "01 last batch dropped": ("01-variants", "batches", "remainder lost", "def batches(order, size):\n    n = len(order) // size\n    return [np.array(order[k * size:(k + 1) * size]) for k in range(n)]\n"),
+    "01 last batch dropped": ("01-variants", "batches", "remainder lost", "def batches(order, batch_size):\n    n = len(order) // batch_size\n    return [np.array(order[k * batch_size:(k + 1) * batch_size]) for k in range(n)]\n"),
     "01 sums": ("01-variants", "batch_gradient", "sum", "def batch_gradient(theta, X, y, batch):\n    total = np.zeros_like(theta)\n    for i in batch:\n        total = total + (X[i] @ theta - y[i]) * X[i]\n    return total\n"),
     "01 residual the other way": ("01-variants", "batch_gradient", "sign", "def batch_gradient(theta, X, y, batch):\n    Xb, yb = X[batch], y[batch]\n    return np.mean((yb - Xb @ theta)[:, None] * Xb, axis=0)\n"),
     "01 deviation for variance": ("01-variants", "floor", "squared", "def floor(lr, lam, sigma):\n    V = lr**2 * sigma**2 / (1 - (1 - lr * lam)**2)\n    return V ** 0.5\n"),

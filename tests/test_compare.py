@@ -187,7 +187,7 @@ def test_models_and_data_with_a_metric_on_held_out_examples():
     def errors(theta, X, y):
         return float(((model.predict(theta, X) > 0.5) != y).mean())
 
-    problem = examples(model, X[:80], y[:80], batch=8, held_out=(X[80:], y[80:]), metric=errors, name="classes")
+    problem = examples(model, X[:80], y[:80], batch_size=8, held_out=(X[80:], y[80:]), metric=errors, name="classes")
     result = contest(problem, {"sgd": (rules.sgd, {"lr": [0.1, 1.0]})}, budget=50, seeds=3)
     assert problem.metric(problem.start(0)) > result.rows[0].median
     assert result.rows[0].median * 40 == pytest.approx(round(result.rows[0].median * 40))
@@ -197,7 +197,7 @@ def test_models_and_data_with_a_metric_on_held_out_examples():
 
 def test_a_network_starts_anew_for_each_seed():
     X, y = data.digits()
-    problem = examples(models.MLP([64, 8, 10]), X[:100], y[:100], batch=20)
+    problem = examples(models.MLP([64, 8, 10]), X[:100], y[:100], batch_size=20)
     assert (problem.start(0) != problem.start(1)).any()
     result = contest(problem, {"adam": (rules.adam, {"lr": [1e-2]})}, budget=20, seeds=2)
     assert result.rows[0].median < problem.metric(problem.start(0))
@@ -321,7 +321,7 @@ def test_bad_problems():
     with pytest.raises(TypeError, match="grad=3: it must be a function"):
         function(bowl, 3, [1.0])
     with pytest.raises(ValueError, match="size=6: it must be a whole number, 1 to 5"):
-        examples(models.LinearRegression(), *data.line(n=5), batch=6)
+        examples(models.LinearRegression(), *data.line(n=5), batch_size=6)
     with pytest.raises(KeyError, match="sgd on mine"):
         contest(mine(), {"sgd": Optimizer(rules.sgd, lr=0.1)}, budget=2).row("mine", "adam")
 
@@ -561,7 +561,7 @@ def test_an_entry_may_make_its_optimizer_and_change_the_oracle():
 def test_a_layered_optimizer_enters_as_it_is_or_from_its_maker(tmp_path):
     X, y = data.two_classes(n=60, d=4, seed=0)
     model = models.MLP([5, 6, 6, 2], "tanh")
-    problem = examples(model, X, y, batch=10)
+    problem = examples(model, X, y, batch_size=10)
 
     def muon(lr):
         return layered(

@@ -40,7 +40,7 @@ GOOD = {
     "value": 1.0, "strict": True, "curvatures": [1.0, 2.0], "H": EYE, "v": THETA, "product": lambda v: EYE @ v,
     "d1": [1.0, 0.0], "d2": [0.0, 1.0], "direction": [1.0, 0.0], "origin": THETA, "second": [2.0, 2.0],
     "third": [1.0, 5.0], "points": [THETA, THETA], "difficulty": [1, 2, 1], "lr": 0.1, "cycle": 2,
-    "critical": 2.0, "batch": 2, "shapes": [(2,)], "unpack": [(1, 2)], "criterion": tricks.Patience(2), "limit": 6,
+    "critical": 2.0, "batch_size": 2, "shapes": [(2,)], "unpack": [(1, 2)], "criterion": tricks.Patience(2), "limit": 6,
     "validation": BOWL, "rng": RNG, "shape": (2, 3), "x": X, "z": X, "rate": 0.5,
     "rows": 4, "columns": 3, "rank": 1, "classes": 2, "noise": 0.1, "test": 0.4, "places": 2,
     "indptr": [0, 1], "indices": [0], "problems": PROBLEM, "budget": 2, "seeds": 1,

@@ -311,7 +311,7 @@ def test_statistics_over_batches():
     model = network(batch_norm=True)
     theta = model.init(3)
     one, two = model.statistics(theta, X[:3]), model.statistics(theta, X[3:6])
-    both = model.statistics(theta, X, size=3)  # the seventh row is left out
+    both = model.statistics(theta, X, batch_size=3)  # the seventh row is left out
     assert len(both) == 2
     for layer in range(2):
         for part in range(2):
@@ -534,7 +534,7 @@ def test_networks_learn():
     (rows, labels), (test_rows, test_labels) = data.split(*data.digits(), seed=0)
     model = MLP([64, 64, 10])
     theta = model.init(0)
-    oracle = minibatch(model, rows, labels, size=32)
+    oracle = minibatch(model, rows, labels, batch_size=32)
     end = descend(Optimizer(rules.adam, lr=0.003), oracle, theta, 10 * oracle.batches)[-1]
     assert model.accuracy(theta, test_rows, test_labels) < 0.3
     assert model.accuracy(end, test_rows, test_labels) > 0.95
@@ -610,7 +610,9 @@ def test_sparse_rows_learn_as_dense_ones_do():
     words, labels = data.zipf(100, d=300, seed=3)
     start = np.zeros(300)
     ends = [
-        descend(Optimizer(rules.adagrad, lr=0.3), minibatch(LogisticRegression(), rows, labels, size=10), start, 60)[-1]
+        descend(
+            Optimizer(rules.adagrad, lr=0.3), minibatch(LogisticRegression(), rows, labels, batch_size=10), start, 60
+        )[-1]
         for rows in (words, words.dense())
     ]
     np.testing.assert_allclose(*ends, atol=1e-12)
@@ -701,8 +703,8 @@ NET, NORMED, ZERO = network(), network(batch_norm=True), np.zeros(59)
         (lambda: NET.loss(ZERO, X, LABELS, statistics=[(0, 1)]), r"statistics of 1 layers, but this network"),
         (lambda: network(loss="squared").loss(ZERO, X, LABELS), r"y has shape \(7,\), but 7 examples and 3 outputs"),
         (lambda: NORMED.grad(np.zeros(68), X[:1], LABELS[:1]), r"a batch size that leaves no remainder"),
-        (lambda: NORMED.statistics(np.zeros(68), X, size=8), r"size=8: X has only 7 rows"),
-        (lambda: NORMED.statistics(np.zeros(68), X, size=1), r"size=1: it must be a whole number, 2 or"),
+        (lambda: NORMED.statistics(np.zeros(68), X, batch_size=8), r"batch_size=8: X has only 7 rows"),
+        (lambda: NORMED.statistics(np.zeros(68), X, batch_size=1), r"batch_size=1: it must be a whole number, 2 or"),
         (lambda: SoftmaxRegression(3).grad(np.zeros(8), X, LABELS), r"theta has shape \(8,\), but 3 columns and 3"),
         (lambda: SoftmaxRegression(3).grad(np.zeros(9), X[:0], LABELS[:0]), r"the data set is empty"),
         (lambda: SoftmaxRegression(3).loss(np.zeros(9), X, LABELS[:2]), r"y has shape \(2,\), but X has 7 rows"),

@@ -34,7 +34,7 @@ def epoch(oracle, number: int = 0) -> list[int]:
 )
 def test_every_epoch_sees_every_example_once(n, size, order, seed):
     size = min(size, n)
-    oracle = minibatch(MODEL, *line(n), size=size, order=order, seed=seed)
+    oracle = minibatch(MODEL, *line(n), batch_size=size, order=order, seed=seed)
     assert oracle.batches == math.ceil(n / size)
     for number in (0, 1, 5):
         assert sorted(epoch(oracle, number)) == list(range(n))
@@ -44,16 +44,16 @@ def test_every_epoch_sees_every_example_once(n, size, order, seed):
 
 def test_orders():
     X, y = line(50)
-    of = {order: minibatch(MODEL, X, y, size=10, order=order, seed=1) for order in ("epoch", "once", "fixed")}
+    of = {order: minibatch(MODEL, X, y, batch_size=10, order=order, seed=1) for order in ("epoch", "once", "fixed")}
     assert epoch(of["fixed"]) == epoch(of["fixed"], 3) == list(range(50))
     assert epoch(of["once"]) == epoch(of["once"], 3) != list(range(50))
     assert len({tuple(epoch(of["epoch"], number)) for number in range(10)}) == 10
-    assert epoch(minibatch(MODEL, X, y, size=10, seed=2)) != epoch(of["epoch"])
+    assert epoch(minibatch(MODEL, X, y, batch_size=10, seed=2)) != epoch(of["epoch"])
 
 
 def test_with_replacement_is_uniform():
     """Pearson's chi-square of 20,000 draws from 20 examples has 19 degrees of freedom."""
-    oracle = minibatch(MODEL, *line(20), size=20, order="iid", seed=1)
+    oracle = minibatch(MODEL, *line(20), batch_size=20, order="iid", seed=1)
     drawn = [oracle.indices(t) for t in range(1000)]
     counts = np.bincount(np.concatenate(drawn), minlength=20)
     chi = ((counts - 1000) ** 2 / 1000).sum()
@@ -63,7 +63,7 @@ def test_with_replacement_is_uniform():
 
 
 def test_each_place_of_an_epoch_is_uniform():
-    oracle = minibatch(MODEL, *line(10), size=1, seed=0)
+    oracle = minibatch(MODEL, *line(10), batch_size=1, seed=0)
     firsts = Counter(int(oracle.indices(10 * number)[0]) for number in range(2000))
     chi = sum((firsts[i] - 200) ** 2 / 200 for i in range(10))
     assert abs(chi - 9) < 3 * math.sqrt(18)
@@ -73,7 +73,7 @@ def test_each_place_of_an_epoch_is_uniform():
 def test_a_step_follows_from_the_seed_and_its_number(order):
     """Whatever was asked before: so a resumed run sees the same batches."""
     X, y = line(30)
-    used, fresh = (minibatch(MODEL, X, y, size=7, order=order, seed=4) for _ in range(2))
+    used, fresh = (minibatch(MODEL, X, y, batch_size=7, order=order, seed=4) for _ in range(2))
     for t in range(40):
         used(np.zeros(2), t)
     for t in (17, 3, 39, 3):
@@ -85,9 +85,9 @@ def test_a_step_follows_from_the_seed_and_its_number(order):
 def test_a_resumed_run_sees_the_same_batches():
     X, y = line(30)
     optimizer = Optimizer(rules.adam, lr=0.05)
-    walk = run(optimizer, minibatch(MODEL, X, y, size=7, seed=4), [0.0, 0.0])
+    walk = run(optimizer, minibatch(MODEL, X, y, batch_size=7, seed=4), [0.0, 0.0])
     whole = [next(walk) for _ in range(25)]
-    resumed = run(optimizer, minibatch(MODEL, X, y, size=7, seed=4), *whole[11])
+    resumed = run(optimizer, minibatch(MODEL, X, y, batch_size=7, seed=4), *whole[11])
     for expected, _ in whole[12:]:
         assert np.array_equal(next(resumed)[0], expected)
 
@@ -98,7 +98,7 @@ def test_single_is_a_batch_of_one_and_the_full_batch_their_mean():
     one, every = single(MODEL, X, y, seed=3), full_batch(MODEL, X, y)
     assert [len(one.indices(t)) for t in range(12)] == [1] * 12
     np.testing.assert_allclose(np.mean([one(theta, t) for t in range(12)], axis=0), every(theta), atol=1e-15)
-    whole = minibatch(MODEL, X, y, size=12, order="fixed")
+    whole = minibatch(MODEL, X, y, batch_size=12, order="fixed")
     assert np.array_equal(whole(theta, 0), every(theta))
     assert one.loss(theta) == every.loss(theta) == MODEL.loss(theta, X, y)
     assert one.loss(np.zeros((4, 5, 2))).shape == (4, 5)
@@ -117,7 +117,7 @@ BAD_DATA = [
 
 
 @pytest.mark.parametrize(("X", "y", "message"), BAD_DATA)
-@pytest.mark.parametrize("make", [full_batch, single, lambda *a: minibatch(*a, size=1)])
+@pytest.mark.parametrize("make", [full_batch, single, lambda *a: minibatch(*a, batch_size=1)])
 def test_bad_data_are_told(make, X, y, message):
     with pytest.raises(ValueError, match=message):
         make(MODEL, X, y)
@@ -130,8 +130,8 @@ def test_bad_data_that_arrive_online_are_told():
 
 @pytest.mark.parametrize("size", [0, 13, -1, 2.5, True, "3", None])
 def test_bad_batch_sizes_are_told(size):
-    with pytest.raises((TypeError, ValueError), match=r"size=.*: it must be a whole number"):
-        minibatch(MODEL, *line(12), size=size)
+    with pytest.raises((TypeError, ValueError), match=r"batch_size=.*: it must be a whole number"):
+        minibatch(MODEL, *line(12), batch_size=size)
 
 
 def test_unknown_orders_are_told():
@@ -139,7 +139,7 @@ def test_unknown_orders_are_told():
         ValueError,
         match=r"order='random' is unknown; allowed are 'epoch', a fresh permutation .*'once', .*'iid', .*'fixed', ",
     ):
-        minibatch(MODEL, *line(12), size=3, order="random")
+        minibatch(MODEL, *line(12), batch_size=3, order="random")
 
 
 # --- how noisy ----------------------------------------------------------------------------------------------
@@ -157,8 +157,8 @@ def test_variance_of_a_mini_batch(size):
     def variance(oracle, steps):
         return np.mean([(oracle(theta, t) - examples.mean(axis=0)) ** 2 for t in steps], axis=0)
 
-    replaced = variance(minibatch(MODEL, X, y, size=size, order="iid", seed=1), range(rounds))
-    fresh = minibatch(MODEL, X, y, size=size, seed=1)
+    replaced = variance(minibatch(MODEL, X, y, batch_size=size, order="iid", seed=1), range(rounds))
+    fresh = minibatch(MODEL, X, y, batch_size=size, seed=1)
     kept = variance(fresh, range(0, rounds * fresh.batches, fresh.batches))
     spread = 3 * math.sqrt(
         3 / rounds

@@ -65,11 +65,11 @@ def test_no_noise_and_single_precision():
 
 
 def test_a_resumed_run_sees_the_same_noise_and_the_same_batches():
-    oracle = noisy(clipped(minibatch(MODEL, X, Y, size=7, seed=4), norm=0.7), seed=9, eta=0.3)
+    oracle = noisy(clipped(minibatch(MODEL, X, Y, batch_size=7, seed=4), norm=0.7), seed=9, eta=0.3)
     optimizer = Optimizer(rules.adam, lr=0.05)
     walk = run(optimizer, oracle, THETA)
     whole = [next(walk) for _ in range(25)]
-    again = noisy(clipped(minibatch(MODEL, X, Y, size=7, seed=4), norm=0.7), seed=9, eta=0.3)
+    again = noisy(clipped(minibatch(MODEL, X, Y, batch_size=7, seed=4), norm=0.7), seed=9, eta=0.3)
     resumed = run(optimizer, pickle.loads(pickle.dumps(again)), *whole[11])
     for expected, _ in whole[12:]:
         assert np.array_equal(next(resumed)[0], expected)
@@ -158,7 +158,7 @@ WRAPPERS = {
 @pytest.mark.parametrize("inside", ["full", "batch"])
 def test_any_order_composes(names, inside):
     """Each order gives what its parts give one after the other."""
-    base = full_batch(MODEL, X, Y) if inside == "full" else minibatch(MODEL, X, Y, size=8, seed=1)
+    base = full_batch(MODEL, X, Y) if inside == "full" else minibatch(MODEL, X, Y, batch_size=8, seed=1)
     oracle = base
     for name in names:
         oracle = WRAPPERS[name](oracle)
@@ -186,7 +186,9 @@ def test_oracles_without_steps_need_none():
 
 
 @pytest.mark.parametrize(
-    "inner", [minibatch(MODEL, X, Y, size=8), clipped(noisy(full_batch(MODEL, X, Y)), norm=1.0)], ids=["batch", "noise"]
+    "inner",
+    [minibatch(MODEL, X, Y, batch_size=8), clipped(noisy(full_batch(MODEL, X, Y)), norm=1.0)],
+    ids=["batch", "noise"],
 )
 def test_a_forgotten_step_is_told(inner):
     with pytest.raises(TypeError, match=r"differs from step to step: call it as oracle\(theta, t\)"):
@@ -194,7 +196,7 @@ def test_a_forgotten_step_is_told(inner):
 
 
 def test_losses_of_composed_oracles():
-    inner = minibatch(MODEL, X, Y, size=8)
+    inner = minibatch(MODEL, X, Y, batch_size=8)
     assert noisy(clipped(inner, norm=1.0)).loss(THETA) == MODEL.loss(THETA, X, Y)
     assert l2(noisy(inner), 2.0).loss(THETA) == pytest.approx(MODEL.loss(THETA, X, Y) + THETA @ THETA)
     with pytest.raises(TypeError, match="has no loss: only oracles made from models and data know theirs"):
@@ -232,7 +234,7 @@ def test_the_hardest_are_learnt_from(size, ratio, seed, t):
     """D15: the gradient is the mean over the k largest losses of the batch, k = max(1, int(ratio n))."""
     oracle = hard_examples(MODEL, X, Y, size, ratio, seed=seed)
     rows = oracle.indices(t)
-    assert np.array_equal(rows, minibatch(MODEL, X, Y, size=size, seed=seed).indices(t))
+    assert np.array_equal(rows, minibatch(MODEL, X, Y, batch_size=size, seed=seed).indices(t))
     losses = MODEL.losses(THETA, X[rows], Y[rows])
     kept = rows[np.argsort(-losses)[: max(1, int(ratio * len(rows) + 1e-9))]]
     assert sorted(oracle.hardest(THETA, t)) == sorted(kept)
@@ -241,7 +243,7 @@ def test_the_hardest_are_learnt_from(size, ratio, seed, t):
 
 
 def test_all_examples_are_a_mini_batch():
-    every, plain = hard_examples(MODEL, X, Y, 9, 1.0, seed=2), minibatch(MODEL, X, Y, size=9, seed=2)
+    every, plain = hard_examples(MODEL, X, Y, 9, 1.0, seed=2), minibatch(MODEL, X, Y, batch_size=9, seed=2)
     assert np.array_equal(every(THETA, 3), plain(THETA, 3))
 
 
@@ -275,8 +277,10 @@ def test_hard_examples_of_a_network_and_of_sparse_rows():
 
 def test_threads_may_share_an_oracle():
     """Its caches are read at once, so another thread's step does not slip in."""
-    oracle = noisy(minibatch(MODEL, X, Y, size=10, seed=3), seed=1, eta=0.5)
-    expected = [noisy(minibatch(MODEL, X, Y, size=10, seed=3), seed=1, eta=0.5)(THETA, t) for t in range(0, 4096, 128)]
+    oracle = noisy(minibatch(MODEL, X, Y, batch_size=10, seed=3), seed=1, eta=0.5)
+    expected = [
+        noisy(minibatch(MODEL, X, Y, batch_size=10, seed=3), seed=1, eta=0.5)(THETA, t) for t in range(0, 4096, 128)
+    ]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda t: oracle(THETA, t), list(range(0, 4096, 128)) * 8))
     assert all(np.array_equal(g, expected[i % 32]) for i, g in enumerate(found))
@@ -317,11 +321,11 @@ NETWORK = MLP([3, 6, 1], "tanh", dropout=0.5, loss="squared")
 
 def test_dropped_units_follow_from_the_seed_and_the_step():
     theta = NETWORK.init(1)
-    used, fresh = (minibatch(NETWORK, X, Y, size=40, order="fixed", seed=3) for _ in range(2))
+    used, fresh = (minibatch(NETWORK, X, Y, batch_size=40, order="fixed", seed=3) for _ in range(2))
     seen = [used(theta, t) for t in range(6)]
     assert np.array_equal(fresh(theta, 4), seen[4])
     assert len({g.tobytes() for g in seen}) == 6  # the same rows, but other units dropped
-    other = minibatch(NETWORK, X, Y, size=40, order="fixed", seed=4)
+    other = minibatch(NETWORK, X, Y, batch_size=40, order="fixed", seed=4)
     assert not np.array_equal(other(theta, 4), seen[4])
     arriving = online(NETWORK, lambda t: (X, Y), seed=3)
     assert np.array_equal(arriving(theta, 4), seen[4])
@@ -330,16 +334,16 @@ def test_dropped_units_follow_from_the_seed_and_the_step():
 
 
 def test_a_full_batch_with_dropout_is_told():
-    with pytest.raises(ValueError, match=r"drops other units at every step.*: use minibatch\(model, X, y, size=len"):
+    with pytest.raises(ValueError, match=r"drops other units at every step.*: use minibatch\(model, X, y, batch_size=len"):
         full_batch(NETWORK, X, Y)
 
 
 def test_sparse_and_single_precision_data_go_through():
     words, labels = data.zipf(30, d=10)
     model = LogisticRegression()
-    sparse, dense = (minibatch(model, part, labels, size=7, seed=1) for part in (words, words.dense()))
+    sparse, dense = (minibatch(model, part, labels, batch_size=7, seed=1) for part in (words, words.dense()))
     np.testing.assert_allclose(sparse(np.ones(10), 2), dense(np.ones(10), 2), atol=1e-15)
-    single_precision = minibatch(MODEL, X.astype(np.float32), Y.astype(np.float32), size=7)
+    single_precision = minibatch(MODEL, X.astype(np.float32), Y.astype(np.float32), batch_size=7)
     assert single_precision(THETA.astype(np.float32), 0).dtype == np.float32
     with pytest.raises(ValueError, match="X is not finite, first in row 2"):
         full_batch(model, data.SparseRows([0, 1, 1, 3], [0, 1, 2], [1.0, 2.0, np.nan], 3), [0, 1, 0])

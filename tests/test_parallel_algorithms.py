@@ -36,7 +36,7 @@ MODEL = models.LinearRegression()
 
 
 def dealt(workers, size=5):
-    return parts(MODEL, X, Y, workers, size=size, seed=1)
+    return parts(MODEL, X, Y, workers, batch_size=size, seed=1)
 
 
 def start(d=6):
@@ -597,7 +597,7 @@ def test_a_server_that_overflows_says_so():
 
 
 def test_the_data_is_dealt_out_once():
-    dealt_out = parts(MODEL, X, Y, 7, size=4)
+    dealt_out = parts(MODEL, X, Y, 7, batch_size=4)
     rows = np.concatenate([oracle.X for oracle in dealt_out])
     assert sorted(map(tuple, rows)) == sorted(map(tuple, X))
     assert {len(oracle.X) for oracle in dealt_out} == {17, 18}

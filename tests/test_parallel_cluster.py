@@ -42,7 +42,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), *sys.path
 
 
 def dealt(workers):
-    return parts(models.LinearRegression(), X, Y, workers, size=5, seed=1)
+    return parts(models.LinearRegression(), X, Y, workers, batch_size=5, seed=1)
 
 
 @pytest.fixture(scope="module")

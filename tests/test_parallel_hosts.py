@@ -27,7 +27,7 @@ from optlib.parallel.algorithms import TABLE
 from test_parallel_cluster import COUNT, At, Counting, kill, places
 
 X, y = data.regression(n=60, d=6, seed=3)
-workers = parts(models.LinearRegression(), X, y, 2, size=5)
+workers = parts(models.LinearRegression(), X, y, 2, batch_size=5)
 found = {}
 with Client(sys.argv[1], timeout=30) as client:
     client.wait_for_workers(2, timeout=60)

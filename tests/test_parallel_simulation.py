@@ -31,7 +31,7 @@ MORTAL = Cluster(compute=lognormal(1.0, 0.6), latency=exponential(0.3), lifetime
 
 
 def dealt(workers):
-    return parts(models.LinearRegression(), X, Y, workers, size=5, seed=1)
+    return parts(models.LinearRegression(), X, Y, workers, batch_size=5, seed=1)
 
 
 def by_shard(run):

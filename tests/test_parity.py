@@ -51,7 +51,7 @@ def problems() -> dict[str, tuple[np.ndarray, Callable]]:
     """Start and oracle of each problem in which a gradient belongs to a point."""
     rng = np.random.default_rng(7)
     X, y = two_classes(n=200, d=D - 1, seed=3)
-    batches = oracles.minibatch(models.LogisticRegression(), X, y, size=16, seed=5)
+    batches = oracles.minibatch(models.LogisticRegression(), X, y, batch_size=16, seed=5)
     return {
         "quadratic": (rng.standard_normal(D), Quadratic(np.geomspace(0.01, 1.0, D)).grad),
         "mini-batches": (rng.standard_normal(D), batches),

@@ -293,7 +293,7 @@ def test_the_oracle_draws_rows_of_those_levels_and_resumes():
     X, y = data.line(n=60, seed=0)
     difficulty = np.repeat(np.arange(1, 7), 10)
     model = models.LinearRegression()
-    oracle = tricks.curriculum(model, X, y, difficulty, size=8, strategy="naive", stage=5, seed=2)
+    oracle = tricks.curriculum(model, X, y, difficulty, batch_size=8, strategy="naive", stage=5, seed=2)
     for t in range(40):
         levels = difficulty[oracle.indices(t)]
         assert levels.max() <= min(6, t // 5 + 1)

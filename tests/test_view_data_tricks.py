@@ -10,7 +10,7 @@ NET = models.MLP([64, 32, 10])
 
 
 def walked(sheet, seed, steps, lr=0.25):
-    batches = oracles.minibatch(NET, sheet.X, sheet.given, size=20, seed=seed)
+    batches = oracles.minibatch(NET, sheet.X, sheet.given, batch_size=20, seed=seed)
     return descend(Optimizer(rules.sgd, lr=lr), batches, NET.init(seed), steps)
 
 
@@ -60,7 +60,7 @@ def test_lies_have_a_large_loss_early():
 
 def test_equal_units_stay_equal():
     sheet = data.mislabelled(0)
-    batches = oracles.minibatch(NET, sheet.X, sheet.given, size=20, seed=0)
+    batches = oracles.minibatch(NET, sheet.X, sheet.given, batch_size=20, seed=0)
     end = descend(Optimizer(rules.sgd, lr=0.25), batches, np.full(NET.size, 0.1), 200)[-1]
     W = NET.unpack(end)[0].W
     assert np.ptp(W, axis=1).max() < 1e-12
@@ -106,8 +106,8 @@ def test_a_lower_threshold_does_what_mining_does():
     new, rare = data.imbalanced(20_000, rare=0.02, seed=1)
     model, ends = models.LogisticRegression(), []
     for oracle in (
-        oracles.hard_examples(model, X, y, size=64, ratio=0.25, seed=0),
-        oracles.minibatch(model, X, y, size=64, seed=0),
+        oracles.hard_examples(model, X, y, batch_size=64, ratio=0.25, seed=0),
+        oracles.minibatch(model, X, y, batch_size=64, seed=0),
     ):
         ends.append(model.predict(descend(Optimizer(rules.sgd, lr=0.1), oracle, np.zeros(3), 2000)[-1], new))
     mined, plain = ends

@@ -19,18 +19,18 @@ from .result import Result
 from .simulation import simulate
 
 
-def parts(model: Model, X: Any, y: ArrayLike, workers: int, *, size: int, seed: int = 0) -> list[minibatch]:
+def parts(model: Model, X: Any, y: ArrayLike, workers: int, *, batch_size: int, seed: int = 0) -> list[minibatch]:
     """The data dealt out: one oracle for each worker, with a part of the examples that nobody else has.
 
     Parameters
     ----------
     workers : how many parts, 1 to n
-    size : examples in a worker's mini-batch, 1 to the number in the smallest part
+    batch_size : examples in a worker's mini-batch, 1 to the number in the smallest part
     seed : of the deal, and (each with its own) of the workers' batches
 
     >>> from optlib import data, models
     >>> X, y = data.line(n=10)
-    >>> [len(oracle.X) for oracle in parts(models.LinearRegression(), X, y, 3, size=2)]
+    >>> [len(oracle.X) for oracle in parts(models.LinearRegression(), X, y, 3, batch_size=2)]
     [3, 3, 4]
     """
     X, y = checked_data(X, y)
@@ -38,7 +38,7 @@ def parts(model: Model, X: Any, y: ArrayLike, workers: int, *, size: int, seed: 
     dealt = np.random.default_rng([seed, 2]).permutation(len(y))
     bounds = [len(y) * i // workers for i in range(workers + 1)]
     rows = [np.sort(dealt[a:b]) for a, b in itertools.pairwise(bounds)]
-    return [minibatch(model, X[r], y[r], size, seed=seed + i) for i, r in enumerate(rows)]
+    return [minibatch(model, X[r], y[r], batch_size, seed=seed + i) for i, r in enumerate(rows)]
 
 
 def train(

@@ -45,7 +45,7 @@ class Curriculum:
 
     Source: Zaremba & Sutskever (2014), section 4; the idea: Bengio et al. (2009).
 
-    >>> Curriculum(5, "naive", stage=10, exact=True).draw(t=25, size=3)
+    >>> Curriculum(5, "naive", stage=10, exact=True).draw(t=25, batch_size=3)
     array([3, 3, 3])
     >>> Curriculum((3, 2), "naive", stage=1).present(t=4)
     (2, 2)
@@ -71,15 +71,15 @@ class Curriculum:
         stage = min(whole(self._stage(t), "stage(t)", 0), int(np.prod(self.levels)) - 1)
         return tuple(int(i) + 1 for i in np.unravel_index(stage, self.levels, order="F"))
 
-    def draw(self, t: int, size: int) -> NDArray:
-        """The difficulties of step t, of shape (size,), or (size, coordinates) where there are several."""
+    def draw(self, t: int, batch_size: int) -> NDArray:
+        """The difficulties of step t, of shape (batch_size,), or (batch_size, coordinates) where there are several."""
         rng = np.random.default_rng([self.seed, t])
-        size = whole(size, "size")
+        batch_size = whole(batch_size, "batch_size")
         full = np.array(self.levels)
-        mixed = rng.integers(1, full + 1, size=(size, len(full)))
+        mixed = rng.integers(1, full + 1, size=(batch_size, len(full)))
         now = np.array(self.present(t))
         staged = np.broadcast_to(now, mixed.shape) if self.exact else rng.integers(1, now + 1, size=mixed.shape)
-        by_mix = rng.random(size) < self.share
+        by_mix = rng.random(batch_size) < self.share
         drawn = {
             "none": np.broadcast_to(full, mixed.shape), "mix": mixed, "naive": staged,
             "combined": np.where(by_mix[:, None], mixed, staged),
@@ -90,15 +90,17 @@ class Curriculum:
 class CurriculumBatches(Examples):
     """The gradient over a few examples, of difficulties that a curriculum draws. Made by `curriculum`."""
 
-    def __init__(self, model: Model, X: ArrayLike, y: ArrayLike, difficulty: ArrayLike, size: int, plan: Curriculum):
+    def __init__(
+        self, model: Model, X: ArrayLike, y: ArrayLike, difficulty: ArrayLike, batch_size: int, plan: Curriculum
+    ):
         super().__init__(model, X, y)
-        self.size, self.plan = whole(size, "size"), plan
+        self.batch_size, self.plan = whole(batch_size, "batch_size"), plan
         self._rows = _by_level(difficulty, len(self.X), plan.levels)
 
     def indices(self, t: int) -> NDArray:
-        """The rows of X that step t uses, of shape (size,): one at random of each difficulty that was drawn."""
-        drawn = self.plan.draw(t, self.size).reshape(self.size, -1)
-        picks = np.random.default_rng([self.plan.seed, t, 1]).random(self.size)
+        """The rows of X that step t uses, of shape (batch_size,): one at random of each difficulty that was drawn."""
+        drawn = self.plan.draw(t, self.batch_size).reshape(self.batch_size, -1)
+        picks = np.random.default_rng([self.plan.seed, t, 1]).random(self.batch_size)
         groups = [self._rows[tuple(level)] for level in drawn.tolist()]
         return np.array([rows[int(u * len(rows))] for u, rows in zip(picks, groups, strict=True)])
 
@@ -108,7 +110,7 @@ class CurriculumBatches(Examples):
 
 
 def curriculum(
-    model: Model, X: ArrayLike, y: ArrayLike, difficulty: ArrayLike, size: int, strategy: Strategy = "combined",
+    model: Model, X: ArrayLike, y: ArrayLike, difficulty: ArrayLike, batch_size: int, strategy: Strategy = "combined",
     **plan: Any,
 ) -> CurriculumBatches:  # fmt: skip
     """An oracle that chooses its mini-batches by difficulty.
@@ -117,7 +119,7 @@ def curriculum(
     ----------
     model, X, y : as in `optlib.oracles.minibatch`
     difficulty : of each example, whole numbers from 1, of shape (n,) or (n, coordinates); each level must occur
-    size : examples in a batch, drawn with replacement
+    batch_size : examples in a batch, drawn with replacement
     strategy, **plan : as in `Curriculum`, except for `levels`, which follow from the data
 
     Raises
@@ -128,13 +130,13 @@ def curriculum(
 
     >>> from optlib.models import LinearRegression
     >>> X, y = np.ones((6, 1)), np.zeros(6)
-    >>> oracle = curriculum(LinearRegression(), X, y, [1, 1, 2, 2, 3, 3], size=4, strategy="naive", stage=100)
+    >>> oracle = curriculum(LinearRegression(), X, y, [1, 1, 2, 2, 3, 3], batch_size=4, strategy="naive", stage=100)
     >>> bool((oracle.indices(t=0) < 2).all()), bool((oracle.indices(t=150) < 4).all())
     (True, True)
     """
     levels = _difficulties(difficulty).max(axis=0).tolist()
     full = levels[0] if np.ndim(difficulty) == 1 else levels
-    return CurriculumBatches(model, X, y, difficulty, size, Curriculum(full, strategy, **plan))
+    return CurriculumBatches(model, X, y, difficulty, batch_size, Curriculum(full, strategy, **plan))
 
 
 def _lasting(steps: int) -> Callable[[int], int]:

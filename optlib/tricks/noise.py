@@ -16,7 +16,7 @@ class NoiseScale(NamedTuple):
     >>> noise = NoiseScale(np.array([2.0]), trace=8.0, weighted_trace=24.0, curvature=12.0)
     >>> noise.simple, noise.critical
     (2.0, 2.0)
-    >>> noise.best_rate(batch=2), noise.gain(batch=2)
+    >>> noise.best_rate(batch_size=2), noise.gain(batch_size=2)
     (0.16666666666666666, 0.5)
     """
 
@@ -42,21 +42,21 @@ class NoiseScale(NamedTuple):
         self._descends()
         return float(self.gradient @ self.gradient) / self.curvature
 
-    def best_rate(self, batch: float) -> float:
+    def best_rate(self, batch_size: float) -> float:
         r"""The rate that lowers the expected loss most: :math:`\epsilon_{\max} / (1 + \mathcal B / B)`."""
-        return self.full_rate * self.gain(batch)
+        return self.full_rate * self.gain(batch_size)
 
-    def gain(self, batch: float) -> float:
+    def gain(self, batch_size: float) -> float:
         r"""What that step gains, as a share of what the exact gradient's would: :math:`1 / (1 + \mathcal B / B)`."""
-        return 1 / (1 + self.critical / number(batch, "batch", open_low=True))
+        return 1 / (1 + self.critical / number(batch_size, "batch_size", open_low=True))
 
-    def expected_change(self, rate: ArrayLike, batch: float) -> NDArray:
+    def expected_change(self, rate: ArrayLike, batch_size: float) -> NDArray:
         r"""The expected change of the local quadratic by one step, of the rates' shape.
 
         .. math:: -\epsilon |G|^2 + \frac{\epsilon^2}2 \Bigl( G^\top H G + \frac{\mathrm{tr}(H\Sigma)}B \Bigr)
         """
         rate = np.asarray(rate, dtype=float)
-        bend = self.curvature + self.weighted_trace / number(batch, "batch", open_low=True)
+        bend = self.curvature + self.weighted_trace / number(batch_size, "batch_size", open_low=True)
         return -rate * (self.gradient @ self.gradient) + 0.5 * rate**2 * bend
 
     def _descends(self) -> None:
