@@ -334,7 +334,7 @@ def test_dropped_units_follow_from_the_seed_and_the_step():
 
 
 def test_a_full_batch_with_dropout_is_told():
-    with pytest.raises(ValueError, match=r"drops other units at every step.*: use minibatch\(model, X, y, batch_size=len"):
+    with pytest.raises(ValueError, match=r"other units at every step.*: use minibatch\(model, X, y, batch_size=len"):
         full_batch(NETWORK, X, Y)
 
 
