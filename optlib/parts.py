@@ -266,7 +266,7 @@ def layered(parts: Mapping[str, Part], **optimizers: Optimizer) -> Layered:
     >>> [float(layer.b[0]) for layer in model.unpack(theta)], [round(float(w.W[0, 0]), 6) for w in model.unpack(theta)]
     ([1.0, 1.0], [0.9999, 0.9999])
     """
-    known = {name: _part(name, part) for name, part in _items(parts)}
+    known = checked_parts(parts)
     for key, optimizer in optimizers.items():
         if not isinstance(optimizer, Optimizer) or isinstance(optimizer, Layered):
             raise TypeError(f"{key}={shown(optimizer)}: it must be an Optimizer, as in Optimizer(rules.adamw, lr=0.01)")
@@ -285,10 +285,11 @@ def layered(parts: Mapping[str, Part], **optimizers: Optimizer) -> Layered:
     return Layered(known, {k: o for k, o in optimizers.items() if members[k]}, {k: n for k, n in members.items() if n})
 
 
-def _items(parts: Any) -> Iterable[tuple[str, Any]]:
+def checked_parts(parts: Any) -> dict[str, Part]:
+    """What a model's ``parts()`` gives, or the same for one of yours, each as a `Part`."""
     if not isinstance(parts, Mapping) or not parts:
         raise TypeError(f"parts={shown(parts)}: give what model.parts() returns, name -> (slice, shape, kind)")
-    return parts.items()
+    return {name: _part(name, part) for name, part in parts.items()}
 
 
 def _part(name: Any, part: Any) -> Part:

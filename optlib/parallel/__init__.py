@@ -17,10 +17,13 @@ from .algorithms import (
     adaptive_revision,
     async_adagrad,
     async_sgd,
+    diloco,
     eamsgd,
 )
 from .calibration import calibrate
 from .cluster import Interrupted, connect, disconnect, run_on_dask
+from .compression import Code, Compressed, Drawn, Largest, LowRank, Signs, power_sgd
+from .gossip import contraction, gossip, pair, ring
 from .machines import Algorithm, Compute, LostMessage, Server, Worker
 from .messages import Message, Reply, Shards
 from .result import Event, Measured, Result, Span, curve
@@ -29,14 +32,17 @@ from .threads import Conflicts, Run, complete, conflicts, hogwild, lost
 from .training import parts, train
 
 __all__ = [
-    "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Compute", "Conflicts", "Downpour", "Event", "Interrupted",
-    "LocalSGD", "LostMessage", "Measured", "Message", "Reply", "Result", "Run", "Server", "Shards", "Span", "SyncEASGD",
-    "SyncSGD", "Worker", "adaptive_revision", "async_adagrad", "async_sgd", "calibrate", "complete", "conflicts",
-    "connect", "curve", "disconnect", "eamsgd", "exponential", "hogwild", "lognormal", "lost", "parts", "run_on_dask",
-    "simulate", "stragglers", "train",
+    "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Code", "Compressed", "Compute", "Conflicts", "Downpour",
+    "Drawn", "Event", "Interrupted", "Largest", "LocalSGD", "LostMessage", "LowRank", "Measured", "Message", "Reply",
+    "Result", "Run", "Server", "Shards", "Signs", "Span", "SyncEASGD", "SyncSGD", "Worker", "adaptive_revision",
+    "async_adagrad", "async_sgd", "calibrate", "complete", "conflicts", "connect", "contraction", "curve", "diloco",
+    "disconnect", "eamsgd", "exponential", "gossip", "hogwild", "lognormal", "lost", "pair", "parts", "power_sgd",
+    "ring", "run_on_dask", "simulate", "stragglers", "train",
 ]  # fmt: skip
 
-guard(globals(), "connect", "exponential", "lognormal", "parts", "stragglers")
+guard(
+    globals(), "connect", "contraction", "exponential", "lognormal", "pair", "parts", "power_sgd", "ring", "stragglers"
+)
 guard(
     globals(),
     "Cluster",
@@ -44,6 +50,7 @@ guard(
     "complete",
     "conflicts",
     "curve",
+    "gossip",
     "hogwild",
     "lost",
     "run_on_dask",

@@ -341,6 +341,29 @@ class LocalSGD(_Central):
         return {"g": memory["start"] - memory["theta"]}, memory
 
 
+def diloco(local: Optimizer, period: int = 500, lr: float = 0.7, momentum: float = 0.9) -> LocalSGD:
+    r"""DiLoCo: Local SGD whose mean move takes Nesterov's step.
+
+    .. math:: \Delta = \theta - \frac1p \sum_{i=1}^p \theta^i, \qquad u \leftarrow \mu u + \Delta, \qquad
+        \theta \leftarrow \theta - \nu\,(\Delta + \mu u)
+
+    Parameters
+    ----------
+    local : a worker's optimizer, AdamW in the paper; its memory stays with the worker
+    period : steps between two exchanges, 1 or more
+    lr, momentum : :math:`\nu` and :math:`\mu` of the step outside; with 1 and 0 it is plain averaging
+
+    Source: Douillard et al. (2023), algorithm 1.
+
+    >>> from optlib import surfaces
+    >>> from optlib.parallel import train
+    >>> run = train(diloco(Optimizer(rules.sgd, lr=0.1), period=4), [surfaces.bowl.grad] * 3, [4.0, -2.0], steps=400)
+    >>> bool(abs(run.theta).max() < 1e-3)
+    True
+    """
+    return LocalSGD(local, period, Optimizer(rules.nag_shifted, lr=lr, gamma=momentum))
+
+
 #: The centre of an elastic average is moved by an optimizer too, the plainest one.
 _CENTRE = Optimizer(rules.sgd, lr=1.0)
 

@@ -51,7 +51,7 @@ class Algorithm:
     synchronous: bool = False
     exchanges: bool = False
     warm_start: int = 0
-    vectors: tuple[int, int, int] = (0, 1, 1)
+    vectors: tuple[float, float, float] = (0, 1, 1)
     by_coordinate: bool = True  #: whether the server may be given a piece of the vector at a time
 
     def asks(self, t: int) -> bool:

@@ -85,7 +85,7 @@ def train(
     if shards > 1 and not algorithm.by_coordinate:
         raise ValueError(
             f"shards={shards}, but {algorithm!r} has a server that needs the whole vector (its rule sees "
-            "whole vectors, or a hyper-parameter is an array): take one shard"
+            "whole vectors, or its messages hold them, or a hyper-parameter is an array): take one shard"
         )
     if backend == "inline":
         if options:
