@@ -1,11 +1,14 @@
 """The ladder: rules as entries, races whose gradients stay on this side, scores, the board, and rules that cheat."""
 
+import csv
 import html.parser
 import json
 import re
+import shutil
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -415,37 +418,87 @@ def test_run_tells_the_score_and_writes_the_page(tmp_path, capsys, few):
     assert (tmp_path / "page" / "zh.html").read_text().count("<details") == len(reference.published()["entries"]) + 1
 
 
+#: What a class's folder or zip may hold: (name, bytes, the student's sentence; "" is ranked, None is nobody's work).
+CLASS = [
+    ("ada.py", reference.TABLE["nadam"].source.replace("nadam_constant", "mine").encode(), ""),
+    ("bert/lion.py", LION.encode(), ""),
+    ("bert/notes.md", b"my notes", ""),
+    ("王伟_4711_99_rule-1.py", SGD.encode(), ""),
+    ("王伟_4712_98_rule.py", SGD.encode("utf-8-sig"), ""),
+    ("eve.py", RIDERS["ends itself"].encode(), "it ended its own process"),
+    ("=cmd.py", b"nothing\n", "cannot be run: NameError"),
+    ("gbk.py", (SGD + "# 学习率\n").encode("gbk"), "as GBK: save it as UTF-8"),
+    ("wide.py", SGD.encode("utf-16"), "saved as UTF-16: save it as UTF-8"),
+    ("binary.py", bytes(range(256)), "is binary, no Python text: hand in the .py file"),
+    ("large.py", b"#" * 10_000_000, "has 10,000,000 bytes; a rule has at most 10,000 characters"),
+    ("nan.py", b"def rule(theta, g, *, lr=0.1): return theta * float('nan'), ()\n", "first step is not finite"),
+    ("paper/report.pdf", b"%PDF", "report.pdf: not a rule: ask for the .py file"),
+    ("packed_5_assignsubmission_file_/mine.rar", b"Rar!", "an archive that is not opened"),
+    (".DS_Store", b"", None),
+]
+
+
+def laid_out(folder):
+    for name, raw, _ in CLASS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(raw)
+
+
 def test_grade_ranks_a_class(tmp_path, capsys, few):
-    box = sandbox()
-    work = tmp_path / "work"
-    (work / "bert").mkdir(parents=True)
-    (work / "ada.py").write_text(reference.entries()["nadam"].source.replace("nadam_constant", "mine"))
-    (work / "bert" / "lion.py").write_text(LION)
-    (work / "eve.py").write_text(RIDERS["ends itself"])
-    (work / "=cmd.py").write_text("nothing\n")
+    """Students are found as the grader finds them, and every file is accounted for."""
+    box, work = sandbox(), tmp_path / "work"
+    laid_out(work)
     more = ["--user", box.user] if box.user else []
     given = ["grade", str(work), "--out", str(tmp_path / "out"), "--processes", "1", *more]
     assert command.main(given) == 1, "some could not take part"
-    rows = (tmp_path / "out" / "ranking.csv").read_text(encoding="utf-8-sig").splitlines()
-    ada = next(row for row in rows if ",ada," in row).split(",")
-    assert ada[2:4] == ["mine", "elementwise"]
-    assert ada[6] == "no", "NAdam does not beat itself"
-    assert [float(row.split(",")[4]) for row in rows[1:]] == sorted(
-        (float(r.split(",")[4]) for r in rows[1:]), reverse=True
-    )
-    assert "it ended its own process" in next(row for row in rows if ",eve," in row)
-    assert any("'=cmd" in row for row in rows), "no cell begins a formula"
-    entries = json.loads((tmp_path / "out" / "entries.json").read_text())["entries"]
+    with (tmp_path / "out" / "ranking.csv").open(encoding="utf-8-sig") as stream:
+        rows = list(csv.DictReader(stream))
+    with (tmp_path / "out" / "files.csv").open(encoding="utf-8-sig") as stream:
+        told = {row["file"]: row for row in csv.DictReader(stream)}
+    assert {name.lstrip("'") for name in told} == {name for name, _, _ in CLASS}
+    assert [row["id"] for row in rows if row["student"] == "王伟"] == ["4711", "4712"]
+    assert told["bert/notes.md"]["what became of it"] == "not a rule: ask for the .py file"
+    for name, _, said in CLASS:
+        found = [row for row in rows if row["student"].lstrip("'") in name and row["id"] in name]
+        assert bool(found) == (said is not None), name
+        assert all((said in row["trouble"] if said else not row["trouble"]) for row in found), name
+        assert all("\n" not in row["trouble"] for row in found)
+    ada = rows[0]
+    assert (ada["student"], ada["rule"], ada["track"], ada["beats nadam"]) == ("ada", "mine", "elementwise", "no")
+    scores = [float(row["score"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    assert any(row["student"] == "'=cmd" for row in rows), "no cell begins a formula"
+    entries = json.loads((tmp_path / "out" / "entries.json").read_text(encoding="utf-8"))["entries"]
     score = {row["name"]: row["score"] for row in entries}
+    assert {"王伟 (4711)", "王伟 (4712)"} <= set(score)
     assert score["eve"] == score["=cmd"] == 0 <= score["ada"] == score["nadam"]
     assert (tmp_path / "out" / "secret.txt").stat().st_mode & 0o077 == 0
     assert "NameError" in capsys.readouterr().out
 
 
+def test_an_lms_s_zip_holds_the_same_class_as_its_folder(tmp_path):
+    laid_out(tmp_path / "work")
+    shutil.make_archive(str(tmp_path / "work"), "zip", tmp_path / "work")
+    folder, archive = (command.handed_in(tmp_path / name, tmp_path / "out", ()) for name in ("work", "work.zip"))
+    assert list(folder[0]) == list(archive[0])
+    assert [line.name for line in folder[1]] == [line.name for line in archive[1]]
+
+
+def test_people_of_one_name_and_names_of_the_course_are_told_apart():
+    found = [SimpleNamespace(student=name, identity=number) for name, number in
+             [("Li", "1"), ("li", "2"), ("nadam", ""), ("nadam (student)", ""), ("wu", "3")]]  # fmt: skip
+    labels = [person.label for person in command.labelled(found, {"nadam"})]
+    assert labels == ["Li (1)", "li (2)", "nadam (student)", "nadam (student)'", "wu"]
+
+
 REFUSED = {
     "no file": (["run", "there/is/none.py"], "cannot be read"),
     "no processes": (["run", "x.py", "--processes", "0"], "must be at least 1"),
-    "no folder": (["grade", "none", "--out", "o"], "is no folder"),
+    "no folder": (["grade", "none", "--out", "o"], "none does not exist. Give the folder of rules, or the zip"),
+    "no rules": (["grade", "class", "--out", "o"], "No rule (a .py file) was found in class"),
+    "GBK": (["run", "class/gbk.txt"], "class/gbk.txt: the file is not saved as UTF-8 but, it seems, as GBK"),
+    "binary": (["run", "class/binary.txt"], "class/binary.txt: the file is binary, no Python text"),
+    "large": (["run", "class/large.txt"], "class/large.txt: the file has 10,000,000 bytes; a rule has at most 10,000"),
     "no entries": (["board", "none.json", "--out", "o"], "cannot be read"),
 }
 
@@ -454,9 +507,13 @@ REFUSED = {
 def test_what_cannot_be_done_is_said(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments, said = REFUSED[name]
+    Path("class").mkdir()
+    if arguments[1].startswith("class/"):
+        kind = Path(arguments[1]).stem
+        Path(arguments[1]).write_bytes(next(raw for name, raw, _ in CLASS if name == f"{kind}.py"))
     assert command.main(arguments) == 2
     assert said in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["class"]
 
 
 def test_files_to_start_from_are_entries(tmp_path):

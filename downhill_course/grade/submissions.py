@@ -36,8 +36,7 @@ CELLS = 5_000
 CELL = 400_000  # characters of one cell
 #: Stands in the place of a code cell that is too long to be read.
 TOO_LONG = f"# not read: longer than {CELL:,} characters"
-NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json|download))?$", re.I)  # what browsers append
-ENDING = re.compile(r"(\.ipynb(\.\w+)?|\.tar\.\w+|\.\w+)$", re.I)
+ENDING = re.compile(r"(\.(ipynb|py|tar)(\.\w+)?|\.\w+)$", re.I)
 PACKED = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 LITTER = {
     "__MACOSX",
@@ -52,6 +51,20 @@ LITTER = {
 CANVAS = re.compile(r"^(?P<name>.+?)_(?:(?P<late>(?i:LATE))_)?(?P<id>\d+)_(?P<upload>\d+(?=_)|text(?=\.)|link(?=\.))")
 MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)(?:_|$)")
 BROKEN = re.compile("[\x00\ud800-\udfff]")  # halves of a character, which no file in UTF-8 can hold
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is handed in: its name in words, its ending, and how its files' names end, with what browsers append."""
+
+    name: str
+    ending: str
+    pattern: re.Pattern
+    smaller: str  #: what to ask for where it is too large
+
+
+NOTEBOOK = Kind("notebook", ".ipynb", re.compile(r"\.ipynb(\.(txt|json|download))?$", re.I), "with its outputs cleared")
+RULE = Kind("rule", ".py", re.compile(r"\.py(\.(txt|download))?$", re.I), "without its data")
 
 
 class Unreadable(Exception):
@@ -81,7 +94,7 @@ class File:
     @property
     def key(self) -> str:
         """Tells a student from all others: the LMS's number, or the name."""
-        return _key(self.student, self.identity)
+        return key_of(self.student, self.identity)
 
     def read(self) -> bytes:
         return self.load()
@@ -239,8 +252,10 @@ def _text(raw: bytes, notes: list[str]) -> str:
 # --- finding files ----------------------------------------------------------------------------------
 
 
-def find(place: Path, assignment: str, zone: tzinfo = UTC, ours: Iterable[Path] = ()) -> tuple[list[File], list[Line]]:
-    """The notebook of each student in a folder or an archive, and a line for everything else that lies there.
+def find(
+    place: Path, assignment: str, zone: tzinfo = UTC, ours: Iterable[Path] = (), kind: Kind = NOTEBOOK
+) -> tuple[list[File], list[Line]]:
+    """The file of each student in a folder or an archive, and a line for everything else that lies there.
 
     Who handed in what is decided once, by the outermost name, and by the LMS's number where that name holds one: what
     a student calls the files within a folder or an archive of their own changes nothing. `zone` is that of the times
@@ -250,14 +265,16 @@ def find(place: Path, assignment: str, zone: tzinfo = UTC, ours: Iterable[Path] 
         Unreadable: there is nothing at `place`.
     """
     if not place.exists():
-        raise Unreadable(f"{shown(str(place))} does not exist. Give the folder of notebooks, or the zip the LMS made.")
-    seek = Search(assignment, zone, {path.resolve() for path in ours})
+        raise Unreadable(
+            f"{shown(str(place))} does not exist. Give the folder of {kind.name}s, or the zip the LMS made."
+        )
+    seek = Search(assignment, zone, {path.resolve() for path in ours}, kind)
     if place.is_dir():
         try:
             seek.folder(place.resolve())
         except OSError as error:
             raise Unreadable(f"{shown(str(place))} cannot be read: {error.strerror}") from None
-    elif NOTEBOOK.search(decoded(place.name)):
+    elif kind.pattern.search(decoded(place.name)):
         seek.entry(place, decoded(place.name))
     else:
         seek.export(place)
@@ -273,14 +290,14 @@ class Pile:
     identity: str = ""
     late: bool | None = None
     upload: int = 0
-    notebooks: list[File] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     count: int = 0
     archives: int = 0
 
     @property
     def key(self) -> str:
-        return _key(self.student, self.identity)
+        return key_of(self.student, self.identity)
 
     def say(self, name: str, why: str) -> None:
         self.lines.append(Line(shown(name), why, self.student, self.identity))
@@ -289,8 +306,8 @@ class Pile:
 class Search:
     """A walk through a folder or an archive that leaves nothing out."""
 
-    def __init__(self, assignment: str, zone: tzinfo, ours: set[Path]) -> None:
-        self.assignment, self.zone, self.ours = assignment, zone, ours
+    def __init__(self, assignment: str, zone: tzinfo, ours: set[Path], kind: Kind) -> None:
+        self.assignment, self.zone, self.ours, self.kind = assignment, zone, ours, kind
         self.piles: dict[object, Pile] = {}  # by their place: two names may look the same
         self.lines: list[Line] = []
 
@@ -325,6 +342,10 @@ class Search:
     def _aside(self, name: str, why: str) -> None:
         self.lines.append(Line(shown(name), why, urgent=False))
 
+    def _hidden(self, name: str) -> str:
+        asked = f"hidden, so not looked into: ask for the {self.kind.ending} file"
+        return asked if name.startswith((".", "__")) else ""
+
     # --- what lies below them ---
 
     def _walk(self, path: Path, name: str, pile: Pile, depth: int) -> None:
@@ -338,7 +359,7 @@ class Search:
         if stat.S_ISLNK(told.st_mode):
             pile.say(name, "a link, which is not followed: hand in the file itself")
         elif stat.S_ISDIR(told.st_mode):
-            if hidden := _hidden(path.name):
+            if hidden := self._hidden(path.name):
                 return pile.say(name, hidden)
             if not below:
                 pile.say(name, "an empty folder")
@@ -352,35 +373,35 @@ class Search:
             pile.say(name, "not a file")
 
     def _judge(self, name: str, size: int, load: Any, when: tuple, pile: Pile, level: int) -> None:
-        """A file of a pile: a notebook, an archive to look into, or a line that says why it is not graded."""
+        """A file of a pile: one of the kind, an archive to look into, or a line that says why it is not graded."""
         last = name.rsplit("/", 1)[-1]
         lower = last.lower()
-        if hidden := _hidden(last):
+        if hidden := self._hidden(last):
             pile.say(name, hidden)
         elif size > LARGEST:
-            pile.say(name, f"larger than {LARGEST // 1_000_000} MB: ask for it with its outputs cleared")
-        elif NOTEBOOK.search(last):
+            pile.say(name, f"larger than {LARGEST // 1_000_000} MB: ask for it {self.kind.smaller}")
+        elif self.kind.pattern.search(last):
             moment, clock, edited = when
             about = (pile.identity, clock, pile.late, pile.upload, edited)
-            pile.notebooks.append(File(pile.student, shown(name), moment, load, *about))
+            pile.files.append(File(pile.student, shown(name), moment, load, *about))
         elif lower.endswith(".zip"):
             self._within(name, load, when, pile, level)
         elif lower.endswith(PACKED):
-            pile.say(name, "an archive that is not opened: ask for a zip, or for the .ipynb file itself")
+            pile.say(name, f"an archive that is not opened: ask for a zip, or for the {self.kind.ending} file itself")
         else:
-            pile.say(name, "not a notebook: ask for the .ipynb file")
+            pile.say(name, f"not a {self.kind.name}: ask for the {self.kind.ending} file")
 
     def _within(self, name: str, load: Any, when: tuple, pile: Pile, level: int) -> None:
         """A student's own archive: its files are theirs, and came when it came, whatever its members say."""
         if level >= NESTED:
-            return pile.say(name, f"an archive in archives, {level} deep: ask for the .ipynb file itself")
+            return pile.say(name, f"an archive in archives, {level} deep: ask for the {self.kind.ending} file itself")
         pile.archives += 1
         if pile.archives > ARCHIVES:
             return pile.say(name, f"the student's archive number {pile.archives}: no more than {ARCHIVES} are opened")
         try:
             raw = load()
             if _directory(raw) > DIRECTORY:
-                return pile.say(name, "an archive of too many files: ask for the .ipynb file itself")
+                return pile.say(name, f"an archive of too many files: ask for the {self.kind.ending} file itself")
             members = _members(io.BytesIO(raw))
         except Exception as error:  # a stranger's bytes: zipfile raises whatever it stumbles over
             why = str(error) if isinstance(error, Unreadable) else "not a zip archive, or a damaged one"
@@ -400,7 +421,7 @@ class Search:
     def _member(self, label: str, member: Any, inside: str, load: Any, when: tuple, pile: Pile, level: int) -> None:
         if trap := _trap(member, inside):
             pile.say(f"{label}: {inside}", trap)
-        elif hidden := next(filter(None, map(_hidden, inside.split("/"))), ""):
+        elif hidden := next(filter(None, map(self._hidden, inside.split("/"))), ""):
             pile.say(f"{label}/{inside}" if level else inside, hidden)
         else:
             self._judge(f"{label}/{inside}" if level else inside, member.file_size, load, when, pile, level)
@@ -440,33 +461,33 @@ class Search:
                     when = (moment, "archive", moment or 0.0)
                     self._member(label, member, inside, Member(path, number), when, pile, 0)
         for pile in self.piles.values():
-            if not pile.notebooks and not pile.lines:
+            if not pile.files and not pile.lines:
                 pile.say(pile.name, "an empty folder")
 
     # --- who is who ---
 
     def settled(self) -> tuple[list[File], list[Line]]:
-        """One notebook for each student, where it is certain whose it is."""
+        """One file for each student, where it is certain whose it is."""
         files, lines = [], self.lines
         groups: dict[str, list[Pile]] = {}
         for pile in self.piles.values():
             groups.setdefault(pile.key, []).append(pile)
         for piles in groups.values():
             own = [line for pile in piles for line in pile.lines]
-            notebooks = [file for pile in piles for file in pile.notebooks]
+            mine = [file for pile in piles for file in pile.files]
             doubt = _doubt(piles)
-            if doubt or notebooks:
+            if doubt or mine:
                 own = [with_changes(line, urgent=False) for line in own]
             if doubt:
-                own += [Line(f.name, doubt, f.student, f.identity, n < LOUD) for n, f in enumerate(notebooks)]
-            elif notebooks:
-                best = max(notebooks, key=self._rank)
-                rest = [file for file in notebooks if file is not best]
-                more = f"of {len(notebooks)} notebooks {best.name} counts · 共 {len(notebooks)} 份，以 {best.name} 为准"
+                own += [Line(f.name, doubt, f.student, f.identity, n < LOUD) for n, f in enumerate(mine)]
+            elif mine:
+                best = max(mine, key=self._rank)
+                rest = [file for file in mine if file is not best]
+                more = f"of {len(mine)} {self.kind.name}s {best.name} counts · 共 {len(mine)} 份，以 {best.name} 为准"
                 files.append(with_changes(best, notes=(more,) if rest else ()))
-                why = f"another notebook of the same student counts: {best.name}"
+                why = f"another {self.kind.name} of the same student counts: {best.name}"
                 own += [Line(file.name, why, file.student, file.identity, urgent=False) for file in rest]
-                if crowd := _crowd(max(piles, key=lambda pile: len(pile.notebooks)), len(self.piles) == 1):
+                if crowd := _crowd(max(piles, key=lambda pile: len(pile.files)), len(self.piles) == 1, self.kind):
                     own.append(Line(best.student, crowd, best.student, best.identity))
             else:
                 own = [with_changes(line, urgent=number < LOUD) for number, line in enumerate(own)]
@@ -474,12 +495,12 @@ class Search:
         return sorted(files, key=lambda file: (file.student, file.identity)), lines
 
     def _rank(self, file: File) -> tuple:
-        """Of several notebooks of one student the one with the assignment's name counts, then the outermost newest."""
+        """Of several files of one student the one with the assignment's name counts, then the outermost newest."""
         last = PurePosixPath(file.name).name
         return (
             f"{self.assignment}-solution" not in last,  # ours, which lies beside the student's own
             self.assignment in last,
-            last.lower().endswith(".ipynb"),
+            last.lower().endswith(self.kind.ending),
             file.upload,
             -file.name.count("/"),
             file.edited,
@@ -489,26 +510,26 @@ class Search:
 
 def _doubt(piles: list[Pile]) -> str:
     """Why it is not certain whose work these piles are; empty if it is."""
-    full = [pile for pile in piles if pile.notebooks]
+    full = [pile for pile in piles if pile.files]
     names = sorted({folded(pile.student) for pile in full})
     uploads = [pile.upload for pile in full if pile.upload]
     if piles[0].identity and (len(names) > 1 or len(uploads) > len(set(uploads))):
         return f"the number {piles[0].identity} stands at several names ({', '.join(names)}): find out whose it is"
     if not piles[0].identity and len(full) > 1:
         return f"several submissions have the name {piles[0].student!r} and no number: find out who is who, rename one"
-    below = [owner(part, not last)[1] for pile in full for file in pile.notebooks for part, last in _parts(file.name)]
-    count = sum(len(pile.notebooks) for pile in full)
+    below = [owner(part, not last)[1] for pile in full for file in pile.files for part, last in _parts(file.name)]
+    count = sum(len(pile.files) for pile in full)
     if len(set(below) - {""}) >= CLASS and len(below) - below.count("") >= count:
         return "a class's export lies below this one name: give that folder or archive itself to the command"
     return ""
 
 
-def _crowd(pile: Pile, alone: bool) -> str:
-    """Why one student's notebooks may be a whole class's; empty if they look like one student's."""
-    if "/" not in pile.notebooks[0].name or len(pile.notebooks) <= (1 if alone and not pile.identity else CROWD):
+def _crowd(pile: Pile, alone: bool, kind: Kind) -> str:
+    """Why one student's files may be a whole class's; empty if they look like one student's."""
+    if "/" not in pile.files[0].name or len(pile.files) <= (1 if alone and not pile.identity else CROWD):
         return ""
     return (
-        f"its {len(pile.notebooks)} notebooks count as one student's, as they lie below this one name: "
+        f"its {len(pile.files)} {kind.name}s count as one student's, as they lie below this one name: "
         f"if it is a class, give {shown(pile.name)} itself to the command"
     )
 
@@ -587,10 +608,6 @@ def _litter(name: str) -> bool:
     return name in LITTER or name.startswith("._")
 
 
-def _hidden(name: str) -> str:
-    return "hidden, so not looked into: ask for the .ipynb file" if name.startswith((".", "__")) else ""
-
-
 # --- names ------------------------------------------------------------------------------------------
 
 
@@ -665,7 +682,8 @@ def folded(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
-def _key(student: str, identity: str) -> str:
+def key_of(student: str, identity: str) -> str:
+    """Tells a student from all others: the LMS's number, or the name."""
     return f"#{identity}" if identity else folded(student).replace("#", "_")  # a name that looks like a number is none
 
 

@@ -17,19 +17,22 @@ import math
 import os
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from downhill_course import files
+from downhill_course.grade import submissions
 from downhill_course.grade.command import Bar
 from downhill_course.grade.exports import as_csv
 from downhill_course.grade.sandbox import Sandbox, Unavailable
-from downhill_course.grade.submissions import clean
+from downhill_course.grade.submissions import File, Line, folded
 from downhill_course.ladder import board, judge, reference, scoring
 from downhill_course.ladder.families import FAMILIES, PUBLIC, SCORED
 from downhill_course.ladder.judge import Crew, Entry
-from downhill_course.ladder.race import LIMITS
+from downhill_course.ladder.race import LIMITS, cleaned
 
 EXAMPLES = """examples:
   downhill ladder reference --files examples/
@@ -39,6 +42,9 @@ EXAMPLES = """examples:
 
 exit status: 0 done, 1 an entry could not take part, 2 nothing could be done (the message says why), 130 interrupted
 """
+
+
+MOST = 10 * judge.LONGEST  # bytes that are read of a file
 
 
 class Refused(Exception):
@@ -63,7 +69,9 @@ def options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
 
     grade = which.add_parser("grade", parents=[many], help="a class on hidden problems")
-    grade.add_argument("submissions", type=Path, help="a folder of Python files, flat or one folder a student")
+    grade.add_argument(
+        "submissions", type=Path, help="a folder of .py files, flat or one folder a student, or the LMS's zip"
+    )
     grade.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where the ranking goes")
     grade.add_argument("--sandbox", choices=["bubblewrap", "docker", "podman"], default="bubblewrap")
     grade.add_argument("--image", default="downhill-grader", help="for docker and podman: with Python 3.11+ and NumPy")
@@ -165,15 +173,36 @@ def told(rows: Sequence[dict], targets: dict) -> str:
 
 def source_in(path: Path) -> str:
     try:
-        if path.stat().st_size > 10 * judge.LONGEST:
-            raise Refused(
-                f"{path} has {path.stat().st_size:,} bytes: an entry has at most {judge.LONGEST:,} characters"
-            )
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise Refused(f"{path} is not UTF-8 text: save it as a Python file") from None
+        if path.stat().st_size > MOST:
+            raise Refused(f"{path}: {too_long(path.stat().st_size)}")
+        return text_of(path.read_bytes())
     except OSError as error:
         raise Refused(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise Refused(f"{path}: {error}") from None
+
+
+def too_long(size: int) -> str:
+    return f"the file has {size:,} bytes; a rule has at most {judge.LONGEST:,} characters: hand in the rule alone"
+
+
+def text_of(raw: bytes) -> str:
+    """A rule's file as text; a ValueError says what it is instead, and what to do."""
+    if len(raw) > MOST:
+        raise ValueError(too_long(len(raw)))
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("the file is saved as UTF-16: save it as UTF-8")
+    if b"\0" in raw:
+        raise ValueError("the file is binary, no Python text: hand in the .py file")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    try:
+        raw.decode("gb18030")
+    except UnicodeDecodeError:
+        raise ValueError("the file is binary, no Python text: hand in the .py file") from None
+    raise ValueError("the file is not saved as UTF-8 but, it seems, as GBK: save it as UTF-8")
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -197,28 +226,57 @@ def run(asked: argparse.Namespace) -> int:
     return 0
 
 
-def found_in(folder: Path) -> dict[str, Path]:
-    """Each student's file: NAME.py, or the one Python file in the folder NAME."""
-    if not folder.is_dir():
-        raise Refused(f"{folder} is no folder: give one that holds NAME.py for each student, or a folder for each")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        inside = sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.suffix == ".py" else []
-        if len(inside) > 1:
-            raise Refused(f"{path} holds {len(inside)} Python files: leave the one that counts")
-        if inside:
-            name = clean(path.stem if path.is_file() else path.name)
-            if name in found:
-                raise Refused(f"{found[name]} and {inside[0]} are both called {name}: rename one")
-            found[name] = inside[0]
-    if not found:
-        raise Refused(f"No Python file (.py) was found in {folder}. Is it the right folder?")
-    return found
+@dataclass(frozen=True)
+class Person:
+    """Who handed in an entry: the student's name and the LMS's number, the entry's name on the board."""
+
+    student: str
+    identity: str
+    label: str
+
+
+def labelled(found: Sequence[Any], taken: Container[str]) -> list[Person]:
+    """The name of each student's entry: the student's own, told apart where two people or a reference have it."""
+    same = Counter(folded(each.student) for each in found)
+    people = []
+    for each in found:
+        mark = each.identity if same[folded(each.student)] > 1 else ""
+        mark = mark or ("student" if each.student in taken else "")
+        label = f"{each.student} ({mark})" if mark else each.student
+        while label in {person.label for person in people}:  # someone is called so
+            label += "'"
+        people.append(Person(each.student, each.identity, label))
+    return people
+
+
+def handed_in(place: Path, out: Path, taken: Container[str]) -> tuple[dict[Person, File | str], list[Line]]:
+    """Whose rule is in which file, found as the grader finds notebooks, or why there is none; a line for other files.
+
+    Raises
+    ------
+    Refused : there is nothing to rank.
+    """
+    try:
+        found, lines = submissions.find(place, "ladder", ours=[out], kind=submissions.RULE)
+    except submissions.Unreadable as error:
+        raise Refused(str(error)) from None
+    ranked = {file.key for file in found}
+    without: dict[str, Line] = {}  # who handed in something, and no rule
+    for line in lines:
+        key = submissions.key_of(line.student, line.identity)
+        if line.student and line.urgent and key not in ranked:
+            without.setdefault(key, line)
+    if not found and not without:
+        raise Refused(f"No rule (a .py file) was found in {place}. Is it the right folder?")
+    reasons = [f"{line.name}: {line.why}" for line in without.values()]
+    people = labelled([*found, *without.values()], taken)
+    return dict(zip(people, [*found, *reasons], strict=True)), lines
 
 
 def grade(asked: argparse.Namespace) -> int:
     """A class's rules on hidden problems, ranked."""
-    found = found_in(asked.submissions)
+    names = reference.entries()
+    found, lines = handed_in(asked.submissions, asked.out, names)
     sandbox = Sandbox("unsafe" if asked.unsafe else asked.sandbox, asked.user, asked.image, LIMITS)
     if asked.unsafe:
         print("UNSAFE: the rules run on this machine with your rights. Stop now unless every line is your own.",
@@ -230,14 +288,14 @@ def grade(asked: argparse.Namespace) -> int:
     seed = place.read_text(encoding="utf-8").strip()
     if len(seed) < 16:
         raise Refused(f"{place} is damaged. Put the old one back, or remove it: then other problems are drawn.")
-    names = reference.entries()
     entries, sources = [], {}
-    for name, path in found.items():
-        label = f"{name} (student)" if name in names else name
+    for person, file in found.items():
         try:
-            sources[label] = source_in(path)
-        except Refused as refused:
-            entries.append(Entry(label, "", trouble=str(refused)))
+            if isinstance(file, str):
+                raise ValueError(file)
+            sources[person.label] = text_of(file.read())
+        except (OSError, ValueError, submissions.Unreadable) as error:
+            entries.append(Entry(person.label, "", trouble=cleaned(error)))
     with Crew(asked.processes, asked.client) as crew:
         looked = crew.all([(judge.examined, (n, s, sandbox)) for n, s in sources.items()], lambda: None)
         entries = sorted([*entries, *looked], key=lambda entry: entry.name)
@@ -247,14 +305,25 @@ def grade(asked: argparse.Namespace) -> int:
         rows += contested(crew, entries, seed, targets, sandbox, bar)
     rows = judge.ranked(rows)
     files.replace(asked.out / "entries.json", told(rows, targets))
-    files.replace(asked.out / "ranking.csv", table(rows, set(names)))
+    files.replace(asked.out / "ranking.csv", table(rows, list(found)))
+    files.replace(asked.out / "files.csv", accounted(found, lines))
     board.write(asked.out, rows)
     for place_, row in enumerate(rows, 1):
         print(f"{place_:>4}  {row['score']:.3f}  {row['name']}{': ' * bool(row['trouble'])}{row['trouble']}")
-    print(
-        f"Written to {asked.out}: ranking.csv, entries.json, index.html. Keep secret.txt: it draws the same problems."
-    )
-    return 1 if any(row["trouble"] for row in rows) else 0
+    for line in lines:
+        if line.urgent:
+            print(f"  {line.name}: {line.why}", file=sys.stderr)
+    print(f"Written to {asked.out}: ranking.csv, files.csv (what became of every file), entries.json, index.html.\n"
+          "Keep secret.txt: it draws the same problems.")  # fmt: skip
+    return 1 if any(row["trouble"] for row in rows) or any(line.urgent for line in lines) else 0
+
+
+def accounted(found: Mapping[Person, File | str], lines: Sequence[Line]) -> str:
+    """Every file as CSV: whose it is, and what became of it."""
+    rows = [[f.name, p.student, p.identity, "; ".join(["ranked", *f.notes])] for p, f in found.items()
+            if not isinstance(f, str)]  # fmt: skip
+    rows += [[line.name, line.student, line.identity, line.why] for line in lines]
+    return as_csv([["file", "student", "id", "what became of it"], *rows])
 
 
 def beats(rows: Sequence[dict], name: str, other: str) -> bool:
@@ -263,16 +332,19 @@ def beats(rows: Sequence[dict], name: str, other: str) -> bool:
     return score[name] > score[other]
 
 
-def table(rows: Sequence[dict], names: set[str]) -> str:
+def table(rows: Sequence[dict], people: Sequence[Person]) -> str:
     """The ranking as CSV: a line for each student."""
-    head = ["place", "student", "rule", "track", "score", "beats momentum", "beats nadam", "times faster than nadam",
-            "p", "microseconds an update", "trouble", *SCORED]  # fmt: skip
+    who = {person.label: person for person in people}
+    head = ["place", "student", "id", "rule", "track", "score", "beats momentum", "beats nadam",
+            "times faster than nadam", "p", "microseconds an update", "trouble", *SCORED]  # fmt: skip
     lines: list[list[Any]] = [head]
-    for place, row in enumerate((row for row in rows if row["name"] not in names), 1):
+    for place, row in enumerate((row for row in rows if row["name"] in who), 1):
+        person = who[row["name"]]
         steps = [scoring.counted(judge.infinite(row["families"][family]["steps"])) for family in SCORED]
         marks = ["yes" if beats(rows, row["name"], other) else "no" for other in (reference.PASS, reference.EXCEL)]
         lines.append([
-            place, row["name"], row["rule"], row["track"], row["score"], *marks, row["lead"], row["chance"],
+            place, person.student, person.identity, row["rule"], row["track"], row["score"], *marks, row["lead"],
+            row["chance"],
             "" if row["micros"] is None else row["micros"], row["trouble"],
             *("never" if math.isinf(n) else int(n) for n in steps),
         ])  # fmt: skip
