@@ -398,14 +398,22 @@ class SparseRows:
         kept = np.arange(len(self))[rows]
         if kept.ndim != 1:
             raise TypeError(f"X[{rows!r}] names no list of rows: use X[2:5], X[[2]] or X[mask]")
-        counts = np.diff(self.indptr)[kept]
-        indptr = np.concatenate([[0], counts.cumsum()])
-        entries = np.arange(indptr[-1]) + np.repeat(self.indptr[kept] - indptr[:-1], counts)
-        return SparseRows(indptr, self.indices[entries], self.values[entries], self.shape[1])
+        chosen = object.__new__(SparseRows)  # rows of a table that was checked: an oracle takes some at every step
+        chosen._counts = counts = self._counts[kept]
+        chosen.indptr = ptr = np.zeros(len(kept) + 1, np.intp)
+        counts.cumsum(out=ptr[1:])
+        entries = np.arange(ptr[-1]) + (self.indptr[kept] - ptr[:-1]).repeat(counts)
+        chosen.indices, chosen.values = self.indices[entries], self.values[entries]
+        chosen.shape, chosen.dtype = (len(kept), self.shape[1]), self.dtype
+        return chosen
+
+    @cached_property
+    def _counts(self) -> NDArray:
+        return np.diff(self.indptr)
 
     @cached_property
     def _row(self) -> NDArray:
-        return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+        return np.arange(len(self)).repeat(self._counts)
 
     @property
     def T(self) -> "_Turned":
@@ -417,7 +425,7 @@ class SparseRows:
         r = _fits(r, len(self))
         weights = r[..., self._row] * self.values
         copies = math.prod(r.shape[:-1])
-        places = self.indices + self.shape[1] * np.arange(copies)[:, None]
+        places = self.indices if r.ndim == 1 else self.indices + self.shape[1] * np.arange(copies)[:, None]
         sums = np.bincount(places.ravel(), weights.ravel(), minlength=copies * self.shape[1])
         return sums.reshape(*r.shape[:-1], self.shape[1]).astype(r.dtype, copy=False)
 
@@ -434,11 +442,13 @@ class _Turned:
     def __rmatmul__(self, theta: NDArray) -> NDArray:
         X = self.rows
         theta = _fits(theta, X.shape[1])
-        sums = np.zeros((*theta.shape[:-1], len(X)), theta.dtype)
-        filled = np.flatnonzero(np.diff(X.indptr))  # reduceat would give an empty row its neighbour's first entry
-        if filled.size:
+        if X._counts.all() and len(X):
             products = theta[..., X.indices] * X.values
-            sums[..., filled] = np.add.reduceat(products, X.indptr[filled], axis=-1)
+            return np.add.reduceat(products, X.indptr[:-1], axis=-1).astype(theta.dtype, copy=False)
+        filled = X[X._counts > 0]  # reduceat would give an empty row its neighbour's first entry
+        sums = np.zeros((*theta.shape[:-1], len(X)), theta.dtype)
+        if len(filled):
+            sums[..., X._counts > 0] = theta @ filled.T
         return sums
 
 
