@@ -9,6 +9,7 @@ import json
 import linecache
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import axe
@@ -21,7 +22,7 @@ from downhill_course.pages import readings
 from optlib import Optimizer, compile, descend, rules, schedules, surfaces, tricks, view
 from optlib.optimizer import specification
 from optlib.view import contours, style
-from optlib.widget import Curves, Explorer, explorer, labels, modules, noise, palette, presets
+from optlib.widget import Curves, Explorer, Network, explorer, labels, modules, noise, palette, presets
 
 LOADER = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
 PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>Explorer</title>
@@ -36,6 +37,7 @@ def folder(tmp_path_factory):
     (place / "explorer.js").write_text(explorer.script(), encoding="utf-8")
     (place / "explorer.css").write_text(explorer.style(), encoding="utf-8")
     (place / "explorer-rule.js").write_text(explorer.rule_script(), encoding="utf-8")
+    (place / "explorer-network.js").write_text(explorer.network_script(), encoding="utf-8")
     (place / "explore.js").write_text(LOADER.read_text(encoding="utf-8"), encoding="utf-8")
     return place
 
@@ -1370,6 +1372,179 @@ def test_curves_answer_in_a_kernel():
     traits = learning().widget
     assert traits.state == {"at": 59, "over": 0, "patience": 5}
     assert [each["name"] for each in traits.curves["curves"]] == ["train", "test"]
+
+
+# --- a network that is trained in the page ------------------------------------------------------------
+
+TRIO = {"sgd": {"lr": 0.4}, "momentum": {"lr": 0.2}, "adam": {"lr": 0.02}}
+
+
+def arrived(page, at):
+    """Waits until all optimizers have made as many updates and the picture shows it."""
+    page.wait_for_function(f"{FIGURE}.runs.every((r) => r.t === {at}) && !{FIGURE}.waiting")
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "more"),
+    [
+        ({"sgd": {"lr": 0.1}, "momentum": {"lr": 0.1}, "nag": {"lr": 0.05, "gamma": 0.8}, "adam": {"lr": 0.02}}, {}),
+        (
+            {"adagrad": {"lr": 0.1}, "rmsprop": {"lr": 0.003, "eps": 0.01}, "adamw": {"lr": 0.01}},
+            {"activation": "sigmoid"},
+        ),
+        ({"sgd": {"lr": 0.05}, "adadelta": {}}, {"activation": "relu", "hidden": (8,), "seed": 3}),
+    ],
+)
+def test_a_network_trained_in_the_page_is_optlibs(show, algorithms, more):
+    """To 1e-12 over 200 updates, where a rule does not enlarge what the order of a sum leaves in the last bit, as
+    descent at the edge does, or a division by the root of next to nothing."""
+    figure = Network(algorithms, at=200, **more)
+    page = show(figure)
+    arrived(page, 200)
+    for i, (name, run) in enumerate(figure.trained().items()):
+        there = page.evaluate(f"((r) => [[...r.theta], [...r.losses], [...r.curvatures], r.limit])({FIGURE}.runs[{i}])")
+        theta, losses, curvatures = (np.array(values, dtype=float) for values in there[:3])
+        np.testing.assert_allclose(theta, run.theta, rtol=1e-12, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(losses[:201], run.losses, rtol=1e-12, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(curvatures[:41], run.curvatures, rtol=1e-6, atol=1e-6, err_msg=name)
+        assert there[3] == pytest.approx(figure.limit(name))
+
+
+def test_descent_trains_to_the_edge_of_what_its_rate_can_bear():
+    """Power iteration finds the Hessian's largest curvature, and descent lets that grow to 2/η and no further."""
+    figure = Network({"sgd": {"lr": 0.4}}, at=400)
+    run = figure.trained()["sgd"]
+    assert figure.limit("sgd") == 5
+    assert np.median(run.curvatures[-20:]) == pytest.approx(5, rel=0.05)
+    eye, step = np.eye(len(run.theta)), 1e-5
+    rows = [
+        figure.model.grad(run.theta + step * e, figure.X, figure.y)
+        - figure.model.grad(run.theta - step * e, figure.X, figure.y)
+        for e in eye
+    ]
+    largest = np.linalg.eigvalsh(np.array(rows) / (2 * step))[-1]
+    assert 0.95 * largest < run.curvatures[-1] < 1.001 * largest
+
+
+def test_a_network_by_keyboard_touch_and_text(show):
+    text = """<button disabled class="figure-set" data-figure="n"
+    data-values='{"at": "120", "sgd.lr": "0.2"}'>B</button>
+    <output class="figure-now" data-figure="n" data-reading="sgd.limit"></output>"""
+    figure = Network(TRIO, at=60)
+    page = show(before=text + f"<div>{explorer.mount_point(figure.bundle, 'n')}</div>", has_touch=True)
+    arrived(page, 60)
+    says = page.locator(".dx-says")
+    assert says.inner_text().startswith("After 60 updates: SGD: loss ")
+    assert page.locator("output.figure-now").inner_text() == "5"
+    rate = page.get_by_role("slider", name="SGD η")
+    rate.press("ArrowRight")
+    page.wait_for_function(f"{FIGURE}.state.lr.sgd > 0.4")
+    arrived(page, 60)
+    button = page.locator("button.figure-set")
+    button.click()
+    arrived(page, 120)
+    assert page.locator("output.figure-now").inner_text() == "10"
+    assert button.get_attribute("aria-pressed") == "true"
+    button.click()
+    arrived(page, 60)
+    assert page.evaluate(f"{FIGURE}.state.lr.sgd") > 0.4
+    page.get_by_role("button", name="Play").tap()
+    page.wait_for_function(f"{FIGURE}.runs.every((r) => r.t > 70)")
+    page.get_by_role("button", name="Pause").tap()
+    page.wait_for_function(f"!{FIGURE}.waiting")
+    page.get_by_role("button", name="Other weights").tap()
+    page.wait_for_function(f"{FIGURE}.state.seed === 1 && {FIGURE}.runs[0].t > 3")
+    page.get_by_role("button", name="Pause").tap()
+    page.wait_for_function(f"!{FIGURE}.waiting")
+    assert page.locator("canvas").get_attribute("aria-label") == says.inner_text()
+    page.wait_for_function("document.querySelector('.dx-hidden').textContent.startsWith('After')")
+    assert not [url for url in show.requests[-6:] if url.endswith("explorer.js")]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_network_fits_a_phone_rests_if_asked_and_axe_finds_nothing(show, scheme):
+    phone = {"has_touch": True, "is_mobile": True, "viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
+    page = show(Network({**TRIO, "sgd": {"lr": 40.0}}, at=20), lang="zh-CN", reduced_motion="reduce", **phone)
+    arrived(page, 20)
+    assert page.locator(".dx").bounding_box()["height"] < 780
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert axe.faults(page, ".dx", tags=axe.PRACTICE) == []
+    assert page.locator(".dx-says").inner_text().startswith("更新 20 次后：SGD 已发散；Momentum 损失 ")
+    shown = page.evaluate(
+        f"""async () => {{
+          const f = {FIGURE}, seen = new Set();
+          f.again({{}});
+          while (f.runs[0].t < 150) {{
+            await new Promise(requestAnimationFrame);
+            seen.add(f.words.textContent);
+          }}
+          f.pause();
+          return seen.size;
+        }}"""
+    )
+    assert shown <= 4
+
+
+@pytest.mark.parametrize(
+    ("link", "why"),
+    [
+        ({"at": 10**6}, "at = 1000000 is not allowed"),
+        ({"lr": {"sgd": 1e9}}, "sgd.lr = 1000000000 is not allowed"),
+        ({"lr": {"constructor": 1}}, 'unknown algorithm "constructor"'),
+        ({"__proto__": 1}, 'unknown entry "__proto__"'),
+        ([1], "there is no state in it"),
+    ],
+)
+def test_a_bad_link_to_a_network_is_told(show, link, why):
+    page = show(Network(TRIO, at=0), link="#explorer=0." + packed(link))
+    assert why in page.locator(".dx-notes").inner_text()
+    assert page.evaluate(f"{FIGURE}.state") == Network(TRIO, at=0).state
+
+
+def test_what_a_network_answers_while_the_book_is_built():
+    replies = told(
+        Network({"sgd": {"lr": 0.1}, "rmsprop": {"lr": 0.003}}, at=100),
+        {"read": "sgd.loss"}, {"set": {"sgd.lr": "0.05"}, "read": "sgd.limit"}, {"read": "rmsprop.limit"},
+        {"set": {"at": "x"}}, {"set": {"adam.lr": 1}}, {"read": "__proto__.loss"}, {"set": {"at": "0"}, "read": "at"},
+    )  # fmt: skip
+    run = Network({"sgd": {"lr": 0.1}}, at=100).trained()["sgd"]
+    assert replies[0]["value"] == pytest.approx(run.losses[-1], rel=1e-9)
+    assert [each["value"] for each in (replies[1], replies[6])] == [40, 0]
+    assert [each["text"] for each in (replies[1], replies[2])] == ["40", "–"]
+    assert [each["trouble"] for each in replies[3:6]] == [
+        "at = x is not allowed", 'this figure has no "adam.lr"', 'this figure has no "__proto__.loss"',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"algorithms": {}}, "algorithms holds 0 rules"),
+        ({"algorithms": {"sdg": {}}}, "no algorithm 'sdg'"),
+        ({"algorithms": {"sgd": {"lr": "fast"}}}, "sgd.lr='fast'"),
+        ({"algorithms": {"irprop_plus": {}}}, "wants the loss"),
+        ({"at": 2000}, "at=2000: it must be a whole number, 0 to 1000"),
+        ({"lang": "fr"}, "lang='fr'"),
+        ({"data": (np.ones((3, 3)), [0, 1, 0])}, "data has shapes (3, 3) and (3,)"),
+        ({"data": (np.ones((3, 2)), [0, 1, 2])}, "labels 0 and 1"),
+        ({"activation": "swish"}, "activation='swish'"),
+    ],
+)
+def test_networks_that_cannot_be_are_named(given, message):
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+        Network(**{"algorithms": TRIO, **given})
+
+
+def test_a_network_is_light_and_a_notebook_stores_it(monkeypatch):
+    assert len(gzip.compress(explorer.network_script().encode())) < 15_000
+    monkeypatch.setenv("OPTLIB_STATIC", "1")
+    figure = Network(TRIO, at=40)
+    data, _ = figure._repr_mimebundle_()
+    assert set(data) == {explorer.MIME, "image/png", "text/plain"}
+    assert len(json.dumps(data[explorer.MIME], allow_nan=False)) < 20_000
+    assert data["image/png"]
+    if find_spec("anywidget"):
+        assert figure.widget.state == {"at": 40, "seed": 0, "lr": {"sgd": 0.4, "momentum": 0.2, "adam": 0.02}}
 
 
 # --- in a notebook --------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optlib import Optimizer, compile, descend, rules, schedules, surfaces
-from optlib.compile import CannotCompile, front
+from optlib import Optimizer, compile, descend, layers, models, rules, schedules, surfaces
+from optlib.compile import CannotCompile, front, network
 
 ELEMENTWISE = [rule for rule in rules.TABLE.values() if rule not in rules.WHOLE]
 
@@ -151,3 +151,47 @@ def test_a_rule_reads_like_its_python():
 def test_whole_vector_rules_are_named():
     with pytest.raises(compile.CannotCompile, match="adagrad_full sees whole vectors"):
         compile.javascript(rules.adagrad_full)
+
+
+NETWORK = """
+import fs from "node:fs";
+const jobs = JSON.parse(fs.readFileSync(0, "utf8"));
+process.stdout.write(JSON.stringify(jobs.map(({ code, theta, X, y }) => {
+  const { size, gradient, outputs } = new Function(code)(), slope = new Float64Array(size);
+  const loss = gradient(theta, X, y, slope);
+  return [loss, [...slope], [...outputs(theta, X)]];
+})));
+"""
+
+
+def test_a_network_goes_forward_and_back_as_in_python(tmp_path):
+    """Each activation, shallow and deep: loss, gradient and outputs, from the model's own code."""
+    random, jobs, wanted = np.random.default_rng(0), [], []
+    for activation in layers.ACTIVATIONS:
+        for sizes in ([2, 1], [3, 5, 1], [2, 4, 3, 4, 1]):
+            model = models.MLP(sizes, activation, loss="squared")
+            theta, X, y = random.standard_normal(model.size), random.normal(size=(7, sizes[0])), random.normal(size=7)
+            code = network.network(model, examples=7, places=7)
+            jobs.append({"code": code, "theta": [*theta], "X": [*X.ravel()], "y": [*y]})
+            wanted.append([model.loss(theta, X, y), model.grad(theta, X, y), model.predict(theta, X)])
+    (tmp_path / "network.mjs").write_text(NETWORK, encoding="utf-8")
+    done = subprocess.run(
+        [node(), str(tmp_path / "network.mjs")], input=json.dumps(jobs), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[:2000]
+    for found, right in zip(json.loads(done.stdout), wanted, strict=True):
+        for ours, theirs in zip(found, right, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        models.MLP([2, 3, 2]), models.MLP([2, 3, 2], loss="squared"),
+        models.MLP([2, 3, 1], loss="squared", batch_norm=True), models.MLP([2, 3, 1], loss="squared", dropout=0.5),
+    ],
+    ids=["softmax", "two outputs", "normalised", "dropout"],
+)  # fmt: skip
+def test_a_network_without_javascript_says_what_it_would_have_to_be(model):
+    with pytest.raises(CannotCompile, match="give a network with one output, loss='squared', batch_norm=False"):
+        network.network(model, examples=3, places=3)

@@ -10,7 +10,7 @@
   const asset = (name) => new URL(name, here).href;
   const KEPT = "downhill-figures"; // what the reader made of the figures, on the way to another language
   const points = []; // { point, index, name, link, figure: a promise once it was asked for }
-  let loading = null;
+  const loading = {}; // by the script's name
   let editor = null;
 
   function arrived(element) {
@@ -30,12 +30,18 @@
   }
 
   // A figure without its style would be drawn twice, and the page below it would move: both are waited for.
-  function load() {
-    loading ??= Promise.all([
-      script("explorer.js"),
-      arrived(Object.assign(document.createElement("link"), { rel: "stylesheet", href: asset("explorer.css") })),
-    ]).then(() => window.downhillExplorer);
-    return loading;
+  function load(name = "explorer.js") {
+    loading.style ??= arrived(
+      Object.assign(document.createElement("link"), { rel: "stylesheet", href: asset("explorer.css") }),
+    );
+    loading[name] ??= script(name);
+    return Promise.all([loading[name], loading.style]);
+  }
+
+  // The module that draws a figure: a network that is trained in the page has its own.
+  async function moduleFor(given) {
+    await load(given.network ? "explorer-network.js" : "explorer.js");
+    return given.network ? window.downhillNetwork : window.downhillExplorer;
   }
 
   // The figure's picture gives way; its caption stays.
@@ -51,7 +57,7 @@
 
   async function begin({ point, index, link, name }) {
     const given = JSON.parse(point.dataset.downhillExplorer);
-    const explorer = await load();
+    const explorer = await moduleFor(given);
     const { el, picture } = seat(point);
     const page = location.href.split("#")[0];
     const address = (state) => `${page}#explorer=${index}.${state}`;
@@ -148,7 +154,8 @@
     const el = document.createElement("div");
     el.className = "downhill-explorer";
     button.after(el);
-    const explorer = await load();
+    await load();
+    const explorer = window.downhillExplorer;
     await explorer.mount(el, explorer.sceneOf(name), { rules });
     await el.downhill.edit(0, text);
   }

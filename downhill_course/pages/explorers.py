@@ -231,6 +231,7 @@ def write(app: Sphinx, exception: Exception | None) -> None:
     parts = {
         "explorer.js": explorer.script(),
         "explorer-rule.js": explorer.rule_script(),
+        "explorer-network.js": explorer.network_script(),
         "explorer.css": explorer.style(),
     }
     for name, text in parts.items():

@@ -11,9 +11,11 @@ from pathlib import Path
 from downhill_course.pages.formulas import NODE
 
 _RUN = """
-import { answers } from "./explorer.mjs";
+import * as explorer from "./explorer.mjs";
+import * as network from "./network.mjs";
 import fs from "node:fs";
-process.stdout.write(JSON.stringify(answers(JSON.parse(fs.readFileSync(0, "utf8")))));
+const jobs = JSON.parse(fs.readFileSync(0, "utf8"));
+process.stdout.write(JSON.stringify(jobs.map((job) => (job.network ? network : explorer).answers([job])[0])));
 """
 
 
@@ -22,8 +24,9 @@ def answers(questions: list[dict]) -> list[list[dict]]:
 
     Parameters
     ----------
-    questions : of each figure its ``bundle`` (as `optlib.widget.Explorer` or `Curves` has it), the ``lang`` to answer
-        in ("en" or "zh"), and the list ``ask`` of ``{"set": {key: value}, "read": name}``; either may be left out
+    questions : of each figure its ``bundle`` (as `optlib.widget.Explorer`, `Curves` or `Network` has it), the ``lang``
+        to answer in ("en" or "zh"), and the list ``ask`` of ``{"set": {key: value}, "read": name}``; either may be
+        left out
 
     Returns
     -------
@@ -46,9 +49,11 @@ def answers(questions: list[dict]) -> list[list[dict]]:
     if not questions:
         return []
     explorer = importlib.import_module("optlib.widget.explorer")
-    jobs = [{**{k: each["bundle"].get(k) for k in ("state", "extra", "curves")}, **each} for each in questions]
+    traits = ("state", "extra", "curves", "network")
+    jobs = [{**{k: each["bundle"].get(k) for k in traits}, **each} for each in questions]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "explorer.mjs").write_text(explorer.module(), encoding="utf-8")
+        (Path(folder) / "network.mjs").write_text(explorer.network_module(), encoding="utf-8")
         (Path(folder) / "ask.mjs").write_text(_RUN, encoding="utf-8")
         done = subprocess.run(
             [str(NODE), str(Path(folder) / "ask.mjs")], input=json.dumps(jobs), capture_output=True, encoding="utf-8"

@@ -7,5 +7,6 @@
 
 from .chart import Curves
 from .explorer import Explorer
+from .network import Network
 
-__all__ = ["Curves", "Explorer"]
+__all__ = ["Curves", "Explorer", "Network"]

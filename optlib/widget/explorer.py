@@ -477,19 +477,49 @@ def source_of(rule: Callable) -> str:
     return "\n\n".join([*(source_of(helper) for helper in read(rule).helpers), listing(rule).code])
 
 
+#: What the trained network takes from the explorer's own modules.
+_SHARED = ("axes", "brush", "element", "home", "link", "theme", "trouble", "walk", "words")
+
+
+@cache
+def _network_body() -> str:
+    from . import palette
+
+    words = {**{key: labels.LABELS[key] for key in labels.NET_TOO}, **labels.NET}
+    tables = {
+        "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in words.items()}, "paper": palette.PAPER,
+        "sides": dict(zip(palette.PAPER, zip(*palette.SIDES, strict=True), strict=True)), "symbols": {}, "hyper": {},
+    }  # fmt: skip
+    data = f"export const DATA = {json.dumps(tables, ensure_ascii=False, separators=(',', ':'))};\n"
+    texts = modules.texts()
+    return modules.joined({"data": data, **{name: texts[name] for name in _SHARED}, **modules.texts("network")})
+
+
+@cache
+def network_module() -> str:
+    """The module of `optlib.widget.Network`, whole in itself; the network's code comes with each figure."""
+    return f"{_network_body()}\nexport {{ answers, mount }};\nexport default {{ render }};\n"
+
+
+@cache
+def network_script() -> str:
+    """The same as a classic script that sets ``window.downhillNetwork``."""
+    return f"window.downhillNetwork = (() => {{\n{_network_body()}\nreturn {{ answers, mount, render }};\n}})();\n"
+
+
 @cache
 def style() -> str:
     """The style sheet."""
     return (HERE / "explorer.css").read_text("utf-8")
 
 
-def new_widget(**traits: Any) -> Any:
+def new_widget(kind: str = "explorer", **traits: Any) -> Any:
     """The live widget with its traits."""
-    return _widget_class()(**traits)
+    return _widget_class(kind)(**traits)
 
 
 @cache
-def _widget_class() -> Any:
+def _widget_class(kind: str) -> Any:
     try:
         anywidget: Any = importlib.import_module("anywidget")
         traitlets: Any = importlib.import_module("traitlets")
@@ -497,11 +527,12 @@ def _widget_class() -> Any:
         raise ImportError("the live explorer needs anywidget: pip install anywidget") from None
 
     class ExplorerWidget(anywidget.AnyWidget):
-        _esm = module()
+        _esm = module() if kind == "explorer" else network_module()
         _css = style()
         state = traitlets.Dict().tag(sync=True)
         lang = traitlets.Unicode("auto").tag(sync=True)
         extra = traitlets.Unicode("").tag(sync=True)
         curves = traitlets.Dict().tag(sync=True)
+        network = traitlets.Dict().tag(sync=True)
 
     return ExplorerWidget

@@ -328,3 +328,25 @@ RULE: dict[str, tuple[str, str]] = {
     "after": ("nothing comes after return", "return 之后不能再有内容"),
     "long": ("this is too long for one step", "一步之内写不下这么多"),
 }
+
+#: Words of the network that is trained in the page (`optlib.widget.Network`), besides those of LABELS that it uses.
+NET: dict[str, tuple[str, str]] = {
+    "net": ("A network in training", "训练中的网络"),
+    "net.says": ("After {t} updates: {told}.", "更新 {t} 次后：{told}。"),
+    "net.told": (
+        "{name}: loss {loss}, largest curvature {bend}; it can bear {limit}",
+        "{name} 损失 {loss}，最大曲率 {bend}，能承受 {limit}",
+    ),
+    "net.free": ("{name}: loss {loss}, largest curvature {bend}", "{name} 损失 {loss}，最大曲率 {bend}"),
+    "net.gone": ("{name} has left for good", "{name} 已发散"),
+    "net.left": ("diverged", "已发散"),
+    "net.again": ("From the start", "从头训练"),
+    "net.seed": ("Other weights", "换一组初始权重"),
+    "net.loss": ("loss", "损失"),
+    "net.bend": ("largest curvature λ", "最大曲率 λ"),
+    "net.axis": ("updates", "更新次数"),
+}
+#: The rows of LABELS that it uses.
+NET_TOO = (
+    "play", "pause", "bad.link", "bad.state", "why.none", "why.entry", "why.key", "why.value", "why.algorithm",
+)  # fmt: skip

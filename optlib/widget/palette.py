@@ -23,6 +23,9 @@ SERIES = (
     ("#a050b4", "#be64b4"), ("#463232", "#d2d2be"), ("#287846", "#8cfa8c"), ("#3264f0", "#f0befa"),
 )  # fmt: skip
 
+#: The two sides that a network tells apart: of SERIES, a bluish and a reddish one.
+SIDES = (SERIES[0], SERIES[3])
+
 
 def look(rule: str) -> dict[str, object]:
     """Colours and dashes of a rule; without colours where no algorithm of the palette is its kin.

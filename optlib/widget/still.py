@@ -8,6 +8,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .chart import Curves
     from .explorer import Explorer
+    from .network import Network
 
 
 FRAMES_A_SECOND = 10
@@ -121,6 +122,48 @@ def curves(figure: "Curves") -> Any:
         view.label(ax, "$t$", "")
         view.legend(ax)
     return view.picture(drawn, f"curves {', '.join(rows)}")
+
+
+def trained(figure: "Network") -> Any:
+    """The map that each optimizer has drawn, the losses, and the largest curvatures under what each can bear."""
+    from .. import view
+    from . import network, palette
+
+    runs = figure.trained()
+    drawn, axes = view.panels((2, 6), size=(640.0, 440.0), gridspec_kw={"height_ratios": [1.05, 1.0]})
+    with view.house():
+        for ax in axes.ravel():
+            ax.remove()
+        grid = axes[0, 0].get_gridspec()
+        colours = [light for light, _ in palette.SIDES]
+        tints = np.array([[int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)] for colour in colours])
+        (low, high), _ = figure.box
+        side = np.linspace(low, high, 61)
+        places = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+        wide = 6 // len(runs)
+        for i, (name, each) in enumerate(runs.items()):
+            ax = drawn.add_subplot(grid[0, wide * i : wide * (i + 1)])
+            values = figure.model.predict(each.theta, places).reshape(61, 61)
+            opaque = 0.65 * np.clip(np.abs(values), 0, 1)[..., None]
+            shades = np.concatenate([tints[(values > 0).astype(int)], opaque], axis=-1)
+            ax.imshow(shades, extent=(low, high, low, high), origin="lower")
+            for sign, colour in zip((-1, 1), colours, strict=True):
+                kind: dict[str, Any] = {"markerfacecolor": colour if sign > 0 else "none", "markeredgecolor": colour}
+                ax.plot(*figure.X[figure.y == sign].T, "o", markersize=3, markeredgewidth=1, **kind)
+            ax.set_title(name, color=view.colour(name))
+            ax.set_xticks([])
+            ax.set_yticks([])
+        losses, bends = drawn.add_subplot(grid[1, :3]), drawn.add_subplot(grid[1, 3:])
+        for name, each in runs.items():
+            line: dict[str, Any] = {"color": view.colour(name), "linestyle": view.look(name).line}
+            losses.plot(each.losses, **line)
+            bends.plot(network.EVERY * np.arange(len(each.curvatures)), each.curvatures, **line)
+            if limit := figure.limit(name):
+                bends.axhline(limit, color=view.colour(name), linestyle=":", linewidth=1.2)
+        losses.set_yscale("log")
+        view.label(losses, "$t$", "$f$")
+        view.label(bends, "$t$", r"$\lambda$")
+    return view.picture(drawn, f"network {', '.join(runs)} at update {figure.state['at']}")
 
 
 def _stability(figure: "Explorer", n: int = 60) -> Any:

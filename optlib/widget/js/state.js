@@ -139,14 +139,3 @@ export function difference(state, base) {
   const other = ([name, value]) => JSON.stringify(value) !== JSON.stringify(base[name]);
   return Object.fromEntries(Object.entries(state).filter(other));
 }
-
-export function packed(value) {
-  const bytes = new TextEncoder().encode(JSON.stringify(value));
-  const text = btoa(String.fromCharCode(...bytes));
-  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-export function unpacked(text) {
-  const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-  return JSON.parse(new TextDecoder().decode(bytes));
-}
