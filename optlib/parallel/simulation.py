@@ -7,11 +7,12 @@ algorithm alone see the same slow gradients and the same late messages.
 
 import contextlib
 import gc
-import heapq
 import itertools
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -155,11 +156,13 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-_COMPUTED, _ARRIVED, _HANDLED, _ANSWERED, _JOINS, _DIES, _NOTICED = range(7)
-
-
 class Simulation(Engine):
-    """The engine under a virtual clock. Everything that happens is an entry (time, number, what, worker, ...)."""
+    """The engine under a virtual clock. Everything that will happen is an entry (time, number, what to do, with what).
+
+    Most of it comes about in order: where messages take equally long, who left first is there first. So what arrives,
+    is handled and is answered stands in a queue each, and only what overtakes goes to the heap, with the gradients.
+    With thousands of workers a heap is slow, and what happens when is the same.
+    """
 
     def __init__(
         self, algorithm: Algorithm, oracles: Sequence[Oracle] | None, theta: NDArray | None, steps: int,
@@ -168,13 +171,16 @@ class Simulation(Engine):
         super().__init__(algorithm, oracles, theta, steps, workers, shards, **options)
         self.cluster, self.events = cluster, 0
         self._heap: list[tuple] = []
+        self._arriving, self._handling, self._answering = deque[tuple](), deque[tuple](), deque[tuple]()
         self._number = itertools.count()
         self._computing = [_drawing(cluster.compute, [seed, w, 0], cluster.slowest(w)) for w in range(workers)]
         self._latency = [_drawing(cluster.latency, [seed, w, 1]) for w in range(workers)]
         self._living = [_drawing(cluster.lifetime or 0.0, [seed, w, 2]) for w in range(workers)]
         numbers = 8 * size / self.shards.count
         ask, give, answer = (numbers * vectors for vectors in algorithm.vectors)
-        self._bytes = {"ask": ask, "give": give, "start": 0.0}
+        sizes = {"ask": ask, "give": give, "start": 0.0}
+        self._sending = {kind: size / cluster.bandwidth for kind, size in sizes.items()}
+        self._service = {kind: cluster.service + size / cluster.server_bandwidth for kind, size in sizes.items()}
         self._reply_time, self._reply_service = answer / cluster.bandwidth, answer / cluster.server_bandwidth
         self._line = [0.0] * workers  # when a worker's line is free again
         self._last = [[0.0] * self.shards.count for _ in range(workers)]  # when its last message arrives at a shard
@@ -182,10 +188,17 @@ class Simulation(Engine):
         self._out = [0.0] * self.shards.count  # when its line is
         self._going = 0  # workers that still have something to do
         for w in range(workers):
-            self._at(float(cluster.joins.get(w, 0.0)), _JOINS, w, self.lives[w])
+            self._at(float(cluster.joins.get(w, 0.0)), self._joins, w, self.lives[w])
 
-    def _at(self, time: float, what: int, w: int, *more: Any) -> None:
-        heapq.heappush(self._heap, (time, next(self._number), what, w, *more))
+    def _at(self, time: float, do: Callable[..., None], *what: Any) -> None:
+        heappush(self._heap, (time, next(self._number), do, what))
+
+    def _in_turn(self, queue: deque[tuple], time: float, do: Callable[..., None], *what: Any) -> None:
+        """As `_at`, for what seldom overtakes what stands in the queue."""
+        if queue and time < queue[-1][0]:
+            heappush(self._heap, (time, next(self._number), do, what))
+        else:
+            queue.append((time, next(self._number), do, what))
 
     def run(self, until: float) -> Result:
         """Let everything happen, up to a time."""
@@ -199,15 +212,21 @@ class Simulation(Engine):
         return result
 
     def _happen(self, until: float) -> None:
-        doing = [
-            self._computed, self._arrived, self._handled, self._answered, self._joins, self._dies, self._noticed
-        ]  # fmt: skip
-        heap, pop = self._heap, heapq.heappop
+        heap, queues, nothing = self._heap, (self._arriving, self._handling, self._answering), (math.inf,)
         self._going = len(self.workers)
-        while heap and self._going and heap[0][0] <= until:
-            event = pop(heap)
-            self.now = event[0]
-            doing[event[2]](*event[3:])
+        while self._going:
+            first, found = heap[0] if heap else nothing, None
+            for queue in queues:
+                if queue and queue[0] < first:
+                    first, found = queue[0], queue
+            if first[0] > until or first is nothing:
+                return
+            if found is None:
+                heappop(heap)
+            else:
+                found.popleft()
+            self.now, _, do, what = first
+            do(*what)
             self.events += 1
 
     # --- what can happen
@@ -237,34 +256,36 @@ class Simulation(Engine):
 
     def _begin_gradient(self, w: int, wanted: Compute) -> None:
         self._starts[w] = self.now
-        self._at(self.now + self._computing[w](), _COMPUTED, w, self.lives[w], self.compute(w, wanted))
+        self._at(self.now + self._computing[w](), self._computed, w, self.lives[w], self.compute(w, wanted))
 
     def send(self, w: int, message: Message) -> None:
         """A message leaves, a part to each shard, one after the other on the worker's line."""
         if message.kind != "give":
             self.inboxes[w], self._asked[w] = {}, message.seq
-        size = self._bytes[message.kind]
         if self.shards.count == 1:
-            self._post(w, 0, message, size)
+            self._post(w, 0, message, self._sending[message.kind])
             return
         for shard, part in enumerate(self.shards.split(message.payload)):
-            self._post(w, shard, message._replace(payload=part), size)
+            self._post(w, shard, message._replace(payload=part), self._sending[message.kind])
 
-    def _post(self, w: int, shard: int, message: Message | None, size: float) -> None:
+    def _post(self, w: int, shard: int, message: Message | None, seconds: float) -> None:
         """Put something on the line. Messages from one to another keep their order. None says goodbye."""
-        self._line[w] = max(self.now, self._line[w]) + size / self.cluster.bandwidth
-        last = self._last[w]
-        last[shard] = max(last[shard], self._line[w] + self._latency[w]())
-        self._at(last[shard], _ARRIVED, w, shard, message, self.lives[w], size)
+        line, last = self._line, self._last[w]
+        line[w] = gone = (line[w] if line[w] > self.now else self.now) + seconds
+        there = gone + self._latency[w]()
+        if there < last[shard]:
+            there = last[shard]
+        last[shard] = there
+        self._in_turn(self._arriving, there, self._arrived, w, shard, message, self.lives[w])
 
-    def _arrived(self, w: int, shard: int, message: Message | None, life: int, size: float) -> None:
+    def _arrived(self, w: int, shard: int, message: Message | None, life: int) -> None:
         """A message is at a shard, and is handled at once or queues."""
-        seconds = self.cluster.service + size / self.cluster.server_bandwidth if message is not None else 0.0
-        if self._free[shard] <= self.now and seconds == 0.0:
+        seconds, free = self._service[message.kind] if message is not None else 0.0, self._free[shard]
+        if seconds == 0.0 and free <= self.now:
             self._handled(w, shard, message, life)
             return
-        self._free[shard] = max(self.now, self._free[shard]) + seconds
-        self._at(self._free[shard], _HANDLED, w, shard, message, life)
+        self._free[shard] = done = (free if free > self.now else self.now) + seconds
+        self._in_turn(self._handling, done, self._handled, w, shard, message, life)
 
     def _handled(self, w: int, shard: int, message: Message | None, life: int) -> None:
         if message is not None:
@@ -280,7 +301,7 @@ class Simulation(Engine):
                 continue
             self._out[shard] = max(self.now, self._out[shard]) + self._reply_service
             time = self._out[shard] + self._reply_time + self._latency[w]()
-            self._at(time, _ANSWERED, w, shard, reply, self.lives[w])
+            self._in_turn(self._answering, time, self._answered, w, shard, reply, self.lives[w])
 
     def _answered(self, w: int, shard: int, reply: Reply, life: int) -> None:
         inbox = self.inboxes[w]
@@ -298,7 +319,7 @@ class Simulation(Engine):
             self.log.append(f"at {self.now:.6g} s another worker took over part {w}, from step {worker.t}")
         self._last[w] = [self.now] * self.shards.count
         if self.cluster.lifetime is not None:
-            self._at(self.now + self._living[w](), _DIES, w, life)
+            self._at(self.now + self._living[w](), self._dies, w, life)
         self._proceed(w, None)
 
     def _dies(self, w: int, life: int) -> None:
@@ -308,10 +329,10 @@ class Simulation(Engine):
         self.log.append(f"at {self.now:.6g} s worker {w} died in its step {worker.t}")
         self.workers[w] = self.inboxes[w] = None
         self.lives[w] += 1
-        self._at(self.now + self.cluster.notice, _NOTICED, w, life)
+        self._at(self.now + self.cluster.notice, self._noticed, w, life)
         if self.cluster.restart is None:
             return
-        self._at(self.now + self.cluster.restart, _JOINS, w, self.lives[w])
+        self._at(self.now + self.cluster.restart, self._joins, w, self.lives[w])
 
     def _noticed(self, w: int, life: int) -> None:
         for shard, server in enumerate(self.servers):
