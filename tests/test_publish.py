@@ -1,5 +1,6 @@
 """What is put around the three views: old addresses, search engines' files, version, cards, the zip."""
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ import optlib
 from downhill_course.notebook.address import Address
 from downhill_course.notebook.views import VIEWS, pages_of
 from downhill_course.pages.tools import Work
-from downhill_course.publish import cards
+from downhill_course.publish import cards, offline
 from downhill_course.publish.cards import CARD_SIZE, draw, find_chinese, lines, picture_of
 from downhill_course.publish.site import ARCHIVE, FOLDER, Stamp, fill, publish, redirects, title_of
 
@@ -297,6 +298,7 @@ def test_the_zip_holds_the_site_in_one_folder_and_no_link_to_itself(site, tmp_pa
     inside = {name.removeprefix(f"{FOLDER}/") for name in names}
     assert {"index.html", "old.html", "en/03-momentum.html", "zh/old.html", "both/_static/favicon.svg"} <= inside
     assert not {ARCHIVE, "404.html", "robots.txt", "sitemap.xml", "cards/index.png"} & inside
+    assert not {Path(name).name for name in inside} & {offline.WORKER, offline.LIST, offline.MANIFEST}
     assert all(ARCHIVE not in text for text in pages.values())
     assert ARCHIVE in site.text("en/index.html")
     assert " (1 MB)" in site.text("zh/index.html")
@@ -308,6 +310,33 @@ def test_the_zip_may_be_left_as_it_is(site):
     site.publish(zipped=False)
     assert site.out.joinpath(ARCHIVE).stat().st_mtime_ns == before
     assert " (1 MB)" in site.text("en/index.html")
+
+
+# --- what a device keeps ------------------------------------------------------------------------------------
+
+
+def test_another_commit_is_no_newer_version_and_another_word_is(site):
+    def version():
+        site.publish()
+        return json.loads(site.text(f"zh/{offline.LIST}"))["version"]
+
+    page = site.out / "zh" / "index.html"
+    first = version()
+    page.write_text(site.text("zh/index.html").replace("<!--fill:stamp-->", "<!--fill:stamp-->Version 0"), "utf-8")
+    assert version() == first
+    page.write_text(site.text("zh/index.html").replace(">N<", ">M<"), "utf-8")
+    assert version() != first
+
+
+def test_pages_come_first_and_pictures_as_long_as_there_is_room(site, monkeypatch, capsys):
+    for name in ("a", "b", "c"):
+        (site.out / "en" / f"{name}.png").write_bytes(bytes(1000))
+    site.publish()
+    whole = offline.files(site.out / "en")
+    assert {"a.png", "b.png", "c.png", "index.html", "search.html"} <= set(whole)
+    monkeypatch.setattr(offline, "MOST", sum(whole.values()) - 1500)
+    assert set(whole) - set(offline.files(site.out / "en")) == {"b.png", "c.png"}
+    assert "2 pictures of en have no room" in capsys.readouterr().out
 
 
 # --- cards --------------------------------------------------------------------------------------------------

@@ -126,6 +126,7 @@ def page_tools(app: Sphinx, pagename: str, templatename: str, context: dict, doc
         "colab": address.colab(file) if path.suffix == ".ipynb" else "",
         "notebooks": notebooks(pagename, root) if path.suffix == ".ipynb" else [],
         "archive": root + ARCHIVE,
+        "home": root.removeprefix("../") or "./",
         "citations": citations(work, view, "" if home else title, key, page or address.url),
         "edit": address.edit(file),
         "source": address.view(file),

@@ -1,4 +1,5 @@
-"""What makes a site of the three views: the page that chooses, old addresses, search engines' files, cards, the zip."""
+"""What makes a site of the three views: the page that chooses, old addresses, search engines' files, cards, the zip,
+and what a reader's device needs to keep a view."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from downhill_course.notebook.cells import halves, headings, read, text_of
 from downhill_course.notebook.views import TAGS, VIEWS, View, from_yaml
 from downhill_course.pages.head import CARDS
 from downhill_course.pages.tools import ARCHIVE, Work
-from downhill_course.publish import cards
+from downhill_course.publish import cards, offline
 
 FOLDER = "downhill-site"  # in the zip: nothing spills where it is unpacked
 ONLINE = re.compile(rb"<!--online-->.*?<!--/online-->", re.S)  # what the copy in the zip does not have
@@ -29,6 +30,7 @@ NEW = re.compile(rf"{OLD.pattern}(?:#[\w.-]+)?")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time a zip can hold: the same site makes the same zip
 PACKED = {".png", ".woff2", ".jpg", ".gz", ".zip"}  # compressed already
 ALONE = ("404.html", "robots.txt", "sitemap.xml", ARCHIVE)  # of use on a server only
+BESIDE = (offline.WORKER, offline.LIST, offline.MANIFEST)  # in each view, too
 
 
 # --- pages ------------------------------------------------------------------------------------------
@@ -139,7 +141,8 @@ def fill(folder: Path, values: dict[str, str]) -> None:
 def packed(site: Path) -> list[tuple[str, Path]]:
     """What goes into the zip, by name in it."""
     files = [(path.relative_to(site), path) for path in site.rglob("*") if path.is_file()]
-    kept = [(name, path) for name, path in files if not {CARDS, *ALONE} & {name.parts[0], name.as_posix()}]
+    alone = {CARDS, *ALONE}
+    kept = [each for each in files if not alone & {each[0].parts[0], each[0].as_posix()} and each[0].name not in BESIDE]
     return sorted((f"{FOLDER}/{name.as_posix()}", path) for name, path in kept if not path.name.startswith("."))
 
 
@@ -230,3 +233,7 @@ def publish(
         size = max(1, round((out / ARCHIVE).stat().st_size / 1e6))
         for view in views:
             fill(out / view.name, {"size": f" ({size} MB)"})
+    for view in views:  # at last, since it knows the pages by their bytes
+        kept = offline.files(out / view.name)
+        fill(out / view.name, {"keep": f" ({max(1, round(sum(kept.values()) / 1e6))} MB)"})
+        offline.write(view, out / view.name, source / "_root" / offline.WORKER, kept)
