@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import optlib
+from downhill_course.notebook import reference, twins
+from downhill_course.notebook.views import VIEWS
 from downhill_course.pages import api
 from optlib import oracles, rules, schedules
 
@@ -74,3 +76,45 @@ def test_sections_become_lists_and_errors_are_taken_apart():
     assert "``x``, ``y``\n    of shape (d,)\n    and more\n``**kw``\n    others" in text
     assert "``ValueError``\n    a bad x\n``TypeError``\n    no number." in text
     assert text.endswith(">>> 1\n1")
+
+
+def test_every_public_name_has_its_line_of_chinese():
+    assert list(map(str, twins.check(BOOK / reference.FILE))) == []
+
+
+def test_a_line_that_is_missing_stale_or_of_nothing_is_found_and_recorded(tmp_path, capsys):
+    (tmp_path / "api.md").write_text("```{api} optlib.schedules\n```\n", encoding="utf-8")
+    lines = {name: f"调度 {name}。" for name in reference.summaries(tmp_path)["optlib.schedules"]}
+    path = tmp_path / reference.FILE
+
+    def found(**rows):
+        listed = "".join(f'  {name}: "{row}"\n' for name, row in {**lines, **rows}.items() if row)
+        path.write_text(f"# 表头\noptlib.schedules:\n{listed}", encoding="utf-8")
+        reference.record(path)
+        return dict(reference.problems(path))
+
+    assert found() == {}
+    assert path.read_text(encoding="utf-8").startswith("# 表头\n")
+    path.write_text(re.sub(r'(step: \[)"\w+"', r'\1"0"', path.read_text(encoding="utf-8")), encoding="utf-8")
+    ((place, message),) = reference.problems(path)
+    assert place == "optlib.schedules: step"
+    assert "Stairs" in message
+    assert "--record book/api.yml optlib.schedules.step" in message
+    with pytest.raises(SystemExit, match=r"optlib\.schedules\.stairs"):
+        reference.record(path, ["optlib.schedules.stairs"])
+    assert reference.record(path, ["optlib.schedules.step"]) == 1
+    assert "take the line out" in found(stairs="没有。")["optlib.schedules: stairs"]
+    assert "no line of Chinese" in found(step="")["optlib.schedules: step"]
+    with pytest.raises(SystemExit, match=r"optlib\.schedules: step"):
+        reference.table(tmp_path)
+    assert "full-width" in found(step="阶梯 ，往下。")["optlib.schedules: step"]
+
+
+def test_a_view_says_in_chinese_what_it_folds_or_says_beside():
+    said = reference.table(BOOK)
+    one, both, english = (api.reference(schedules, api.folding(VIEWS[view], said)) for view in ("zh", "both", "en"))
+    names = len(api.public(schedules)) + 1  # the module itself
+    assert one.count(".. dropdown:: 英文文档") == one.count(".. lang:: zh") == both.count(".. lang:: zh") == names
+    assert "dropdown" not in both
+    assert english == api.reference(schedules)
+    assert said["optlib.schedules"]["cosine"] in one

@@ -95,6 +95,7 @@ def imported(file: Path) -> set[tuple[str, ...]]:
             else:
                 told = file.parts[-2] == "tests" or room(file) in {
                     ("downhill_course", "__main__"),
+                    ("downhill_course", "notebook"),
                     ("downhill_course", "pages"),
                 }
                 assert told, f"{file}: import_module wants a name that can be read here"

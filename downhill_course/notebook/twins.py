@@ -3,6 +3,7 @@
 downhill twins                             # every problem, in every notebook and page
 downhill twins --diff                      # what changed in English since its Chinese was looked at
 downhill twins --record book/03-momentum.ipynb [CELL-ID ...]   # these translations have been reviewed
+downhill twins --record book/api.yml [optlib.rules.sgd ...]    # so have these lines of the library's reference
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 from statistics import median
 
-from downhill_course.notebook import comments, questions
+from downhill_course.notebook import comments, questions, reference
 from downhill_course.notebook.cells import (
     HAN,
     LABEL,
@@ -120,6 +121,8 @@ def check(path: Path, rows: Iterable[dict] | None = None) -> list[Problem]:
     rows = glossary() if rows is None else tuple(rows)
     if path.suffix == ".md":
         found = page_problems(path.read_text(encoding="utf-8"), rows)
+    elif path.name == reference.FILE:
+        found = reference.problems(path)
     elif path.suffix == ".yml":
         found = questions.problems(path, rows)
     else:
@@ -302,7 +305,13 @@ def all_sources() -> list[Path]:
     """Every bilingual source of the book."""
     book = ROOT / "book"
     asked = sorted((book / questions.FOLDER).glob("*.yml"))
-    return [*all_notebooks(), *sorted(book.glob("*.md")), *asked, *sorted(EXERCISES.glob(f"*/{SOURCE}"))]
+    return [
+        *all_notebooks(),
+        *sorted(book.glob("*.md")),
+        book / reference.FILE,
+        *asked,
+        *sorted(EXERCISES.glob(f"*/{SOURCE}")),
+    ]
 
 
 # --- the translator's commands ----------------------------------------------------------------------
@@ -431,13 +440,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     for path in map(Path, options.paths[:1] if options.record else options.paths):
         if not path.is_file():
             parser.error(f"there is no file {path}")
-        if path.suffix not in kinds:
+        if path.suffix not in kinds and path.name != reference.FILE:
             parser.error(f"{path} does not end in {' or '.join(sorted(kinds))}")
     return options
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
+    if options.record and Path(options.paths[0]).name == reference.FILE:
+        reference.record(Path(options.paths[0]).resolve(), options.paths[1:])
+        return 0
     if options.record:
         return int(record(Path(options.paths[0]).resolve(), options.paths[1:], force=options.force) > 0)
     paths = [Path(path).resolve() for path in options.paths] or all_sources()

@@ -1,7 +1,8 @@
 """Sphinx extension: the library's reference, from its signatures and docstrings.
 
 ``{api} optlib.rules`` lists every public name of a module. The docstrings are reStructuredText with sections in the
-manner of NumPy's; they are read as they stand, in English in every view.
+manner of NumPy's; they are read as they stand, in English in every view. Where Chinese is read, the line of `api.yml`
+stands before each; where nothing else is, the docstring is folded behind it.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,56 +23,19 @@ from myst_parser.mocking import MockRSTParser
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from downhill_course.pages.bilingual import Passage
+from downhill_course.notebook.reference import FILE, LIBRARY, MODULE, docstring, public, submodules, table
+from downhill_course.notebook.views import View
+from downhill_course.pages.bilingual import Passage, current_view
 
-LIBRARY = "optlib"
 SECTION = re.compile(r"^(?P<title>[A-Z]\w+)\n-{3,}\n", re.M)
 #: What stands between backticks: a role and a literal stay, `name` is code.
 CODE = re.compile(r":[\w:]+:`[^`]*`|``.*?``|`(?P<name>[^`]+)`(?P<glued>\w)?", re.S)
 ITEM = re.compile(r"^(?P<names>[*\w]+(?:, [*\w]+)*) : (?P<text>.*(?:\n(?:[ \t]+\S.*|[ \t]*$))*)", re.M)
 ERROR = re.compile(r"(?:^|(?<=[.;])\s+)([A-Z]\w+(?:, [A-Z]\w+)*) : ")  # errors stand in one paragraph
 MATHS = re.compile(r"^\.\. math::(?P<formula>.*(?:\n(?:[ \t]+\S.*|[ \t]*$))*)", re.M)
-NOTED = re.compile(r"((?:^#: .*\n)+)^([A-Z_]+)\b", re.M)  # a constant with its comment
 
 
 # --- what is public -------------------------------------------------------------------------------
-
-
-def public(module: ModuleType) -> dict[str, Any]:
-    """The public names of a module that are its own, in the order of its source; modules are not among them.
-
-    >>> import optlib
-    >>> list(public(optlib))[:3]
-    ['Descent', 'NotFinite', 'Optimizer']
-    """
-    if hasattr(module, "__all__"):
-        return {name: value for name in module.__all__ if not inspect.ismodule(value := getattr(module, name))}
-    noted = notes(module)
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if not name.startswith("_") and not inspect.ismodule(value) and (_is_own(value, module) or name in noted)
-    }
-
-
-def _is_own(value: Any, module: ModuleType) -> bool:
-    if inspect.isclass(value) or inspect.isfunction(value):
-        return value.__module__ == module.__name__
-    return type(value).__module__ == module.__name__  # an instance of a class of this module, such as a surface
-
-
-def submodules(module: ModuleType) -> Iterator[ModuleType]:
-    """The public modules of a package that its ``__all__`` names, those of the library's root excepted: rooms."""
-    if module.__name__ != LIBRARY:
-        for name in getattr(module, "__all__", ()):
-            if inspect.ismodule(value := getattr(module, name)):
-                yield value
-
-
-def notes(module: ModuleType) -> dict[str, str]:
-    """Constants and the comment ``#: ...`` above each."""
-    source = inspect.getsource(module)
-    return {name: re.sub(r"^#: ", "", comment, flags=re.M).strip() for comment, name in NOTED.findall(source)}
 
 
 def members(kind: type) -> dict[str, Any]:
@@ -189,20 +154,18 @@ def _first_flush(text: str) -> str:
     return "\n".join([first, *textwrap.dedent("\n".join(more)).splitlines()])
 
 
-def described(name: str, value: Any, module: ModuleType) -> str:
+def described(name: str, value: Any, module: ModuleType, fold: Fold) -> str:
     """One public name: its signature, its docstring, and for a class its methods."""
-    lines: list[str]
+    head, inner = "", []
     if inspect.isclass(value):
-        what = "exception" if issubclass(value, BaseException) else "class"
-        head, text = signature(value), value.__doc__
+        what, head = "exception" if issubclass(value, BaseException) else "class", signature(value)
         inner = [_member(n, v) for n, v in members(value).items()]
     elif callable(value) and hasattr(value, "__code__"):
-        what, head, text, inner = "function", signature(value), value.__doc__, []
+        what, head = "function", signature(value)
     else:
-        text = notes(module).get(name) or getattr(value, "source", None) or type(value).__doc__
-        what, head, inner = "data", "", []
-    lines = [f".. py:{what}:: {name}{head}", "", textwrap.indent(restructured(text or ""), "   "), ""]
-    return "\n".join([*lines, *(textwrap.indent(part, "   ") for part in inner)])
+        what = "data"
+    text = fold(module.__name__, name, "\n\n".join([restructured(docstring(name, value, module)), *inner]))
+    return f".. py:{what}:: {name}{head}\n\n{textwrap.indent(text, '   ')}\n"
 
 
 def _member(name: str, value: Any) -> str:
@@ -214,13 +177,53 @@ def _member(name: str, value: Any) -> str:
     return f"{head}\n\n{textwrap.indent(restructured(text or ''), '   ')}\n"
 
 
-def reference(module: ModuleType) -> str:
+Fold = Callable[[str, str, str], str]  # module, name, English: what stands there
+
+
+def english(module: str, name: str, text: str) -> str:
+    """Where English is read, the docstring is all."""
+    return text
+
+
+def folding(view: View, said: dict[str, dict[str, str]]) -> Fold:
+    """How a view gives a name's docstring: with its line of Chinese, where Chinese is read.
+
+    >>> from downhill_course.notebook.views import VIEWS
+    >>> print(folding(VIEWS["zh"], {"optlib.rules": {"sgd": "梯度下降。"}})("optlib.rules", "sgd", "Descent."))
+    .. lang:: zh
+       :place:
+    <BLANKLINE>
+       梯度下降。
+    <BLANKLINE>
+    .. dropdown:: 英文文档
+    <BLANKLINE>
+       Descent.
+    """
+    if "zh" not in view.languages:
+        return english
+
+    def both(module: str, name: str, text: str) -> str:
+        line = _marked(said[module][name])
+        if "en" not in view.languages:
+            text = f".. dropdown:: 英文文档\n\n{textwrap.indent(text, '   ')}"
+        return f".. lang:: zh\n   :place:\n\n   {line}\n\n{text}"
+
+    return both
+
+
+def reference(module: ModuleType, fold: Fold = english) -> str:
     """A module and everything public in it."""
-    parts = [f".. py:currentmodule:: {module.__name__}", restructured(module.__doc__ or "")]
-    parts += [described(name, value, module) for name, value in public(module).items()]
+    name = module.__name__
+    parts = [f".. py:currentmodule:: {name}", fold(name, MODULE, restructured(module.__doc__ or ""))]
+    parts += [described(inner, value, module, fold) for inner, value in public(module).items()]
     for inner in submodules(module):
-        parts += [f".. rubric:: {inner.__name__}", reference(inner)]
+        parts += [f".. rubric:: {inner.__name__}", reference(inner, fold)]
     return "\n\n".join(parts) + "\n"
+
+
+def is_dropdown(node: nodes.Node) -> bool:
+    """Whether a node is sphinx-design's, which folds what is in it."""
+    return isinstance(node, nodes.Element) and node.get("design_component") == "dropdown"
 
 
 class Api(SphinxDirective):
@@ -238,8 +241,14 @@ class Api(SphinxDirective):
             raise self.error(f"{{api}} {name} cannot be imported: {error}") from error
         for source in {inspect.getsourcefile(part) for part in (module, *submodules(module))}:
             self.env.note_dependency(str(source))
-        passage = Passage(language="en", place=None)
-        passage += self.parsed(reference(module))
+        view = current_view(self.env.app)
+        self.env.note_dependency(str(Path(self.env.srcdir) / FILE))
+        passage = Passage(language=view.languages[0], place=None)
+        passage += self.parsed(reference(module, folding(view, table(Path(self.env.srcdir)))))
+        for folded in passage.findall(
+            lambda node: getattr(node, "attributes", {}).get("design_component") == "dropdown"
+        ):
+            folded[1:] = [Passage("", *folded[1:], language="en", place=None)]
         return [passage]
 
     def parsed(self, text: str) -> list[nodes.Node]:
