@@ -285,7 +285,7 @@ def test_marks_do_not_depend_on_when_or_where(inbox):
 def test_an_interrupted_run_goes_on_with_the_same_marks(inbox, tmp_path):
     for number in range(8):
         inbox(f"student{number}.ipynb", notebook(step=True, terminal=number % 2 == 0 or "x = 1"))
-    slow = "import time\ntime.sleep(3)\n" + STEP
+    slow = "import time\ntime.sleep(1)\n" + STEP
     inbox("zz.ipynb", notebook(step=slow))
     who = ["--user", USER] if USER else []
     line = [
