@@ -11,6 +11,7 @@ import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import unquote
 
 import axe
 import nbformat
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
+from downhill_course.ladder import judge, plane
 from downhill_course.pages import readings
 from optlib import Optimizer, compile, descend, rules, schedules, surfaces, tricks, view
 from optlib.optimizer import specification
@@ -38,6 +40,8 @@ def folder(tmp_path_factory):
     (place / "explorer.css").write_text(explorer.style(), encoding="utf-8")
     (place / "explorer-rule.js").write_text(explorer.rule_script(), encoding="utf-8")
     (place / "explorer-network.js").write_text(explorer.network_script(), encoding="utf-8")
+    numbers = f"window.downhillLadder = {json.dumps(plane.for_the_page())};"
+    (place / "explorer-ladder.js").write_text(numbers, encoding="utf-8")
     (place / "explore.js").write_text(LOADER.read_text(encoding="utf-8"), encoding="utf-8")
     return place
 
@@ -1098,6 +1102,45 @@ def test_a_rule_without_a_number_is_stopped_and_named(show):
     steps = len(paths(page)[1])
     assert note == f"root gives no number at step {steps}: a root, logarithm or quotient has no value there."
     assert page.evaluate(f"{FIGURE}.read('root.arrival').text") == "stops: the rule gives no number"
+
+
+def to_the_ladder(page):
+    page.get_by_role("button", name="To the ladder").click()
+
+    page.locator(".dx-rule .dx-rungs").wait_for()
+    link = page.locator(".dx-rule a[download]")
+    return page.locator(".dx-rule").evaluate("(panel) => panel.climbed"), unquote(
+        link.get_attribute("href").partition(",")[2]
+    )
+
+
+def test_a_changed_rule_climbs_the_ladder_in_the_page(show, tmp_path):
+    """Score, steps and losses are those of the file that the page hands out, to a billionth."""
+    page = show(Explorer(surface="bowl", algorithms={"nag": {"lr": 0.02}}, start=[3.0, 2.0], steps=40))
+    box = edit(page)
+    nag = box.input_value().replace("u = gamma * u + lr * g", "u = gamma * u + 1.1 * lr * g")
+    wild = HALF.replace("lr=0.01", "lr=9.0").replace("sqrt(abs(g)) * sign(g)", "g**3")
+    assert not any("explorer-ladder" in url for url in show.requests), "nothing is loaded before the click"
+    for text in (nag, HALF, wild):
+        box.fill(text)
+        settle(page)
+        assert page.locator(".dx-rungs").count() == 0, "another rule's score has gone"
+        told, source = to_the_ladder(page)
+        entry = judge.examined("mine", source, None)
+        assert not entry.trouble
+        score, place, steps = plane.scored(entry)
+        assert told["score"] == pytest.approx(score, rel=1e-9)
+        assert (told["place"], told["of"]) == (place, len(plane.known()) + 1)
+        assert f"{score:.3f}" in page.locator(".dx-rule [role=status]").all_inner_texts()[-1]
+        for row in told["rows"]:
+            setting, losses = plane.climb(entry, row["problem"]["surface"])
+            assert row["chosen"] == setting
+            np.testing.assert_allclose(row["losses"], losses, rtol=1e-9)
+            assert row["steps"] == steps[row["problem"]["surface"]]
+    box.fill("def deaf(theta, g, loss, *, lr=0.1):\n    theta = theta - lr * loss * g\n    return theta, ()")
+    page.get_by_role("button", name="To the ladder").click()
+    page.get_by_text("The ladder tells a rule no loss").wait_for()
+    assert axe.faults(page, ".dx-rule", tags=axe.PRACTICE) == []
 
 
 def test_a_link_carries_the_rule_and_python_draws_the_same(show):

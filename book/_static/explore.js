@@ -12,6 +12,7 @@
   const points = []; // { point, index, name, link, figure: a promise once it was asked for }
   const loading = {}; // by the script's name
   let editor = null;
+  let rungs = null;
 
   function arrived(element) {
     return new Promise((resolve, reject) => {
@@ -27,6 +28,12 @@
   function rules() {
     editor ??= script("explorer-rule.js").then(() => window.downhillRule);
     return editor;
+  }
+
+  // The numbers of the ladder, when a reader asks how a changed rule does there.
+  function ladder() {
+    rungs ??= script("explorer-ladder.js").then(() => ({ ...window.downhillLadder, page: asset("../ladder.html") }));
+    return rungs;
   }
 
   // A figure without its style would be drawn twice, and the page below it would move: both are waited for.
@@ -62,7 +69,7 @@
     const page = location.href.split("#")[0];
     const address = (state) => `${page}#explorer=${index}.${state}`;
     el.dataset.figure = name;
-    await explorer.mount(el, given, { link, address, rules });
+    await explorer.mount(el, given, { link, address, rules, ladder });
     if (picture) picture.style.display = "none";
     point.dataset.mounted = "";
     el.dispatchEvent(new CustomEvent("downhill-mounted", { bubbles: true, detail: given }));
@@ -156,7 +163,7 @@
     button.after(el);
     await load();
     const explorer = window.downhillExplorer;
-    await explorer.mount(el, explorer.sceneOf(name), { rules });
+    await explorer.mount(el, explorer.sceneOf(name), { rules, ladder });
     await el.downhill.edit(0, text);
   }
 

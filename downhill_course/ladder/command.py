@@ -29,7 +29,7 @@ from downhill_course.grade.command import Bar
 from downhill_course.grade.exports import as_csv
 from downhill_course.grade.sandbox import Sandbox, Unavailable
 from downhill_course.grade.submissions import File, Line, folded
-from downhill_course.ladder import board, judge, reference, scoring
+from downhill_course.ladder import board, judge, plane, reference, scoring
 from downhill_course.ladder.families import FAMILIES, PUBLIC, SCORED
 from downhill_course.ladder.judge import Crew, Entry
 from downhill_course.ladder.race import LIMITS, cleaned
@@ -158,16 +158,17 @@ def ours(asked: argparse.Namespace) -> int:
         targets, rows = pacemakers(crew, PUBLIC, bar)
     place = asked.out or reference.SCORES
     rows = [{**row, "source": "", "micros": None} for row in rows]  # listings are made anew, times differ each time
-    files.replace(place, told(judge.ranked(rows), targets))
+    files.replace(place, told(judge.ranked(rows), targets, plane=plane.measured()))
     for row in judge.ranked(rows):
         print(f"{row['score']:.3f}  {row['name']}")
     print(f"Written to {place}")
     return 0
 
 
-def told(rows: Sequence[dict], targets: dict) -> str:
-    """entries.json: rows, and the targets they were measured by."""
-    text = json.dumps({"targets": targets, "entries": rows}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def told(rows: Sequence[dict], targets: dict, **more: dict) -> str:
+    """entries.json: rows, the targets they were measured by, and more of what is known."""
+    known = {"targets": targets, **more, "entries": rows}
+    text = json.dumps(known, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace(',{"name":', ',\n{"name":') + "\n"
 
 
@@ -219,6 +220,9 @@ def run(asked: argparse.Namespace) -> int:
         raise Refused(f"{asked.file}: {mine['trouble']}")
     rows = judge.ranked([*known["entries"], mine])
     print(report(mine["name"], rows))
+    score, place, _ = plane.scored(entry)
+    of = len(known["entries"]) + 1
+    print(f"\nin the plane, as in the page: score {score:.3f}, place {place} of {of}; it does not count")
     out = asked.out or asked.file.with_name(f"{asked.file.stem}-ladder")
     files.replace(out / "entries.json", told(rows, known["targets"]))
     board.write(out, rows, first=mine["name"])

@@ -22,6 +22,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import ensuredir
 
+from downhill_course.ladder import plane
 from downhill_course.notebook.views import SEPARATOR, View
 from downhill_course.pages.bilingual import Passage, current_view
 from downhill_course.pages.readings import answers
@@ -232,6 +233,7 @@ def write(app: Sphinx, exception: Exception | None) -> None:
         "explorer.js": explorer.script(),
         "explorer-rule.js": explorer.rule_script(),
         "explorer-network.js": explorer.network_script(),
+        "explorer-ladder.js": f"window.downhillLadder = {json.dumps(plane.for_the_page(), ensure_ascii=False)};\n",
         "explorer.css": explorer.style(),
     }
     for name, text in parts.items():

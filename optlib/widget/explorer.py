@@ -457,7 +457,10 @@ def rule_script() -> str:
             for name, n in ((k, _number(HYPER[k])) for k in rules.HYPER if k in HYPER)
         },
         "sources": {rule.__name__: source_of(rule) for rule in RULES},
-        "ahead": {name: {"name": look.__name__, "needs": read(look).constants} for name, look in ahead.items()},
+        "ahead": {
+            name: {"name": look.__name__, "needs": read(look).constants, "source": source_of(look)}
+            for name, look in ahead.items()
+        },
     }
     data = f"export const RULE = {json.dumps(tables, ensure_ascii=False, separators=(',', ':'))};\n"
     body = modules.joined({"data": data, **modules.texts("rule")})

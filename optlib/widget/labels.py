@@ -256,6 +256,28 @@ RULE: dict[str, tuple[str, str]] = {
     "reset": ("As it was", "恢复原样"),
     "close": ("Close", "关闭"),
     "line": ("Line {0}: {1}.", "第 {0} 行：{1}。"),
+    # the ladder
+    "ladder": ("To the ladder", "上天梯"),
+    "score": (
+        "Score {0} on two problems in the plane, with the best of the file's settings: place {1} of {2}.",
+        "平面上的两道题，取文件中最好的一组参数，得 {0} 分，在 {2} 条规则中排第 {1}。",
+    ),
+    "problem": ("problem", "题目"),
+    "yours": ("your steps", "你的步数"),
+    "nadam": ("NAdam", "NAdam"),
+    "fewest": ("fewest", "最少"),
+    "never": ("never", "未达到"),
+    "file": ("Download my_rule.py", "下载 my_rule.py"),
+    "rest": (
+        "What counts are eight other problems, in many dimensions and with noise: downhill ladder run my_rule.py.",
+        "真正计分的是另外八类题目，维数高，还带噪声：downhill ladder run my_rule.py。",
+    ),
+    "rungs": ("How the ladder works", "天梯怎样计分"),
+    "blind": (
+        "The ladder tells a rule no loss, only theta, g, its memory and t.",
+        "天梯不告诉规则损失是多少，只给 theta、g、记忆量和 t。",
+    ),
+    "away": ("The ladder's numbers could not be loaded.", "天梯的数据没能加载。"),
     # what is wrong
     "syntax": ("{0} has no place in a rule", "规则里不能有 {0}"),
     "wide": ("{0} is a full-width or typographic character: type {1}", "{0} 是全角或排版字符，请换成 {1}"),

@@ -102,6 +102,11 @@ export class Figure {
     this.editor = null;
   }
 
+  /** The walk of a run { rule, hyper } in another scene, with this figure's rules. */
+  walkIn(scene, run) {
+    return walk(this.lib, scene, run);
+  }
+
   learn(own, i) {
     return learn(this, own, i);
   }

@@ -1,6 +1,7 @@
 // The editor below a figure: what is typed is drawn as one more algorithm, and what is wrong with it is said.
 
 import { RULE } from "./data.js";
+import { climbed } from "./ladder.js";
 import { RuleError, told, words } from "./ruleerror.js";
 
 const PAUSE = 400; // milliseconds of rest before an error is said: a half-typed line is wrong most of the time
@@ -52,8 +53,24 @@ export function open(figure, i, text = null) {
     mark.hidden = !line;
     if (line) mark.style.setProperty("--line", line - 1);
   };
+  const shown = made("div", { role: "status" });
+  const climb = async () => {
+    const source = box.value,
+      numbers = await figure.options.ladder().catch(() => null);
+    if (box.value !== source) return;
+    try {
+      figure.learn({ source, like }, i);
+      panel.climbed = numbers && climbed(figure, { source, like }, numbers);
+      shown.replaceChildren(...(numbers ? rungs(panel.climbed, numbers.page, lang) : [say("away")]));
+    } catch (error) {
+      clearTimeout(timer);
+      const { message, line } = trouble(error, source, figure);
+      tell(message, line);
+    }
+  };
   const read = () => {
     const source = box.value;
+    shown.replaceChildren();
     box.rows = Math.min(Math.max(source.split("\n").length, 4), 18);
     clearTimeout(timer);
     try {
@@ -79,8 +96,10 @@ export function open(figure, i, text = null) {
         read();
         box.focus();
       }),
+      ...(figure.options.ladder ? [press(say("ladder"), climb)] : []),
       press(say("close"), () => figure.shut()),
     ),
+    shown,
   );
   box.addEventListener("input", (event) => event.isComposing || read());
   box.addEventListener("compositionend", read);
@@ -89,6 +108,33 @@ export function open(figure, i, text = null) {
   read();
   box.focus();
   return panel;
+}
+
+/** What a climb came to: the score, the steps on each problem, the file to hand in. */
+function rungs({ score, place, of, rows, file, blind }, page, lang) {
+  const say = (code, ...values) => words(lang, code, values),
+    whole = (steps) => (Number.isFinite(steps) ? String(steps) : say("never")),
+    line = (tag, cells) =>
+      made("tr", {}, ...cells.map((cell) => made(tag, tag === "th" ? { scope: "col" } : {}, cell)));
+  if (blind) return [made("p", {}, say("blind"))];
+  const table = made(
+    "table",
+    { class: "dx-rungs" },
+    line(
+      "th",
+      ["problem", "yours", "nadam", "fewest"].map((code) => say(code)),
+    ),
+    ...rows.map(({ problem, steps, nadam, fewest }) =>
+      line("td", [problem.title[lang], ...[steps, nadam, fewest].map(whole)]),
+    ),
+  );
+  const address = `data:text/x-python;charset=utf-8,${encodeURIComponent(file)}`;
+  return [
+    made("p", {}, say("score", score.toFixed(3), place, of)),
+    table,
+    made("p", {}, made("a", { href: address, download: "my_rule.py" }, say("file"))),
+    made("p", { class: "dx-note" }, say("rest"), " ", made("a", { href: page }, say("rungs"))),
+  ];
 }
 
 /** A new line begins where the line before it did, or four spaces further behind a colon. */

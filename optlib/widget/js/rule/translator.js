@@ -277,7 +277,8 @@ function inherited(like, { memory, defaults }, lib) {
     has = (name) => Object.hasOwn(defaults, name),
     start = Object.entries(rule?.start ?? {}),
     fits = ([name, value]) => memory.includes(name) && (typeof value === "number" || value === "theta" || has(value));
-  const ahead = rule?.lookAhead && rule.lookAheadMemory.every((name) => memory.includes(name)) && RULE.ahead[like];
+  const looks = rule?.lookAhead && rule.lookAheadMemory.every((name) => memory.includes(name)),
+    ahead = looks ? RULE.ahead[like] : null; // null when the memory that it looks with has been renamed
   return {
     start: start.every(fits) ? (rule?.start ?? {}) : {},
     lookAhead: ahead?.needs.every(has) ? rule.lookAhead : null,
@@ -303,13 +304,36 @@ return { ...made$, ...${data}, lookAhead: ${lookAhead ? String(lookAhead) : "nul
   return { key, text, python: python(source, rule.name, key, like, start, ahead) };
 }
 
-/** The same rule for a notebook. */
-function python(source, name, key, like, start, ahead) {
-  const used = Object.keys(RULE.calls).filter((each) => new RegExp(`(?<![\\w.])${each}\\(`).test(source)),
-    renamed = source.trimEnd().replace(new RegExp(`\\bdef ${name}\\(`), `def ${key}(`);
+/** What a rule's Python takes from NumPy, as lines. */
+function imports(source) {
+  const used = Object.keys(RULE.calls).filter((each) => new RegExp(`(?<![\\w.])${each}\\(`).test(source));
   return [
     ...(/\bnp\./.test(source) ? ["import numpy as np"] : []),
     ...(used.length ? [`from numpy import ${used.join(", ")}`] : []),
+  ];
+}
+
+/** The same rule as a file of the ladder, with the settings that it tries. */
+export function transferred({ source, like }, lib, settings) {
+  const rule = translated(source),
+    { start, ahead } = inherited(like, rule, lib),
+    told = settings?.map((each) => `    ${quoted(each)},\n`).join("");
+  const parts = [
+    imports(source).join("\n"),
+    source.trim(),
+    ahead ? RULE.ahead[like].source : "",
+    ahead && ahead !== `${rule.name}_look_ahead` ? `${rule.name}_look_ahead = ${ahead}` : "",
+    Object.keys(start).length ? `start = ${quoted(start)}` : "",
+    told ? `settings = [\n${told}]` : "",
+  ];
+  return `${parts.filter(Boolean).join("\n\n\n")}\n`;
+}
+
+/** The same rule for a notebook. */
+function python(source, name, key, like, start, ahead) {
+  const renamed = source.trimEnd().replace(new RegExp(`\\bdef ${name}\\(`), `def ${key}(`);
+  return [
+    ...imports(source),
     renamed,
     ...(Object.keys(start).length ? [`rules.START[${key}] = rules.START[rules.${like}]`] : []),
     ...(ahead ? [`rules.LOOK_AHEAD[${key}] = rules.${ahead}`] : []),
