@@ -107,6 +107,7 @@ def test_a_line_that_is_missing_stale_or_of_nothing_is_found_and_recorded(tmp_pa
     assert "no line of Chinese" in found(step="")["optlib.schedules: step"]
     with pytest.raises(SystemExit, match=r"optlib\.schedules: step"):
         reference.table(tmp_path)
+    assert "opening mark" in found(step="阶梯 `s`（宽）。")["optlib.schedules: step"]
     assert "full-width" in found(step="阶梯 ，往下。")["optlib.schedules: step"]
 
 

@@ -136,6 +136,8 @@ def problems(path: Path) -> Iterator[tuple[str, str]]:
             continue
         for message in typography(re.sub(r":\w+:`", "`", chinese)):
             yield place, message
+        if re.search("`[（“]", chinese):
+            yield place, "an opening mark right after code, which reStructuredText does not read: say it otherwise"
         if not chinese.endswith("。"):
             yield place, "the line does not end with 。"
         if mark != english_hash(english):
