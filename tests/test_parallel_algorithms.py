@@ -613,6 +613,7 @@ def test_the_data_is_dealt_out_once():
         ({"theta": [[1.0, 2.0]]}, ValueError, r"theta has shape \(1, 2\)"),
         ({"theta": [np.nan] * 6}, ValueError, "theta holds NaN"),
         ({"oracles": []}, TypeError, "at least one callable"),
+        ({"oracles": [lambda theta, step: theta]}, TypeError, r"one that counts updates must be called t"),
         ({"backend": "gpu"}, ValueError, "backend='gpu' is unknown"),
         ({"order": "random"}, ValueError, "order='random' is unknown"),
         ({"order": [0, 3]}, ValueError, "order holds 3: it names workers .0 to 1."),

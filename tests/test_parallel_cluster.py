@@ -416,6 +416,17 @@ def test_a_cluster_is_measured_for_the_simulator(client):
     assert simulate(async_sgd(SGD), workers=2, steps=5, cluster=like).time > 5 * 0.02
 
 
+@pytest.mark.slow
+def test_a_measured_cluster_foretells_the_real_one(client):
+    """Asleep, its workers need no cores; the machine may be busy with something else, so the bound is wide."""
+    like, algorithm = calibrate(client, Sleeping(), np.ones(1000)), async_sgd(SGD)
+    for workers in (1, 2, 4):
+        dry = simulate(algorithm, workers=workers, size=1000, steps=40, cluster=like)
+        wet = [train(algorithm, [Sleeping()] * workers, np.ones(1000), steps=40, backend=client) for _ in range(3)]
+        simulated, *real = (max(s.end for s in run.spans) - min(s.start for s in run.spans) for run in (dry, *wet))
+        assert 0.6 < np.median(real) / simulated < 1.7
+
+
 # --- what cannot work --------------------------------------------------------------------------------------
 
 

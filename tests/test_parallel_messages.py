@@ -309,6 +309,7 @@ def test_a_server_goes_on_from_its_snapshot():
         (lambda: gossip(SGD, [half_square], [1.0], steps=1, weights=lambda t: [[2.0]]), "each row and column must sum"),
         (lambda: gossip(SGD, [], [1.0], steps=1), "oracles must hold at least one callable"),
         (lambda: gossip(SGD, [half_square], [1.0], steps=0), "steps=0"),
+        (lambda: gossip(SGD, [lambda x, n: x], [1.0], steps=1), "one that counts updates must be called t"),
         (lambda: gossip(rules.sgd, [half_square], [1.0], steps=1), "must be an Optimizer"),
         (lambda: diloco(SGD, period=0), "period=0"),
     ],

@@ -254,6 +254,7 @@ def test_events_grow_with_the_work_alone(make):
         (lambda: stragglers(1.0, share=2.0, factor=1.0), "share=2.0"),
         (lambda: simulate(async_sgd(SGD), workers=0, steps=1), "workers=0"),
         (lambda: simulate(async_sgd(SGD), steps=1), "give oracles and theta, or"),
+        (lambda: simulate(async_sgd(SGD), [lambda x, n: x], [1.0], steps=1), "updates must be called t"),
         (lambda: simulate(async_sgd(SGD), workers=1, steps=1, until=0.0), "until=0.0"),
         (lambda: simulate(async_sgd(SGD), workers=1, steps=1, seed=-1), "seed=-1"),
         (lambda: simulate(async_sgd(SGD), workers=1, steps=1, shards=2), "theta has only 1 number"),

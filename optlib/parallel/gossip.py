@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._inputs import numbers, shown, whole
-from ..optimizer import NotFinite, Optimizer, Oracle, takes_step
+from ..optimizer import NotFinite, Optimizer, Oracle, check_oracle, takes_step
 from .engine import gradient
 from .machines import Compute
 from .messages import vector
@@ -104,8 +104,10 @@ def gossip(
     """
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer={shown(optimizer)}: it must be an Optimizer, as in Optimizer(rules.sgd, lr=0.1)")
-    if not oracles or not all(callable(oracle) for oracle in oracles):
+    if not oracles:
         raise TypeError("oracles must hold at least one callable theta -> gradient, one for each worker")
+    for oracle in oracles:
+        check_oracle(oracle)
     p, start = len(oracles), vector(theta)
     timed = [takes_step(oracle) for oracle in oracles]
     fixed = None if callable(weights) else _weights(ring(p) if weights is None else weights, p)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._inputs import whole
-from ..optimizer import Oracle
+from ..optimizer import Oracle, check_oracle
 from .engine import Engine
 from .machines import Algorithm, Compute
 from .messages import Message, Reply, Shards, vector
@@ -372,6 +372,8 @@ def simulate(
         raise TypeError("give oracles and theta, or, for a run without numbers, workers and size")
     if workers is not None:
         whole(workers, "workers")
+    for oracle in oracles or []:
+        check_oracle(oracle)
     cluster = Cluster() if cluster is None else cluster
     if not isinstance(cluster, Cluster):
         raise TypeError(f"cluster={cluster!r} must be a Cluster, as in Cluster(latency=0.01)")

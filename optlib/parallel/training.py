@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._inputs import whole
 from ..models import Model, checked_data
-from ..optimizer import Oracle
+from ..optimizer import Oracle, check_oracle
 from ..oracles import minibatch
 from .cluster import borrowed, run_on_dask
 from .engine import Engine, run_inline
@@ -77,8 +77,10 @@ def train(
     if not isinstance(algorithm, Algorithm):
         raise TypeError(f"algorithm={algorithm!r} is none: give one of optlib.parallel, as in SyncSGD(optimizer)")
     oracles, start = list(oracles), vector(theta)
-    if not oracles or not all(callable(oracle) for oracle in oracles):
+    if not oracles:
         raise TypeError("oracles must hold at least one callable theta -> gradient, one for each worker")
+    for oracle in oracles:
+        check_oracle(oracle)
     for name, value in (("steps", steps), ("every", every), ("tolerance", tolerance)):
         whole(value, name)
     Shards(start.size, shards)
