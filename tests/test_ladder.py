@@ -17,7 +17,7 @@ from needs import need
 from test_grader_hostile import CHEATS
 
 from downhill_course.grade.sandbox import Sandbox
-from downhill_course.ladder import board, command, duel, judge, race, reference, rider, scoring
+from downhill_course.ladder import board, command, duel, judge, plane, race, reference, rider, scoring
 from downhill_course.ladder.families import FAMILIES, PUBLIC, SCORED, member_of, secret
 from optlib import Optimizer, oracles, rules
 
@@ -315,6 +315,46 @@ def test_published_scores_are_what_the_references_do_now():
     assert rows["nadam"]["score"] > rows["momentum"]["score"] > rows["sgd"]["score"]
 
 
+@pytest.mark.slow
+def test_one_command_regenerates_what_is_published(tmp_path, monkeypatch):
+    """On three families, of every entry: one process and two write the same bytes, and those of the book up to ties."""
+    kept = ("axis", "rotated", "chain")
+    for module in (judge, command):
+        monkeypatch.setattr(module, "SCORED", kept)
+    monkeypatch.setattr(command, "FAMILIES", {name: FAMILIES[name] for name in (*kept, *plane.PROBLEMS)})
+    places = [tmp_path / f"{processes}.json" for processes in (1, 2)]
+    for processes, place in enumerate(places, 1):
+        assert command.main(["reference", "--processes", str(processes), "--out", str(place)]) == 0
+    assert places[0].read_bytes() == places[1].read_bytes()
+    found, told = json.loads(places[0].read_text(encoding="utf-8")), reference.published()
+    rows = {row["name"]: row for row in told["entries"]}
+    assert {row["name"] for row in found["entries"]} == set(rows)
+    near(found["plane"]["steps"], told["plane"]["steps"], {name: FAMILIES[name].every for name in plane.PROBLEMS})
+    for kind in kept:
+        assert found["targets"][kind] == pytest.approx(told["targets"][kind], rel=1e-5)
+        for row in found["entries"]:
+            now, then = row["families"][kind], rows[row["name"]]["families"][kind]
+            assert now["chosen"] == then["chosen"]
+            for a, b in zip(judge.infinite(now["steps"]), judge.infinite(then["steps"]), strict=True):
+                assert a == b or abs(a - b) <= FAMILIES[kind].every, (row["name"], kind)
+
+
+def near(now, then, every):
+    """Steps of the plane, the same up to a look."""
+    assert set(now) == set(then)
+    for name, row in now.items():
+        for problem, steps in row.items():
+            other = then[name][problem]
+            assert steps == other or abs(steps - other) <= every[problem], (name, problem)
+
+
+def test_the_plane_s_published_steps_are_what_the_references_need_now():
+    every = {name: FAMILIES[name].every for name in plane.PROBLEMS}
+    now, then = plane.measured(), reference.published()["plane"]
+    near(now["steps"], then["steps"], every)
+    assert now["targets"] == pytest.approx(then["targets"], rel=1e-4)
+
+
 def test_each_reference_s_best_setting_lies_inside_its_list():
     """On most problems: a list serves eight problems with five values."""
     for row in reference.published()["entries"]:
@@ -524,34 +564,39 @@ def test_files_to_start_from_are_entries(tmp_path):
 
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
-PAGE = Path(judge.__file__).parents[2] / "book" / "ladder.md"
+ROOT = Path(judge.__file__).parents[2]
+PAGE = ROOT / "book" / "ladder.md"
+TELLING = [PAGE, *(ROOT / "book" / f"{name}.md" for name in ("students", "instructors")), *ROOT.glob("README*.md")]
 
 
-def test_the_page_is_followed_word_for_word(tmp_path, monkeypatch, few, capsys):
-    """Every command of the page in its order, and its rule, which is a student's submission here."""
-    found = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
-    (rule,) = (text for kind, text in found if kind == "python")
-    commands = [line.split() for kind, text in found if kind == "bash" for line in text.splitlines()]
+def commands_of(text):
+    """What a page's listings ask the ladder to do."""
+    lines = [line for kind, block in BLOCK.findall(text) if kind == "bash" for line in block.splitlines()]
+    return [line.split() for line in lines if line.startswith(".venv/bin/downhill ladder ")]
+
+
+def test_the_pages_are_followed_word_for_word(tmp_path, monkeypatch, few, capsys):
+    """Every command of the ladder in all pages that tell it, once, and the page's rule, which a student hands in here."""
+    (rule,) = (block for kind, block in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if kind == "python")
+    told = {page: commands_of(page.read_text(encoding="utf-8")) for page in TELLING}
+    assert all(told.values())
+    given = [*told[PAGE], *(words for found in told.values() for words in found if words not in told[PAGE])]
+    assert len(given) == 5
     box = sandbox()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "submissions").mkdir()
-    (tmp_path / "submissions" / "wang.py").write_text(rule, encoding="utf-8")
-    assert len(commands) == 4
-    for words in commands:
-        assert words[:2] == [".venv/bin/downhill", "ladder"]
+    for name in ("submissions/wang.py", "my_rule.py"):
+        (tmp_path / name).write_text(rule, encoding="utf-8")
+    for words in given:
         more = ["--processes", "1"] if words[2] in ("run", "grade") else []
         more += ["--user", box.user] if words[2] == "grade" and box.user else []
         if words[2] == "run":
             (tmp_path / "examples" / "adam.py").write_text(SGD, encoding="utf-8")
         assert command.main([*words[2:], *more]) == 0, words
     capsys.readouterr()
-    assert {p.name for p in (tmp_path / "ranking").iterdir()} >= {
-        "ranking.csv",
-        "entries.json",
-        "secret.txt",
-        "index.html",
-    }
-    assert (tmp_path / "examples" / "adam-ladder" / "index.html").exists()
+    written = {p.name for p in (tmp_path / "ranking").iterdir()}
+    assert written >= {"ranking.csv", "files.csv", "entries.json", "secret.txt", "index.html"}
+    assert all((tmp_path / name / "index.html").exists() for name in ("examples/adam-ladder", "my_rule-ladder"))
     assert "calm" in (tmp_path / "page" / "zh.html").read_text(encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ from downhill_course import capstone
 from downhill_course.figures import training
 from downhill_course.pages import writing
 from downhill_course.pages.formulas import NODE
-from optlib import data
+from optlib import Optimizer, data, descend, oracles, rules
 from optlib.oracles import check_gradient
 from optlib.transformer import Transformer
 
@@ -144,6 +144,62 @@ def test_the_stored_models_are_small_and_have_learnt():
             model.loss(training.weights(language, model.parts()), *data.windows(text.test[:4000], 32, every=32)) < best
         )
     assert len(json.dumps(writing.bundle("en"))) < 100_000
+
+
+# --- what chapter 12 promises ---------------------------------------------------------------------
+
+
+def cell(begins: str) -> str:
+    """A cell of the chapter as it stands, up to the first line that needs a cell before it."""
+    cells = ["".join(c["source"]) for c in json.loads((BOOK / "12-train.ipynb").read_text("utf-8"))["cells"]]
+    (source,) = (source for source in cells if source.startswith(begins))
+    return source.partition("\nlong = ")[0]
+
+
+def test_what_the_long_training_says_are_words():
+    """By the chapter's own cells: of 200 characters, at least four fifths of the words occur in the course."""
+    text = data.prose("en")
+    model = Transformer(len(text.alphabet))
+    names = {"np": np, "text": text, "n": len(text.alphabet), "model": model}
+    exec(cell("def speak(") + "\n" + cell("def words("), names)
+    speak, words, known = (names[name] for name in ("speak", "words", "known"))
+    theta = training.weights("en", model.parts())
+    for seed in range(8):
+        said = speak(theta, 0.7, seed=seed)
+        assert np.mean([word in known for word in words(said)[:-1]]) >= 0.8, said
+    scattered = speak(model.init(0), 0.7)
+    assert np.mean([word in known for word in words(scattered)[:-1]]) < 0.5, "the count tells words from none"
+
+
+def test_a_training_is_the_same_bit_for_bit_with_its_seed():
+    text = data.prose("en")
+    model = Transformer(len(text.alphabet))
+    names = {"model": model, "oracles": oracles, "Optimizer": Optimizer, "descend": descend}
+    names["X"], names["y"] = data.windows(text.train, 32)
+    exec(cell("def train(").partition("\ndef held_out")[0], names)
+    one, same = (names["train"](rules.momentum, 0.2, 10, clip=1)[-1] for _ in range(2))
+    assert one.tobytes() == same.tobytes()
+    assert np.abs(one - model.init(seed=0)).max() > 0.001
+
+
+def test_the_table_of_optimizers_is_fair_and_has_a_spread():
+    """As many rates for each, the best inside them, other seeds than those reported, five of them."""
+    assert not set(capstone.TUNED_ON) & set(capstone.REPORTED_ON)
+    found = training.stored("contest")
+    assert list(found) == list(capstone.ENTRIES)
+    for name, row in found.items():
+        low = capstone.ENTRIES[name][1]
+        rates = [float(rate) for rate in row["tried"]]
+        np.testing.assert_allclose(rates, low * 2.0 ** np.arange(capstone.TRIES), rtol=1e-5)
+        best = min(row["tried"], key=lambda rate: np.mean(row["tried"][rate]))
+        assert row["rate"] == float(best)
+        assert float(best) in rates[1:-1], (name, "the best rate lies at the grid's edge")
+        ends = [curve[-1] for curve in row["curves"]]
+        assert len(set(ends)) == len(capstone.REPORTED_ON)
+    printed = str(json.loads((BOOK / "12-train.ipynb").read_text("utf-8")))
+    for row in found.values():
+        ends = [curve[-1] for curve in row["curves"]]
+        assert f"{np.median(ends):.2f} ({min(ends):.2f} to {max(ends):.2f})" in printed.replace("\\n", "\n")
 
 
 @pytest.mark.slow
