@@ -1307,6 +1307,10 @@ def test_what_curves_say_and_what_they_refuse():
     )
     alpha = told(springs(), {"read": "alpha"}, {"set": {"alpha": "0.5"}, "read": "centre"}, {"read": "school"})
     assert [each["value"] for each in alpha] == [0.125, 0.5, 0.25]
+    valleys = Curves({"adam": [3.0, 1.0], "sgd": [2.0, 5.0]}, x=[-4, -2], at=-4, whole=True, axes=("log₂ η", "loss"))
+    assert [each["text"] for each in told(valleys, {"read": "says"}, {"set": {"at": -2}, "read": "says"})] == [
+        "At log₂ η −4: SGD 2, Adam 3.", "At log₂ η −2: Adam 1, SGD 5.",
+    ]  # fmt: skip
     wrong = [
         {"set": {"alpha": 0.3}}, {"set": {"at": "x"}}, {"set": {"at": 30}}, {"set": {"patience": 3}},
         {"set": {"__proto__": 1}}, {"read": "constructor"}, {"read": "kept.centre"}, {"read": "stop"},
@@ -1356,11 +1360,12 @@ def test_curves_by_keyboard_pointer_and_text(show):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_curves_fit_a_phone_and_axe_finds_nothing(show, scheme):
-    figures = [learning(), springs(), modes()]
+    figures = [learning(), springs(), modes(), Curves({"sgd": [2.0, 1.0], "b": [1.0, 3.0]}, whole=True, log=True)]
     phone = {"has_touch": True, "is_mobile": True, "viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
     for figure in figures:
         page = show(figure, lang="zh-CN", **phone)
         assert page.locator(".dx").bounding_box()["height"] < 780
+        assert page.get_by_role("button").count() == (0 if figure.whole else 1)
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         assert axe.faults(page, ".dx", tags=axe.PRACTICE) == []
         assert re.findall(r"[A-Za-z]{3,} [A-Za-z]{3,}", page.locator(".dx-says").inner_text()) == []
@@ -1390,6 +1395,7 @@ def test_a_bad_link_to_curves_is_told(show):
         ({"curves": {"a": [np.nan, np.nan]}}, "no value that the picture could show"),
         ({"curves": {"a": [1.0, 2.0]}, "watch": "a", "patience": 9}, "patience=9: with 2 looks it is 1 to 1"),
         ({"curves": {"a": [1.0, 2.0]}, "stacked": True, "log": True}, "stacked parts have neither"),
+        ({"curves": {"a": [1.0, 2.0]}, "watch": "a", "patience": 1, "whole": True}, "whole curves are neither"),
         ({"curves": {1: {"a": [1, 2]}, 2: {"b": [1, 2]}}, "over": "lr"}, "lr=2 has the curves b: all must have a"),
         ({"curves": {1: {"a": [1, 2]}}, "over": "lr", "begin": 3}, "begin=3: lr has the values 1"),
     ],

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import labels
 from .explorer import SYMBOLS, mount_point, new_widget, shown
 
 Words = str | tuple[str, str]  #: the same in both languages, or (English, Chinese)
@@ -29,10 +30,13 @@ class Curves:
     over : name of the slider, such as "alpha" or "lr"
     begin : the value of the slider that the figure begins with; by default the first
     at : the time that the scrubber begins at; by default the last
-    names : name of a curve -> what the reader sees, one text or a pair (English, Chinese)
+    names : name of a curve -> what the reader sees, one text or a pair (English, Chinese); a curve that is called like
+        an algorithm has its name and colour
     axes : what runs along the two axes, each one text or a pair
     log : logarithmic height
     stacked : the curves are parts of a whole and stand on one another, such as the error in each eigendirection
+    whole : the scrubber is a line across whole curves, not a time that has come: nothing is pale, nothing plays, and
+        the sentence below the picture begins with the lowest curve
     watch : the curve that early stopping looks at, at each of the times; a slider then sets the patience
     patience : how many looks without a better value it waits, 1 or more
     limits : lowest and highest value of the picture; by default those of all variants
@@ -53,7 +57,8 @@ class Curves:
         self, curves: Mapping, *, x: ArrayLike | None = None, over: str | None = None, begin: float | None = None,
         at: float | None = None, names: Mapping[str, Words] | None = None,
         axes: tuple[Words, Words] = (("step", "步数"), ("loss", "损失")), log: bool = False, stacked: bool = False,
-        watch: str | None = None, patience: int = 10, limits: tuple[float, float] | None = None, lang: str = "auto",
+        whole: bool = False, watch: str | None = None, patience: int = 10, limits: tuple[float, float] | None = None,
+        lang: str = "auto",
     ):  # fmt: skip
         variants = curves if over is not None else {0.0: curves}
         if not variants or not all(isinstance(each, Mapping) and each for each in variants.values()):
@@ -81,15 +86,17 @@ class Curves:
             raise ValueError(f"lang={lang!r}: it is 'en', 'zh' or 'auto'")
         if stacked and (log or watch):
             raise ValueError("stacked parts have neither a logarithmic height nor early stopping")
+        if whole and (stacked or watch):
+            raise ValueError("whole curves are neither stacked nor stopped early")
         reserved = {"at", "stop", "kept", "says", "patience", *([over] if over else [])} & set(listed)
         if reserved:
             raise ValueError(f"a curve cannot be called {', '.join(sorted(reserved))}: a text asks the figure by it")
         self.over, self.slider = over, [float(value) for value in variants]
-        self.log, self.stacked, self.watch, self.lang = log, stacked, watch, lang
+        self.log, self.stacked, self.whole, self.watch, self.lang = log, stacked, whole, watch, lang
         self.most = min(self.x.size - 1, max(4 * patience, 20))
         if not 1 <= patience <= self.most and watch:
             raise ValueError(f"patience={patience!r}: with {self.x.size} looks it is 1 to {self.most}")
-        self.names = {name: _pair((names or {}).get(name, name)) for name in listed}
+        self.names = {name: _pair((names or {}).get(name, labels.ALGORITHMS.get(name, name))) for name in listed}
         self.axes = [_pair(each) for each in axes]
         self.limits = self._limits() if limits is None else limits
         self.state = {
@@ -141,7 +148,8 @@ class Curves:
         ]
         return {
             "x": [_short(v) for v in self.x], "curves": curves, "axes": self.axes, "limits": [*self.limits],
-            "log": self.log, "stacked": self.stacked, "watch": self.watch, "most": self.most,
+            "log": self.log, "stacked": self.stacked, **({"whole": True} if self.whole else {}), "watch": self.watch,
+            "most": self.most,
             "over": {"name": self.over, "letter": letter, "values": self.slider} if self.over else None,
         }  # fmt: skip
 

@@ -82,7 +82,7 @@ def _memory(figure: "Explorer", each: dict) -> np.ndarray:
 
 def curves(figure: "Curves") -> Any:
     """The curves at the beginning, what early stopping keeps, and where it stops."""
-    from .. import view
+    from .. import rules, view
     from ..tricks import Patience
     from ..view import style
 
@@ -98,7 +98,10 @@ def curves(figure: "Curves") -> Any:
                 foot = foot + height
         else:
             for i, (name, values) in enumerate(rows.items()):
-                ax.plot(figure.x, np.where(np.isfinite(values), values, np.nan), color=view.series(i), label=name)
+                colour = view.colour(name) if name in rules.TABLE else view.series(i)
+                ax.plot(figure.x, np.where(np.isfinite(values), values, np.nan), color=colour, label=name)
+        if figure.whole:
+            ax.axvline(figure.x[figure.state["at"]], color=style.GREY, linewidth=1)
         if figure.watch:
             criterion, progress = Patience(figure.state["patience"]), Patience().init()
             for value in rows[figure.watch]:
@@ -119,7 +122,8 @@ def curves(figure: "Curves") -> Any:
         if figure.log:
             ax.set_yscale("log")
         ax.set_ylim(*figure.limits)
-        view.label(ax, "$t$", "")
+        across = figure.axes[0]  # words have no place in a picture, a symbol has
+        view.label(ax, across["en"] if across["en"] == across["zh"] else "$t$", "")
         view.legend(ax)
     return view.picture(drawn, f"curves {', '.join(rows)}")
 

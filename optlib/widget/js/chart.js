@@ -171,7 +171,7 @@ export class Chart {
         this.put({ at: +this.scrub.value });
       },
     });
-    return h("div", { class: "dx-time" }, this.playButton, this.scrub, this.clock);
+    return h("div", { class: "dx-time" }, this.data.whole ? null : this.playButton, this.scrub, this.clock);
   }
 
   slider(name, label, min, max, words = () => String(this.state[name])) {
@@ -226,7 +226,9 @@ export class Chart {
       height = narrow ? 290 : Math.round(Math.min(0.5 * width, 340));
     this.root.classList.toggle("dx-narrow", narrow);
     Object.assign(this, themeOf(this.root));
-    this.colours = DATA.series.map((each) => each[this.theme]);
+    this.colours = this.data.curves.map(
+      ({ name }, k) => (DATA.looks[name] ?? DATA.series[k % DATA.series.length])[this.theme] ?? this.ink,
+    );
     fit(this.canvas, width, height);
     this.paint(new Brush(wipe(this.canvas, width, height)), width, height);
     for (const update of this.updates) update();
@@ -284,9 +286,9 @@ export class Chart {
     for (const [k, curve] of this.data.curves.entries()) {
       const values = valuesOf(this.state, curve),
         xy = Float64Array.from({ length: 2 * x.length }, (_, i) => (i % 2 ? top(values[i >> 1]) : f.X(x[i >> 1]))),
-        stroke = this.colours[k % this.colours.length];
-      brush.line(xy, { stroke, width: 1.2, alpha: LATER });
-      brush.line(xy.subarray(0, 2 * (this.state.at + 1)), { stroke, width: 2.2 });
+        stroke = this.colours[k];
+      if (!this.data.whole) brush.line(xy, { stroke, width: 1.2, alpha: LATER });
+      brush.line(this.data.whole ? xy : xy.subarray(0, 2 * (this.state.at + 1)), { stroke, width: 2.2 });
       brush.dots(xy.subarray(2 * this.state.at, 2 * this.state.at + 2), 4, { fill: stroke });
     }
   }
@@ -302,7 +304,7 @@ export class Chart {
         if (!(value >= 0)) continue;
         height += value;
         const around = [left, foot, left + wide, foot, left + wide, top, left, top];
-        brush.line(around, { fill: this.colours[k % this.colours.length], alpha: i > this.state.at ? LATER : 1 });
+        brush.line(around, { fill: this.colours[k], alpha: i > this.state.at ? LATER : 1 });
       }
     }
   }
@@ -334,7 +336,7 @@ export class Chart {
 
   paintNames(brush, f) {
     const { at } = this.state,
-      styles = this.data.curves.map((_, k) => ({ colour: this.colours[k % this.colours.length], vivid: true }));
+      styles = this.data.curves.map((_, k) => ({ colour: this.colours[k], vivid: true }));
     const named = this.data.curves.map((curve, i) => {
       const value = valuesOf(this.state, curve)[at];
       return { i, words: curve[this.lang], vivid: true, at: [f.X(this.data.x[at]), f.Y(value)] };

@@ -74,17 +74,19 @@ export function stopped(data, state) {
 /** What the scrubber's place says, and what early stopping would have done by then. */
 export function says(data, state, lang) {
   const at = show(data.x[state.at], 5),
-    told = data.curves.map((curve) => `${curve[lang]} ${show(valuesOf(state, curve)[state.at])}`),
+    here = (curve) => valuesOf(state, curve)[state.at],
+    order = data.whole ? [...data.curves].sort((a, b) => here(a) - here(b)) : data.curves,
+    told = order.map((curve) => `${curve[lang]} ${show(here(curve))}`),
     values = told.join(lang === "zh" ? "，" : ", "),
-    here = sentence(lang, "chart.at", { what: data.axes[0][lang], at, values }),
+    place = sentence(lang, "chart.at", { what: data.axes[0][lang], at, values }),
     end = stopped(data, state);
-  if (!end) return here;
+  if (!end) return place;
   const gone = end.stop !== null && state.at >= end.stop,
     soFar = gone ? end : patient(valuesOf(state, end.watched).subarray(0, state.at + 1), Infinity),
     value = show(valuesOf(state, end.watched)[soFar.kept]);
   const given = { n: state.patience, stop: show(data.x[end.stop], 5), kept: show(data.x[soFar.kept], 5), value };
   const then = sentence(lang, gone ? "chart.stopped" : "chart.goes", { ...given, name: end.watched[lang] });
-  return here + (lang === "zh" ? "" : " ") + then;
+  return place + (lang === "zh" ? "" : " ") + then;
 }
 
 const numbered = (value, digits = 3) => ({ value, text: show(value, digits) });
