@@ -220,12 +220,13 @@ export class Net {
 
   /** Everything anew: another size, another theme, other words. */
   refresh() {
+    this.theme = null;
     this.drawn.fill(-1);
     this.draw(!this.waiting);
   }
 
   draw(rests) {
-    Object.assign(this, themeOf(this.root));
+    if (!this.theme) Object.assign(this, themeOf(this.root));
     const width = Math.max(this.el.clientWidth, 260),
       count = this.runs.length,
       gap = width < 520 ? 8 : 18,
