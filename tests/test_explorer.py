@@ -1121,7 +1121,9 @@ def test_a_changed_rule_climbs_the_ladder_in_the_page(show, tmp_path):
     nag = box.input_value().replace("u = gamma * u + lr * g", "u = gamma * u + 1.1 * lr * g")
     wild = HALF.replace("lr=0.01", "lr=9.0").replace("sqrt(abs(g)) * sign(g)", "g**3")
     assert not any("explorer-ladder" in url for url in show.requests), "nothing is loaded before the click"
-    for text in (nag, HALF, wild):
+    adagrad = view.listing(rules.adagrad).code.replace("lr=0.01", "lr=0.5")
+    scores = []
+    for text in (nag, HALF, wild, adagrad):
         box.fill(text)
         settle(page)
         assert page.locator(".dx-rungs").count() == 0, "another rule's score has gone"
@@ -1131,12 +1133,15 @@ def test_a_changed_rule_climbs_the_ladder_in_the_page(show, tmp_path):
         score, place, steps = plane.scored(entry)
         assert told["score"] == pytest.approx(score, rel=1e-9)
         assert (told["place"], told["of"]) == (place, len(plane.known()) + 1)
-        assert f"{score:.3f}" in page.locator(".dx-rule [role=status]").all_inner_texts()[-1]
+        said = page.locator(".dx-rule [role=status]").all_inner_texts()[-1]
+        assert (f"Score {score:.3f}" if score else "No points yet") in said
+        scores.append(score)
         for row in told["rows"]:
             setting, losses = plane.climb(entry, row["problem"]["surface"])
             assert row["chosen"] == setting
             np.testing.assert_allclose(row["losses"], losses, rtol=1e-9)
             assert row["steps"] == steps[row["problem"]["surface"]]
+    assert min(scores) == 0 < max(scores), "both sentences have been said"
     box.fill("def deaf(theta, g, loss, *, lr=0.1):\n    theta = theta - lr * loss * g\n    return theta, ()")
     page.get_by_role("button", name="To the ladder").click()
     page.get_by_text("The ladder tells a rule no loss").wait_for()

@@ -222,7 +222,8 @@ def run(asked: argparse.Namespace) -> int:
     print(report(mine["name"], rows))
     score, place, _ = plane.scored(entry)
     of = len(known["entries"]) + 1
-    print(f"\nin the plane, as in the page: score {score:.3f}, place {place} of {of}; it does not count")
+    where = f", place {place} of {of}" if score else ""  # all that have no points share a place
+    print(f"\nin the plane, as in the page: score {score:.3f}{where}; it does not count")
     out = asked.out or asked.file.with_name(f"{asked.file.stem}-ladder")
     files.replace(out / "entries.json", told(rows, known["targets"]))
     board.write(out, rows, first=mine["name"])

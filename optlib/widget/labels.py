@@ -262,6 +262,10 @@ RULE: dict[str, tuple[str, str]] = {
         "Score {0} on two problems in the plane, with the best of the file's settings: place {1} of {2}.",
         "平面上的两道题，取文件中最好的一组参数，得 {0} 分，在 {2} 条规则中排第 {1}。",
     ),
+    "zero": (
+        "No points yet on the two problems in the plane: they are for at most four times the fewest steps.",
+        "平面上的两道题还没得分：步数不超过最少步数的四倍才得分。",
+    ),
     "problem": ("problem", "题目"),
     "yours": ("your steps", "你的步数"),
     "nadam": ("NAdam", "NAdam"),

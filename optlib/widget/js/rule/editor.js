@@ -130,7 +130,7 @@ function rungs({ score, place, of, rows, file, blind }, page, lang) {
   );
   const address = `data:text/x-python;charset=utf-8,${encodeURIComponent(file)}`;
   return [
-    made("p", {}, say("score", score.toFixed(3), place, of)),
+    made("p", {}, score > 0 ? say("score", score.toFixed(3), place, of) : say("zero")),
     table,
     made("p", {}, made("a", { href: address, download: "my_rule.py" }, say("file"))),
     made("p", { class: "dx-note" }, say("rest"), " ", made("a", { href: page }, say("rungs"))),
