@@ -166,19 +166,18 @@ def truth(quick: bool) -> list[Row]:
         return []
     client, rows, sgd, theta = connect(workers=5), [], async_sgd(SGD), np.ones(1000)
     try:
-        likes = [calibrate(client, Sleeping(), theta) for _ in range(3 if quick else 7)]
-        for workers in (1, 2, 4):
-            real = [
-                per_second(train(sgd, [Sleeping()] * workers, theta, steps=40, backend=client, interval=1e9))
-                for _ in likes
-            ]
-            simulated = [
-                per_second(simulate(sgd, workers=workers, size=theta.size, steps=40, cluster=like)) for like in likes
-            ]
-            ratios = np.array(simulated) / np.array(real)
-            said = f"{np.median(real):.0f} a second, simulated {np.median(simulated):.0f}"
+        found: dict[int, list[tuple[float, float]]] = {1: [], 2: [], 4: []}
+        for _ in range(3 if quick else 7):
+            like = calibrate(client, Sleeping(), theta)
+            for workers, speeds in found.items():
+                real = train(sgd, [Sleeping()] * workers, theta, steps=40, backend=client, interval=1e9)
+                dry = simulate(sgd, workers=workers, size=theta.size, steps=40, cluster=like)
+                speeds.append((per_second(real), per_second(dry)))
+        for workers, speeds in found.items():
+            here, there = np.array(speeds).T
+            said = f"{np.median(here):.0f} a second, simulated {np.median(there):.0f}"
             job = f"calibrated simulation, {workers} asleep"
-            rows.append(row(job, "this cluster", np.minimum(ratios, 1 / ratios), 0.9, said))
+            rows.append(row(job, "this cluster", np.minimum(here / there, there / here), 0.9, said))
     finally:
         disconnect(client)
     return rows
