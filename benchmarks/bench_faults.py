@@ -1,6 +1,6 @@
 """Faults on separate processes, and what each costs each algorithm: updates lost and doubled, seconds, what is said.
 
-    python benchmarks/bench_faults.py                     # about ten minutes
+    python benchmarks/bench_faults.py                     # some twenty minutes
     python benchmarks/bench_faults.py --only async,local  # some of the algorithms
     python benchmarks/bench_faults.py --freeze 60         # seconds that a frozen process sleeps
     python benchmarks/bench_faults.py --write             # into RESULTS-FAULTS.md
@@ -8,11 +8,18 @@
 A scheduler and three workers without nanny, two replicas, two shards. Each worker's every step has a coordinate of its
 own, where its gradient is 1, and the server adds up: so each coordinate tells how often its step was counted. Elastic
 averages do not add up; there the gradient is that of a bowl, and what counts is whether the centre comes to its bottom.
+
+Seconds are counted from the fault: until the server had made one update more than it had at the fault, and until the
+end of the run, which without a fault lasts two to three seconds from there. When the scheduler or the client is killed
+the run ends, and another goes on from its checkpoint: there the first number is until the workers were told and free.
+A partition is between one worker's host and one shard's, each of which reaches everyone else: network namespaces, which
+need root on Linux. It heals after as many seconds as a frozen process sleeps.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -33,6 +40,7 @@ from optlib.parallel import EASGD, AdaptiveRevision, Downpour, LocalSGD, SyncSGD
 from optlib.parallel.checkpoints import NAME, read
 
 WORKERS, STEPS, PAUSE = 2, 100, 0.02
+TESTS = Path(__file__).parents[1] / "tests"
 ONE, SMALL = Optimizer(rules.sgd, lr=1.0), Optimizer(rules.sgd, lr=0.1)
 
 
@@ -50,6 +58,9 @@ class Together(_Sum, SyncSGD):
 class Periods(_Sum, LocalSGD):
     """Local SGD that adds up instead of averaging."""
 
+
+#: Updates after which the fault comes.
+WHEN = {"local": 4}
 
 #: Each algorithm, and where a step that counted once has brought its coordinate; None: it does not add up.
 ALGORITHMS: dict[str, tuple[Any, float | None]] = {
@@ -82,25 +93,27 @@ class Count:
 
 
 class Cluster:
-    """A scheduler and three workers, each a process of its own."""
+    """A scheduler and three workers, each a process of its own; with a `net`, each on a host of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, net: Any = None) -> None:
+        self.net = net
         self.folder = tempfile.TemporaryDirectory()
         self.file = Path(self.folder.name) / "scheduler.json"
         self.processes: list[subprocess.Popen] = []
-        self.scheduler = self._start(
-            "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(self.file)
-        )
-        for _ in range(3):
-            self._start("dask_worker", "--scheduler-file", str(self.file), "--no-nanny", "--no-dashboard")
+        file = ("--scheduler-file", str(self.file), "--no-dashboard")
+        self.scheduler = self._start(1, "dask_scheduler", *file, "--port", "0")
+        for host in (2, 3, 4):
+            self._start(host, "dask_worker", *file, "--no-nanny")
         while not self.file.exists():
             time.sleep(0.1)
 
-    def _start(self, program: str, *options: str) -> subprocess.Popen:
-        command = [sys.executable, "-m", f"distributed.cli.{program}", *options]
+    def _start(self, host: int, program: str, *options: str) -> subprocess.Popen:
+        place = "127.0.0.1" if self.net is None else f"10.77.0.{host}"
+        command = [sys.executable, "-m", f"distributed.cli.{program}", "--host", place, *options]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.processes.append(subprocess.Popen(command, **quiet))  # type: ignore[call-overload]
-        return self.processes[-1]
+        start = subprocess.Popen(command, **quiet) if self.net is None else self.net.start(host, *command)  # type: ignore[call-overload]
+        self.processes.append(start)
+        return start
 
     def client(self) -> Any:
         from distributed import Client
@@ -137,7 +150,12 @@ def kill_shard(client: Any, cluster: Cluster, freeze: float) -> None:
 
 def _freeze(client: Any, place: str, seconds: float) -> None:
     pid = send(client, place, signal.SIGSTOP)
-    threading.Timer(seconds, os.kill, [pid, signal.SIGCONT]).start()
+
+    def wake() -> None:
+        with contextlib.suppress(ProcessLookupError):  # the run ended before, and the cluster with it
+            os.kill(pid, signal.SIGCONT)
+
+    threading.Timer(seconds, wake).start()
 
 
 def freeze_worker(client: Any, cluster: Cluster, freeze: float) -> None:
@@ -163,11 +181,38 @@ def kill_scheduler(client: Any, cluster: Cluster, freeze: float) -> None:
     cluster.scheduler.kill()
 
 
+def part(client: Any, cluster: Cluster, freeze: float) -> None:
+    cluster.net.cut(2, 4)
+    threading.Timer(freeze, cluster.net.heal).start()
+
+
+def nothing(client: Any, cluster: Cluster, freeze: float) -> None:
+    pass
+
+
 FAULTS: dict[str, Callable[[Any, Cluster, float], None] | None] = {
-    "kill -9 of a worker": kill_worker, "kill -9 of a shard": kill_shard, "a worker frozen": freeze_worker,
-    "a shard frozen": freeze_shard, "every connection cut": cut_lines, "kill -9 of the scheduler": kill_scheduler,
-    "kill -9 of the client": None,
+    "none": nothing, "kill -9 of a worker": kill_worker, "kill -9 of a shard": kill_shard,
+    "a worker frozen": freeze_worker, "a shard frozen": freeze_shard, "every connection cut": cut_lines,
+    "a partition": part, "kill -9 of the scheduler": kill_scheduler, "kill -9 of the client": None,
 }  # fmt: skip
+
+
+@dataclass
+class Clock:
+    """A `progress` that strikes once, and notes when the run had come further than it was then."""
+
+    when: int
+    strike: Callable[[], None]
+    hit: float = 0.0
+    at: int = 0
+    further: float = 0.0
+
+    def __call__(self, measured: Any) -> None:
+        if not self.hit and measured.updates >= self.when:
+            self.hit, self.at = time.monotonic(), measured.updates
+            self.strike()
+        elif self.hit and not self.further and measured.updates > self.at:
+            self.further = time.monotonic() - self.hit
 
 
 def begin(name: str, client: Any, folder: Path, **options: Any) -> Any:
@@ -184,52 +229,45 @@ def replicas(dask_worker: Any) -> int:
     return sum("replica" in str(key) for key in dask_worker.active_threads.values())
 
 
-def kill_client(name: str, cluster: Cluster, folder: Path) -> tuple[Any, list[str]]:
+def kill_client(name: str, cluster: Cluster, folder: Path) -> tuple[Any, list[str], float, float]:
     """A client in a process of its own is killed in the middle; the workers get free, and another client resumes."""
     child = subprocess.Popen([sys.executable, __file__, "--client", name, str(cluster.file), str(folder)])
     cluster.processes.append(child)
-    while not (folder / NAME).exists() or read(folder)[0]["version"] < 10:
+    while not (folder / NAME).exists() or read(folder)[0]["version"] < WHEN.get(name, 20):
         time.sleep(0.05)
     child.kill()
     child.wait()
+    began = time.monotonic()
     with cluster.client() as client:
-        began = time.monotonic()
         while any(client.run(replicas).values()) and time.monotonic() - began < 60:
             time.sleep(0.2)
-        free = f"workers free after {time.monotonic() - began:.0f} s"
+        free = time.monotonic() - began
         run = begin(name, client, folder, resume=folder)
-    return run, [free, *run.log]
+    return run, run.log, free, time.monotonic() - began
 
 
-def fault(name: str, what: str, freeze: float) -> tuple[Any, list[str], float]:
-    """One cell: the run that came to its end, what it said, and seconds from the fault to that."""
-    cluster, hit = Cluster(), [0.0]
+def fault(name: str, what: str, freeze: float, net: Any = None) -> tuple[Any, list[str], float, float]:
+    """One cell: the run that came to its end, what it said, and seconds from the fault to its going on and its end."""
+    cluster, strike = Cluster(net), FAULTS[what]
     try:
         with tempfile.TemporaryDirectory() as made:
-            folder, strike = Path(made), FAULTS[what]
+            folder = Path(made)
             if strike is None:
-                began = time.monotonic()
-                run, said = kill_client(name, cluster, folder)
-                return run, said, time.monotonic() - began
+                return kill_client(name, cluster, folder)
             client = cluster.client()
-
-            def progress(measured: Any) -> None:
-                if measured.updates >= 20 and not hit[0]:
-                    hit[0] = time.monotonic()
-                    strike(client, cluster, freeze)
-
+            clock = Clock(WHEN.get(name, 20), lambda: strike(client, cluster, freeze))
             try:
-                run = begin(name, client, folder, progress=progress)
-                return run, run.log, time.monotonic() - hit[0]
+                run = begin(name, client, folder, progress=clock)
+                return run, run.log, clock.further, time.monotonic() - clock.hit
             except ConnectionError as error:  # another scheduler, and on from the checkpoint
-                seconds = time.monotonic() - hit[0]
-                other = Cluster()
+                told = time.monotonic() - clock.hit
+                other = Cluster(net)
                 try:
                     with other.client() as again:
                         run = begin(name, again, folder, resume=folder)
                 finally:
                     other.close()
-                return run, [str(error), *run.log], seconds
+                return run, [str(error), *run.log], told, time.monotonic() - clock.hit
             finally:
                 with warnings.catch_warnings(action="ignore"):
                     client.close(timeout=2)
@@ -237,9 +275,21 @@ def fault(name: str, what: str, freeze: float) -> tuple[Any, list[str], float]:
         cluster.close()
 
 
+def parted(name: str, what: str, freeze: float) -> tuple[Any, list[str], float, float]:
+    """A cell whose processes are on hosts of their own."""
+    sys.path.append(str(TESTS))
+    import hosts
+
+    why_not = hosts.reason_why_not()
+    if why_not:
+        raise OSError(why_not)
+    with hosts.Hosts(4, delay=0.001) as net, hosts.on(net.names[0]):
+        return fault(name, what, freeze, net)
+
+
 def cell(name: str, what: str, freeze: float) -> str:
     """A line of the table."""
-    run, said, seconds = fault(name, what, freeze)
+    run, said, further, end = (parted if FAULTS[what] is part else fault)(name, what, freeze)
     algorithm, once = ALGORITHMS[name]
     if once is None:
         calm = train(algorithm, [bowl] * WORKERS, np.full(WORKERS * STEPS, 100.0), steps=STEPS, shards=2).theta
@@ -250,7 +300,7 @@ def cell(name: str, what: str, freeze: float) -> str:
         lost, doubled = int((counts < 0.5).sum()), int((counts > 1 + 1e-9).sum())
         counted = (str(lost), str(doubled))
     first = next((line for line in said if not line.startswith("goes on from")), "nothing")
-    return f"| {what} | {name} | {counted[0]} | {counted[1]} | {seconds:.1f} | {hidden(first)} |"
+    return f"| {what} | {name} | {counted[0]} | {counted[1]} | {further:.1f} | {end:.1f} | {hidden(first)} |"
 
 
 def hidden(line: str) -> str:
@@ -274,8 +324,8 @@ def main() -> int:
         begin(name, Client(scheduler_file=file, timeout=60), Path(folder))
         return 0
     lines = [
-        "| fault | algorithm | lost | doubled | seconds from the fault to the end | the first thing said |",
-        "|---|---|---:|---:|---:|---|",
+        "| fault | algorithm | lost | doubled | went on after | end after | the first thing said |",
+        "|---|---|---:|---:|---:|---:|---|",
     ]
     parts = options.faults.split(",")
     for what in (what for what in FAULTS if any(part in what for part in parts)):
@@ -284,7 +334,8 @@ def main() -> int:
             print(lines[-1], flush=True)
     if options.write:
         head = (__doc__ or "").strip().split("\n\n")
-        text = f"# Results of `benchmarks/bench_faults.py`\n\n{head[-1]}\n\n" + "\n".join(lines) + "\n"
+        told = "\n\n".join(head[-2:])
+        text = f"# Results of `benchmarks/bench_faults.py`\n\n{told}\n\n" + "\n".join(lines) + "\n"
         Path(__file__).with_name("RESULTS-FAULTS.md").write_text(text, encoding="utf-8")
     return 0
 

@@ -4,6 +4,7 @@ Run as a program, this is the wire: it holds a TUN device in each namespace, and
 address it bears, so many seconds later. (The kernel's own delay, ``tc netem``, is missing on many small machines.)
 """
 
+import contextlib
 import ctypes
 import fcntl
 import heapq
@@ -51,7 +52,7 @@ class Hosts:
                 subprocess.run(["ip", "netns", "add", name], check=True)
                 subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
             wire = [sys.executable, __file__, str(self.delay), *self.names]
-            self._started.append(subprocess.Popen(wire, stdout=subprocess.PIPE))
+            self._started.append(subprocess.Popen(wire, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
             assert self._started[0].stdout.readline() == b"ready\n"
             for number, name in enumerate(self.names, start=1):
                 ip = ["ip", "-n", name]
@@ -69,34 +70,71 @@ class Hosts:
         self._started.append(process)
         return process
 
+    def cut(self, one: int, other: int) -> None:
+        """From now on nothing goes from the one to the other, nor back; neither is told."""
+        self._say(f"{one} {other}\n")
+
+    def heal(self) -> None:
+        """All lines are whole again."""
+        self._say("\n")
+
+    def _say(self, line: str) -> None:
+        with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended
+            self._started[0].stdin.write(line.encode())
+            self._started[0].stdin.flush()
+
     def __exit__(self, *_) -> None:
         for process in reversed(self._started):
             process.kill()
             process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
         for name in self.names:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
 
+def enter(space: str) -> None:
+    """This thread, and whatever it starts from now on, is on the host whose file this is."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(space, "rb") as file:
+        if libc.setns(file.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"cannot enter {space}")
+
+
+@contextlib.contextmanager
+def on(name: str):
+    """What is in this block happens on that host."""
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        enter(f"/run/netns/{name}")
+        yield
+    finally:
+        enter(f"/proc/self/fd/{here}")
+        os.close(here)
+
+
 def device(name: str) -> int:
     """A TUN device in a namespace."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open(f"/run/netns/{name}", "rb") as space:
-        if libc.setns(space.fileno(), CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"cannot enter {name}")
+    enter(f"/run/netns/{name}")
     fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH", b"wire", IFF_TUN | IFF_NO_PI))
     return fd
 
 
 def carry(delay: float, devices: list[int]) -> None:
-    """Hand packets on, each after its delay, without end."""
-    later, number = [], itertools.count()
+    """Hand packets on, each after its delay, without end; but not between hosts that stdin says are cut off."""
+    later, number, apart = [], itertools.count(), set()
     while True:
         wait = max(0.0, later[0][0] - time.monotonic()) if later else None
-        for fd in select.select(devices, [], [], wait)[0]:
+        for fd in select.select([*devices, sys.stdin], [], [], wait)[0]:
+            if fd is sys.stdin:
+                ends = frozenset(map(int, sys.stdin.readline().split()))
+                apart = {*apart, ends} if ends else set()
+                continue
             packet = os.read(fd, 65536)
+            if frozenset((packet[15], packet[19])) in apart:
+                continue
             if packet[0] >> 4 == 4 and packet[16:19] == bytes([10, 77, 0]) and packet[19] <= len(devices):
                 heapq.heappush(later, (time.monotonic() + delay, next(number), packet[19], packet))
         while later and later[0][0] <= time.monotonic():

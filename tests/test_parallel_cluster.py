@@ -17,6 +17,7 @@ from optlib import NotFinite, Optimizer, data, models, rules
 from optlib.parallel import (
     Interrupted,
     LocalSGD,
+    Shards,
     SyncSGD,
     async_sgd,
     calibrate,
@@ -24,12 +25,13 @@ from optlib.parallel import (
     connect,
     disconnect,
     parts,
+    remote,
     simulate,
     train,
 )
 from optlib.parallel.algorithms import TABLE
 from optlib.parallel.checkpoints import read
-from optlib.parallel.remote import Lost
+from optlib.parallel.remote import Lost, Silent
 
 pytest.importorskip("distributed", reason="distributed is not installed: pip install 'downhill-course[parallel]'")
 
@@ -209,8 +211,7 @@ def test_a_machine_that_is_gone_is_not_waited_for(monkeypatch):
                 raise TimeoutError
             return self.answer
 
-    driver = object.__new__(cluster._Driver)
-    driver.patience = 0.0
+    driver = watching(patience=0.0)
     monkeypatch.setattr(driver, "machines", lambda now=False: {"tcp://there": 1}, raising=False)
     here, gone = SimpleNamespace(address="tcp://there"), SimpleNamespace(address="tcp://gone")
     assert driver._answer(gone, Asked(3)) == 3
@@ -218,6 +219,80 @@ def test_a_machine_that_is_gone_is_not_waited_for(monkeypatch):
         driver._answer(gone, Asked())
     with pytest.raises(Lost, match="tcp://there has not answered for 0 s"):
         driver._answer(here, Asked())
+
+
+def test_a_shard_that_says_nothing_is_given_up_once_patience_is_over():
+    """Not after twice that: the question whether it is there has its part of it. And nobody tries to reach it again."""
+    waited = []
+
+    class Never:
+        def result(self, timeout):
+            waited.append(timeout)
+            raise TimeoutError
+
+    line = object.__new__(remote.Line)
+    line.address, line.call = "tcp://there", lambda name, *args: Never()
+    with pytest.raises(Silent, match="tcp://there has not answered for 8 s"):
+        remote._Link([line], Shards(1), 8.0)._settled(line, (), Never())
+    assert sum(waited) == 8.0
+
+
+def watching(**about):
+    """A driver of a run of which only this is known."""
+    driver = object.__new__(cluster._Driver)
+    vars(driver).update(
+        client=None, patience=10.0, same_versions=True, log=[], running={}, where={}, lines=[], _stuck={}, _again={},
+        _shunned={}, _known=set(), _refused=set(), _beats={}, _asked_at=float("-inf"),
+    )  # fmt: skip
+    vars(driver).update(about)
+    return driver
+
+
+def test_a_shard_is_put_where_it_can_begin_at_once(monkeypatch):
+    """Not where it was just lost, and not on a new process, which has all to import."""
+    there, asked = dict.fromkeys("abcd", 0.0), []
+    monkeypatch.setattr(cluster, "_beats", lambda client, timeout: there)
+    monkeypatch.setattr(cluster, "check_versions", lambda client, workers, differ: asked.append(set(workers)))
+    driver = watching()
+    assert driver._places() == ["a", "b", "c", "d"]
+    driver._shun("b")
+    del there["a"]
+    there["A"] = 0.0  # in its stead
+    assert driver._places() == ["c", "d", "A", "b"]
+    assert driver._place_of(0, driver._places()) == "A"
+    driver.patience = 0.0  # what happened is long ago
+    assert driver._places() == ["b", "c", "d", "A"]
+    assert asked == [set("abcd")]
+    for place in "bcd":
+        del there[place]
+    assert driver._places() == ["A"]
+    assert asked == [set("abcd"), {"A"}]
+
+
+def test_replicas_leave_a_machine_without_a_sign_of_life(monkeypatch):
+    there, clock = {"a": 1.0, "b": 1.0}, [0.0]
+    monkeypatch.setattr(cluster, "_beats", lambda client, timeout: dict(there))
+    monkeypatch.setattr(cluster, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    driver = watching(running={0: None, 1: None}, where={0: "a", 1: "b"})
+    moved = []
+
+    def next_life(w):
+        moved.append(w)
+        driver.where[w] = "b"
+
+    driver._next_life = next_life
+    for now, alive in ((0.0, "ab"), (6.0, "ab"), (12.0, "b"), (18.0, "b"), (18.5, "")):
+        clock[0] = now
+        for place in alive:
+            there[place] += 1
+        driver.machines(now=True)
+        driver._move_on(driver._silent())
+    assert moved == [0]
+    assert driver.log == ["worker 0: no sign of life from a for 10 s"]
+    clock[0] = 40.0
+    driver.machines(now=True)
+    driver._move_on(driver._silent())
+    assert moved == [0]  # both are silent: nowhere is better
 
 
 def test_one_shard_of_two_lost(mortal):

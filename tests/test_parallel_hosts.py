@@ -6,11 +6,15 @@ import subprocess
 import sys
 
 import hosts
+import numpy as np
 import pytest
+
+from optlib.parallel import async_sgd, train
 
 pytest.importorskip("distributed", reason="distributed is not installed: pip install 'downhill-course[parallel]'")
 
 PORT = 8786
+SCHEDULER = f"tcp://{hosts.address(1)}:{PORT}"
 
 #: What runs on the first host, beside the scheduler.
 TRAINING = """
@@ -46,24 +50,30 @@ print(json.dumps(found))
 """
 
 
-def test_three_hosts():
+@pytest.fixture
+def net(request):
+    """Hosts, with a scheduler on the first and a machine on each other, and the variables of their processes."""
     why_not = hosts.reason_why_not()
     if why_not:
         pytest.skip(why_not)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
-    program = [sys.executable, "-m"]
-    scheduler = f"tcp://{hosts.address(1)}:{PORT}"
-    with hosts.Hosts(3, delay=0.02) as net:
-        command = ["distributed.cli.dask_scheduler", "--host", hosts.address(1), "--port", str(PORT), "--no-dashboard"]
-        net.start(1, *program, *command, env=environment)
-        for number in (2, 3):
-            command = ["distributed.cli.dask_worker", scheduler, "--host", hosts.address(number)]
-            net.start(number, *program, *command, "--no-nanny", "--no-dashboard", "--nthreads", "1", env=environment)
-        training = net.start(
-            1, sys.executable, "-c", TRAINING, scheduler, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        out, err = training.communicate(timeout=240)
+    with hosts.Hosts(*request.param) as made:
+        program = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", str(PORT)]
+        made.start(1, *program, "--host", hosts.address(1), "--no-dashboard", env=environment)
+        for number in range(2, len(made.names) + 1):
+            program = [sys.executable, "-m", "distributed.cli.dask_worker", SCHEDULER, "--host", hosts.address(number)]
+            made.start(number, *program, "--no-nanny", "--no-dashboard", "--nthreads", "1", env=environment)
+        yield made, environment
+
+
+@pytest.mark.parametrize("net", [(3, 0.02)], indirect=True, ids=["20 ms"])
+def test_three_hosts(net):
+    made, environment = net
+    training = made.start(
+        1, sys.executable, "-c", TRAINING, SCHEDULER, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    out, err = training.communicate(timeout=240)
     assert training.returncode == 0, err[-3000:]
     found = json.loads(out.splitlines()[-1])
     assert [place.split("/")[2].split(":")[0] for place in found["places"]] == [hosts.address(2), hosts.address(3)]
@@ -71,3 +81,23 @@ def test_three_hosts():
     assert all(found[name] for name in ("sync_sgd", "downpour", "easgd"))
     assert found["killed"] == [-2.0] * 12
     assert any("lost" in line for line in found["log"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", [(4, 0.001)], indirect=True, ids=["1 ms"])
+def test_a_worker_that_reaches_all_but_a_shard(net):
+    """Both live, and the scheduler sees them: its work goes on at a machine that reaches every shard."""
+    from distributed import Client
+    from test_parallel_cluster import COUNT, At, Counting
+
+    made, _ = net
+    with hosts.on(made.names[0]), Client(SCHEDULER, timeout=60) as client:
+        client.wait_for_workers(3, timeout=120)
+        cutting = At(20, lambda: made.cut(2, 4))
+        run = train(
+            async_sgd(COUNT), [Counting()] * 2, np.zeros(60), steps=60, shards=2, backend=client, progress=cutting,
+            patience=4.0,
+        )  # fmt: skip
+    assert run.theta.tolist() == [-2.0] * 60
+    [line] = [line for line in run.log if line.startswith("worker 0: another took over its data, from step ")]
+    assert not line.split("/")[-1].startswith(hosts.address(4))

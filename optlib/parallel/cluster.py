@@ -1,5 +1,6 @@
 """The algorithms on a real cluster: shards as Dask actors, replicas as Dask tasks, and what to do when one is lost."""
 
+import asyncio
 import contextlib
 import sys
 import time
@@ -106,25 +107,29 @@ def borrowed(backend: Any) -> Iterator[Any]:
         disconnect(client)
 
 
-def _cores(client: Any, timeout: float) -> dict[str, int]:
-    """Who is there, as the scheduler itself says: what the client keeps of that may be old or empty."""
+def _beats(client: Any, timeout: float) -> dict[str, float]:
+    """Who is there, and the last sign of life of each, as the scheduler itself says: the client's own list may be old.
+
+    The times are those of the scheduler's clock.
+    """
     if client.status != "running":
         raise Lost(f"the scheduler at {_address(client)} is gone")
     try:
-        return client.sync(client.scheduler.ncores, workers=None, callback_timeout=timeout)
+        said = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=timeout)
     except (OSError, TimeoutError) as error:
-        raise Lost(f"the scheduler at {_address(client)} does not answer ({error!r})") from None
+        raise Lost(f"the scheduler at {_address(client)} does not answer ({type(error).__name__})") from None
+    return {address: about["last_seen"] for address, about in said["workers"].items()}
 
 
 def _wait_for_workers(client: Any, timeout: float) -> None:
     """Wait for one. A cluster that adapts, and has none, is asked for it by a task."""
     try:
-        if not _cores(client, timeout):
+        if not _beats(client, timeout):
             asking = client.submit(_versions_there, pure=False)
             with contextlib.suppress(Exception):
                 asking.result(timeout=timeout)
             asking.release()
-        there = _cores(client, timeout)
+        there = _beats(client, timeout)
     except Lost as error:
         raise ConnectionError(str(error)) from None
     if not there:
@@ -138,29 +143,50 @@ def _address(client: Any) -> str:
     return str(client.scheduler.address) if client.scheduler is not None else "?"
 
 
-def check_versions(client: Any, workers: Iterable[str] | None = None, timeout: float = 60.0) -> None:
-    """Raise if a worker has another version of what must be the same everywhere.
+def check_versions(
+    client: Any, workers: Iterable[str] | None = None, timeout: float = 60.0, differ: bool = False
+) -> None:
+    """Raise if a worker or the scheduler has another version of what must be the same everywhere.
+
+    Each imports optlib for that, the scheduler too, which unpacks what is sent. So nobody has to do it later, when an
+    answer is due in a few seconds.
+
+    Parameters
+    ----------
+    workers : whom to ask; left out, all of them and the scheduler
+    differ : whether other versions are allowed
 
     Raises
     ------
-    RuntimeError : it names the worker, the library and both versions; ConnectionError : no answer in `timeout` seconds.
+    RuntimeError : it names who has it, the library and both versions; ConnectionError : no answer in `timeout` seconds.
     """
-    here = versions()
-    asked = None if workers is None else list(workers)
-    run = {"workers": asked, "on_error": "return", "callback_timeout": timeout}
     try:
-        answers = client.sync(client._run, _versions_there, **run)  # each imports optlib now, which takes its time
+        answers = client.sync(_everyones, client, workers, callback_timeout=timeout)
     except TimeoutError:
         raise ConnectionError(f"some worker has not said its versions in {timeout:g} s: is one frozen?") from None
-    for address, there in answers.items():
+    here = {} if differ else versions()
+    for who, there in answers.items():
         if not isinstance(there, dict):
-            raise RuntimeError(f"worker {address} cannot run optlib ({there!r}): install the same version as here")
+            raise RuntimeError(f"{who} cannot run optlib ({there!r}): install the same version as here")
         for library, version in here.items():
             if there.get(library) != version:
                 raise RuntimeError(
-                    f"worker {address} has {library} {there.get(library)}, but this process has {version}: install the "
+                    f"{who} has {library} {there.get(library)}, but this process has {version}: install the "
                     "same version on all machines, or say train(..., same_versions=False)"
                 )
+
+
+async def _everyones(client: Any, workers: Iterable[str] | None) -> dict[str, Any]:
+    """What each says its versions are, or the error that it has instead; all at once."""
+    asked = None if workers is None else list(workers)
+    asking = [client._run(_versions_there, workers=asked, on_error="return")]
+    if workers is None:
+        asking.append(client._run_on_scheduler(_versions_there))
+    answers, *scheduler = await asyncio.gather(*asking, return_exceptions=True)
+    if isinstance(answers, BaseException):
+        raise answers
+    said = {f"worker {address}": there for address, there in answers.items()}
+    return said | {f"the scheduler at {_address(client)}": there for there in scheduler}
 
 
 def _versions_there() -> dict[str, str]:
@@ -197,7 +223,8 @@ class _Driver:
         self.spans, self.losses, self.log = list[Span](), list[Measured](), list[str]()
         self._start: Any = None
         self._restored, self._reports = False, list[dict[str, Any]]()
-        self._there: dict[str, int] = {}
+        self._beats: dict[str, tuple[float, float]] = {}  # the last sign of life of each, and since when it is that
+        self._shunned: dict[str, float] = {}  # machines that failed us, and when
         self._asked_at = float("-inf")
         self._known: set[str] = set()
         self._refused: set[str] = set()
@@ -210,23 +237,46 @@ class _Driver:
 
     # --- who is there
 
-    def machines(self, now: bool = False) -> dict[str, int]:
-        """Who is there, as the scheduler itself says: what the client keeps of that may be old or empty."""
+    def machines(self, now: bool = False) -> set[str]:
+        """Who is there, as the scheduler says."""
         if now or time.monotonic() - self._asked_at > LOOK:
-            there = _cores(self.client, self.patience)
-            self._asked_at = time.monotonic()
-            self._there = {address: n for address, n in there.items() if address not in self._refused}
-        return self._there
+            beats, at = _beats(self.client, self.patience), time.monotonic()
+            self._asked_at = at
+            before = {address: self._beats.get(address, (None, at)) for address in beats.keys() - self._refused}
+            self._beats = {
+                address: (beats[address], since if last == beats[address] else at)
+                for address, (last, since) in before.items()
+            }
+        return set(self._beats)
 
     def _places(self) -> list[str]:
-        """The machines, at least one: waited for as long as one is patient."""
+        """The machines, at least one: waited for as long as one is patient. The best for a shard first.
+
+        A machine that failed us is taken last for a while, and before it one that is new: it has yet to import all.
+        """
         until = time.monotonic() + self.patience
         while not (there := self.machines(now=True)):
             if time.monotonic() > until:
                 raise Lost(f"no machine is left (waited {self.patience:g} s)")
             time.sleep(0.1)
-        self._known |= set(there)
-        return sorted(there)
+        if not self._known & there:  # nobody is left who has been asked
+            try:
+                check_versions(self.client, there, differ=not self.same_versions)
+            except ConnectionError as error:
+                raise Lost(str(error)) from None
+            self._known |= there
+        return sorted(there, key=lambda place: (self._is_shunned(place), place not in self._known, place))
+
+    def _shun(self, place: str) -> None:
+        self._shunned[place] = time.monotonic()
+
+    def _is_shunned(self, place: str) -> bool:
+        return time.monotonic() - self._shunned.get(place, float("-inf")) < SETBACKS * self.patience
+
+    def _silent(self) -> set[str]:
+        """Machines without a sign of life for as long as one is patient: frozen, or cut off from the scheduler."""
+        patience = self.patience + len(self._beats) / 50  # Dask's beats get rarer the more there are
+        return {place for place, (_, since) in self._beats.items() if self._asked_at - since > patience}
 
     # --- placing
 
@@ -234,6 +284,7 @@ class _Driver:
         try:
             [future] = self.client.scatter([data], workers=[place], hash=False, timeout=self.patience)
         except (OSError, TimeoutError, KeyError) as error:
+            self._shun(place)
             raise Lost(f"{place} takes no data ({error!r})") from None
         return future
 
@@ -251,9 +302,11 @@ class _Driver:
         try:
             actor = future.result(timeout=self.patience)
         except TimeoutError:
+            self._shun(place)
             raise Lost(f"no machine has begun shard {shard} in {self.patience:g} s") from None
         except Exception as error:
             if future.status in ("cancelled", "lost") or _machine_died(error):
+                self._shun(place)
                 raise Lost(f"{place}, where shard {shard} was to be, is gone") from None
             error.add_note(f"raised where shard {shard} was to begin, at {place}")
             raise
@@ -287,14 +340,15 @@ class _Driver:
     def _place_of(self, w: int, places: Sequence[str]) -> str:
         """The machine with the fewest replicas, rather another than before, rather one without a shard.
 
-        One whose process has died keeps away from the shards first.
+        One whose process has died keeps away from the shards first, and everyone from machines that failed us.
         """
         busy = Counter(self.where[other] for other in self.running if other != w and other in self.where)
         shards = {line.address for line in self.lines} if len(places) > len(self.lines) else set()
         wary = (w, "died") in self._stuck
 
         def cost(place: str) -> tuple:
-            return wary and place in shards, busy[place], place == self.where.get(w), place in shards
+            again, shard = place == self.where.get(w), place in shards
+            return self._is_shunned(place), wary and shard, busy[place], again, shard
 
         return min(reversed(places), key=cost)  # from the other end than the shards
 
@@ -313,7 +367,7 @@ class _Driver:
             return False
         said = f"worker {w}: its process died {DEATHS} times at its step {t}"
         if why == "lost":
-            said = f"worker {w} has not reached a shard from its step {t} on for {now - since:.0f} s"
+            said = f"worker {w} has come no further than its step {t} for {now - since:.0f} s"
         if not self.dismiss or self.left == {w}:
             because = ": its oracle ends the process, or needs more memory than there is" if why == "died" else ""
             raise RuntimeError(said + because)
@@ -340,10 +394,14 @@ class _Driver:
         while True:
             try:
                 answer = asked.result(timeout=LOOK)
+            except Lost:
+                self._shun(line.address)
+                raise
             except TimeoutError:
                 if line.address not in self.machines():
                     raise Lost(f"the machine {line.address} is gone") from None
                 if time.monotonic() > until:
+                    self._shun(line.address)
                     raise Lost(f"{line.address} has not answered for {self.patience:g} s") from None
                 continue
             if isinstance(answer, Failure):
@@ -430,7 +488,8 @@ class _Driver:
                 raise Lost(f"the machine {line.address} of shard {shard} is gone")
         for w, future in [(w, future) for w, future in self.running.items() if future.done()]:
             self._ended(w, self._outcome(w, future))
-        self._welcome(set(there) - self._known)
+        self._move_on(self._silent())
+        self._welcome(there - self._known)
         if time.time() - self._saved_at > max(self.interval, 10 * self._save_took):
             self.save()
         self.measure()
@@ -461,17 +520,26 @@ class _Driver:
         self.lives[w] += 1
         self.place_replicas([w])
 
+    def _move_on(self, silent: set[str]) -> None:
+        """Replicas leave machines that give no sign of life, if there is another; what they still send is refused."""
+        if silent >= self.machines():
+            return
+        for w in [w for w in self.running if self.where[w] in silent]:
+            self._shun(self.where[w])
+            self.log.append(f"worker {w}: no sign of life from {self.where[w]} for {self.patience:g} s")
+            self._again[w] = "lost"
+            self._next_life(w)
+
     def _welcome(self, new: set[str]) -> None:
         """Machines that came later take a replica each from those that have several."""
         for place in sorted(new):
             self._known.add(place)
-            if self.same_versions:
-                try:
-                    check_versions(self.client, [place])
-                except Exception as error:
-                    self._refused.add(place)
-                    self.log.append(f"a machine that came later is not used: {error}")
-                    continue
+            try:
+                check_versions(self.client, [place], differ=not self.same_versions)
+            except Exception as error:
+                self._refused.add(place)
+                self.log.append(f"a machine that came later is not used: {error}")
+                continue
             busy = Counter(self.where[w] for w in self.running)
             [(crowded, count)] = busy.most_common(1) or [("", 0)]
             if count > 1 and not busy[place]:
@@ -609,8 +677,9 @@ def run_on_dask(
     """Run an algorithm on a Dask cluster: what `train` does when its backend is a `distributed.Client`.
 
     Shards are actors, the oracles (with their data) are sent out, and each worker is a task. When a worker's machine
-    is lost, its work goes on elsewhere behind what it gave last. When a shard's is lost, all shards go back to their
-    last checkpoint, which is one moment of all of them. `Result.log` tells. Machines that come later are used.
+    is lost, frozen or cut off, its work goes on elsewhere behind what it gave last. When a shard's is
+    lost, all shards go back to their last checkpoint, which is one moment of all of them. `Result.log` tells. Machines
+    that come later are used.
 
     Parameters
     ----------
@@ -622,7 +691,8 @@ def run_on_dask(
     resume : a folder of an earlier run's checkpoint to go on from; algorithm, theta and the rest are that run's own
     progress : called with each measurement as it is made
     same_versions : refuse workers with other versions of Python, NumPy, Dask or optlib than this process
-    patience : seconds that anything may keep silent before it counts as lost, above 0
+    patience : seconds that anything may keep silent before it counts as lost, above 0; more than a gradient takes that
+        does not let Python's other threads run, for it looks frozen
     dismiss : whether the others go on when a worker's process died three times at the same step; else the run ends
 
     `Result.order` and the like hold the last 200,000 entries; a longer run cannot be repeated from its order.
@@ -644,8 +714,7 @@ def run_on_dask(
     if getattr(client, "status", None) != "running":
         raise ConnectionError(f"{client!r} is not connected to a scheduler: make one with optlib.parallel.connect()")
     _wait_for_workers(client, patience)
-    if same_versions:
-        check_versions(client)
+    check_versions(client, differ=not same_versions)
     driver = _Driver(
         client, algorithm, oracles, theta, steps, shards, tolerance, loss, every, checkpoint, interval, progress,
         patience, dismiss, same_versions,

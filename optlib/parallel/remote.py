@@ -45,6 +45,10 @@ class Lost(Exception):
     """A machine, a shard or the scheduler cannot be reached, or answers no more."""
 
 
+class Silent(Lost):
+    """One that may be there, but says nothing: frozen, or cut off from here."""
+
+
 class NotOpened(RuntimeError):
     """A shard that nobody has opened, or that nobody wants any longer."""
 
@@ -315,12 +319,12 @@ class Line:
         """What was asked for, however long others take to make it ready, so long as the shard is there."""
         while True:
             try:
-                return asked.result(timeout=patience)
+                return asked.result(timeout=patience / 2)
             except TimeoutError:
                 try:
-                    self.call("version").result(timeout=patience)
+                    self.call("version").result(timeout=patience / 2)
                 except TimeoutError:
-                    raise Lost(f"{self.address} has not answered for {patience:g} s") from None
+                    raise Silent(f"{self.address} has not answered for {patience:g} s") from None
 
 
 @dataclass
@@ -395,6 +399,8 @@ class _Link:
         for _ in ATTEMPTS:
             try:
                 return _sound(line.wait(asked, self._patience))
+            except Silent:
+                raise
             except Lost:
                 line.reach()
                 asked = line.call("receive", *parcel)
