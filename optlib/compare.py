@@ -50,8 +50,6 @@ from .parts import Layered
 from .schedules import Schedule
 from .surfaces import Surface
 
-Grid = Mapping[str, Any]
-
 # --- problems -------------------------------------------------------------------------------------
 
 

@@ -27,5 +27,5 @@ __all__ = [
     "NoiseScale", "Patience", "Plane", "PolyakRuppert", "Progress", "RangeTest", "average_weights", "averages",
     "curriculum", "early_stopped", "equivalent_ridge", "filter_normalised", "hessian",
     "hessian_vector", "lanczos", "line", "newton", "newton_step", "noise_scale", "plane",
-    "random_direction", "range_test", "ritz", "saddle_free_newton_step",     "swa_rate", "through", "unpacked",
+    "random_direction", "range_test", "ritz", "saddle_free_newton_step", "swa_rate", "through", "unpacked",
 ]  # fmt: skip
