@@ -65,12 +65,17 @@ def test_the_explorer_runs_by_itself_from_start_to_start(visit, view):
 def test_every_start_of_the_tour_stays_in_the_frame_and_ends_in_valleys():
     starts = json.loads(home("en").select_one("[data-downhill-explorer]")["data-downhill-explorer"])["starts"]
     assert len(starts) >= 3
+    first: dict = {}
     for start in starts:
         paths = Explorer("four-valleys", start=start).paths()
         minima = np.array(Explorer("four-valleys").surface().minima)
         ends = {name: np.linalg.norm(minima - path[-1], axis=1) for name, path in paths.items()}
         assert all(distance.min() < 0.1 for distance in ends.values())
-        assert len({distance.argmin() for distance in ends.values()}) >= 3, "one start, several valleys"
+        valley = {name: distance.argmin() for name, distance in ends.items()}
+        assert len(set(valley.values())) == len(minima) == 4, "one start, four valleys"
+        assert [name for name in ("sgd", "adam") if valley[name] != first.setdefault(name, valley[name])] == [], (
+            "the task is the same from each start"
+        )
         assert all(np.abs(path).max() < 5 for path in paths.values())
 
 
@@ -103,6 +108,31 @@ def test_the_reader_takes_over(visit, way):
     x = page.evaluate(f"{FIGURE}.state.start[0]")
     page.locator(".dx-handle").press("ArrowRight")
     assert page.evaluate(f"{FIGURE}.state.start[0]") > x
+
+
+SPOT = f"""([x, y]) => {{
+  const {{ left, top }} = {FIGURE}.canvas.getBoundingClientRect(), {{ frame }} = {FIGURE};
+  return [left + frame.X(x), top + frame.Y(y)];
+}}"""
+
+
+@pytest.mark.parametrize("way", ["keyboard", "touch"])
+def test_a_reader_makes_two_algorithms_change_places(visit, way):
+    page = visit("zh/index.html", PHONE, has_touch=way == "touch", reduced_motion="reduce")
+    answer = page.locator(".home-answer")
+    page.locator(".home-figure .dx-handle").scroll_into_view_if_needed()
+    answer.get_by_text("SGD 停在右下角，Adam 停在右上角。").wait_for()
+    if way == "touch":
+        page.touchscreen.tap(*page.evaluate(SPOT, [-1, 1]))
+        page.locator(".home-answer:not(.done)").get_by_text("SGD 停在左上角").wait_for()
+        page.touchscreen.tap(*page.evaluate(SPOT, [4.8, 1]))
+    else:
+        page.evaluate(f"void {FIGURE}.set({{ 'start.0': 4.8, 'start.1': -0.5 }})")
+        for _ in range(14):
+            page.locator(".dx-handle").press("ArrowUp")
+    page.locator(".home-answer.done").get_by_text("换成了：SGD 停在右上角，Adam 停在右下角。").wait_for()
+    assert answer.get_attribute("role") == "status"
+    assert page.troubles == []
 
 
 def test_reduced_motion_sees_finished_walks(visit):

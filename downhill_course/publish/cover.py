@@ -11,7 +11,7 @@ COVER = BOOK / "_static" / "cover.png"
 
 
 def draw() -> view.Picture:
-    """Four rules, one start, three valleys."""
+    """Four rules, one start, four valleys."""
     return view.contour(surfaces.himmelblau, Explorer("four-valleys").paths(), width=760)
 
 

@@ -433,8 +433,8 @@ PRESETS: dict[str, State] = {
         "show": ["runs.1.hyper.lr", "curve"],
     },
     "four-valleys": {
-        "surface": "himmelblau", "start": [0.388, -0.604], "steps": 150,
-        "runs": [run("sgd", lr=0.005), run("momentum", lr=0.005), run("nag", lr=0.013), run("adam", lr=0.35)],
+        "surface": "himmelblau", "start": [3.0, -4.62], "steps": 150,
+        "runs": [run("sgd", lr=0.005), run("momentum", lr=0.01), run("nag", lr=0.013), run("adam", lr=0.5)],
         "vivid": [0, 3],
     },
     "turned": {
