@@ -334,12 +334,13 @@ export class Chart {
     });
   }
 
+  /** Names where the scrubber is; those of whole curves at their lowest, so that the line does not push them about. */
   paintNames(brush, f) {
-    const { at } = this.state,
-      styles = this.data.curves.map((_, k) => ({ colour: this.colours[k], vivid: true }));
+    const styles = this.data.curves.map((_, k) => ({ colour: this.colours[k], vivid: true }));
     const named = this.data.curves.map((curve, i) => {
-      const value = valuesOf(this.state, curve)[at];
-      return { i, words: curve[this.lang], vivid: true, at: [f.X(this.data.x[at]), f.Y(value)] };
+      const values = valuesOf(this.state, curve),
+        at = this.data.whole ? values.indexOf(Math.min(...values.filter(Number.isFinite))) : this.state.at;
+      return { i, words: curve[this.lang], vivid: true, at: [f.X(this.data.x[at]), f.Y(values[at])] };
     });
     const shown = named.filter((each) => each.at[1] >= f.y && each.at[1] <= f.y + f.h),
       room = { x: f.x, y: f.y - 6, w: f.w + 12, h: f.h + 12 },
