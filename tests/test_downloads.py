@@ -7,7 +7,7 @@ from shutil import copy2
 import nbformat
 import pytest
 
-from downhill_course.notebook import comments, plain
+from downhill_course.notebook import comments, outputs, plain, twins
 from downhill_course.notebook.cells import HAN, dumps, language_of, read, text_of
 from downhill_course.notebook.downloads import offer
 from downhill_course.notebook.running import all_notebooks
@@ -101,6 +101,42 @@ def test_the_chinese_of_every_comment_is_used():
     known = comments.table(all_notebooks()[0].parent)
     assert known.keys() <= said, f"no code says {sorted(known.keys() - said)} any more: take them out"
     assert all(HAN.search(chinese) or chinese == english for english, chinese in known.items())
+
+
+def test_every_printed_word_is_chinese_and_every_phrase_is_used():
+    """No English word of four letters or more in an output of the Chinese view, the names in the table apart."""
+    known = outputs.Phrases.read(all_notebooks()[0].parent)
+    used: set[str] = set()
+    for path in all_notebooks():
+        found = outputs.left(read(path), known, used.add)
+        assert [(path.name, cell["id"], word, line) for _, cell, word, line in found] == []
+    assert known.chinese.keys() <= used, f"nothing prints {sorted(known.chinese.keys() - used)}: take them out"
+
+
+@pytest.mark.parametrize(
+    ("printed", "chinese"),
+    [
+        ("rate 0.5, 3 of 12 arrive: rate", "学习率 0.5, 12 个里有 3 个到达：学习率"),
+        ("0.1 to 0.4, overrated", "0.1 至 0.4, overrated"),  # a word inside another is left
+        ("rate    2\n0.25    2", "学习率   2\n0.25    2"),  # columns stay
+        ("a  steps\n1      2", "a    步数\n1      2"),  # a head ends where its numbers end
+        ("problem · 问题 | 2", "问题 | 2"),
+        ("steps 3, steps", "阶梯 3, 步数"),
+        ("lr=1, rate=2", "lr=1, rate=2"),  # an argument keeps its name
+    ],
+)
+def test_what_is_printed_is_said_in_chinese(printed, chinese):
+    table = {"rate": "学习率", "# of # arrive": "{2} 个里有 {1} 个到达", "steps": "步数", "^steps": "阶梯"}
+    assert outputs.in_chinese(printed, outputs.Phrases(table, frozenset(), frozenset())) == chinese
+
+
+def test_an_english_word_that_is_left_is_named_with_its_line(tmp_path):
+    cell = nbformat.v4.new_code_cell("run()", id="run", outputs=[nbformat.v4.new_output("stream", text="lost rate")])
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    (tmp_path / outputs.FILE).write_text("names: []\nphrases: {rate: 学习率}\n", encoding="utf-8")
+    nbformat.write(notebook, path := tmp_path / "a.ipynb")
+    messages = [problem.message for problem in twins.check(path, [])]
+    assert any("it prints “lost” in “lost rate”" in message for message in messages)
 
 
 def test_without_a_site_a_link_to_a_page_is_its_words(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 
 from downhill_course.files import write_if_new
-from downhill_course.notebook import comments
+from downhill_course.notebook import comments, outputs
 from downhill_course.notebook.cells import as_file, dumps, language_of, read, text_of
 from downhill_course.notebook.setup_cell import NAME, SWITCH
 from downhill_course.notebook.views import View
@@ -42,12 +42,13 @@ def offer(view: View, source: Path, target: Path, site: str = "") -> list[Path]:
     """
     written = []
     page = rf"[\1]({site}{view.name}/\2.html\3)" if site else r"\1"
-    known = comments.table(source)
+    known, printed = comments.table(source), outputs.Phrases.read(source)
     for path in sorted(source.glob("*.ipynb")):
         place = target / FOLDER / path.name
         made = as_file(as_shown(read(path), view), path.name)
         if view.languages == ("zh",):
             comments.translate(made, known)
+            outputs.translate(made, printed)
         for cell in made["cells"]:
             if cell["cell_type"] == "markdown":
                 cell["source"] = PAGE.sub(page, cell["source"])

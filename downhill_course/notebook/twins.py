@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 from statistics import median
 
-from downhill_course.notebook import comments, questions, reference
+from downhill_course.notebook import comments, outputs, questions, reference
 from downhill_course.notebook.cells import (
     HAN,
     LABEL,
@@ -127,7 +127,9 @@ def check(path: Path, rows: Iterable[dict] | None = None) -> list[Problem]:
         found = questions.problems(path, rows)
     else:
         notebook = read(path)
-        found = chain(notebook_problems(notebook, rows), comment_problems(notebook, comments.table(path.parent)))
+        printed = output_problems(notebook, outputs.Phrases.read(path.parent))
+        said = comment_problems(notebook, comments.table(path.parent))
+        found = chain(notebook_problems(notebook, rows), said, printed)
     name = f"{path.parent.name}/{path.name}" if path.name == SOURCE else path.name
     return [Problem(name, place, message) for place, message in found]
 
@@ -137,6 +139,16 @@ def comment_problems(notebook: dict, known: dict[str, str]) -> Found:
     for index, cell, said in comments.visible(notebook) if known else ():
         if said not in known:
             yield where(index, cell), f"the comment “{said}” is not in book/{comments.FILE}: write its Chinese there"
+
+
+def output_problems(notebook: dict, known: outputs.Phrases) -> Found:
+    """Printed English that a reader of the Chinese view would meet."""
+    for index, cell, word, line in outputs.left(notebook, known) if known.chinese else ():
+        yield (
+            where(index, cell),
+            f"it prints “{word}” in “{line.strip()}”, which book/{outputs.FILE} has no phrase for: write its Chinese "
+            "there, or the word among its names",
+        )
 
 
 def notebook_problems(notebook: dict, rows: Iterable[dict]) -> Found:

@@ -1,0 +1,173 @@
+"""What a chapter's code prints, in the Chinese view: `outputs.yml` beside the chapters has the phrases.
+
+In a phrase # stands for a number; one that begins with ^ stands at the beginning of a line, one that ends with $ at
+its end. Its Chinese takes the numbers in their order, or by their places, as {2}. The longest phrase that fits goes
+first, and columns stay below each other as well as two widths of letters allow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from downhill_course.notebook.cells import HAN, tags_of
+from downhill_course.notebook.views import load_yaml
+from optlib import rules
+
+FILE = "outputs.yml"
+NUMBER = r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?%?|[-+]?(?:inf|nan)\b"
+WORD = re.compile(r"[A-Za-z]\w*(?![\w=])")
+BETWEEN = re.compile(rf"(?<=\d)( ?)to( +)(?={NUMBER})")  # "0.1 to 0.4", however wide
+WIDE = 5 / 3  # a Chinese character's width in those of a monospaced letter
+TWICE = re.compile(rf"[A-Za-z][\w ]* · (?={HAN.pattern})")  # a head that has its Chinese beside it
+MARK = re.compile(rf"(?<={HAN.pattern})([,;:])(?: (?! )|$)|(?<=[，：；]) (?! )| +(?=[，：；])")
+MARKS = {",": "，", ";": "；", ":": "：", None: ""}
+MIMES = ("text/plain", "text/markdown")
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """The table: every phrase with its Chinese, words that stay, and cells whose output stays."""
+
+    chinese: dict[str, str]
+    names: frozenset[str]
+    kept: frozenset[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> Phrases:
+        """From the file, if the folder has one."""
+        found = load_yaml(folder / FILE) if (folder / FILE).exists() else {}
+        names = {str(name) for name in found.get("names", [])} | rules.TABLE.keys()
+        return cls(found.get("phrases", {}), frozenset(names), frozenset(found.get("kept", [])))
+
+
+def spelt(phrase: str, number: str) -> str:
+    """A phrase as a pattern: before a number that is set in a column stand several spaces, behind it one."""
+    whole = re.escape(phrase.removeprefix("^").removesuffix("$")).replace(r"\ ", " ")
+    return re.sub(r"(?<!#) ", " +", whole.replace(r"\#", "#")).replace("#", number)
+
+
+@cache
+def pattern(phrases: tuple[str, ...]) -> tuple[re.Pattern, dict[str, str]]:
+    """How the phrases are found, the longest first, and each by the name of its group."""
+    parts, groups = [], {}
+    for number, phrase in enumerate(sorted(phrases, key=len, reverse=True)):
+        before = "^" if phrase[0] == "^" else r"(?<![\w\\$.])" if phrase[0].isalpha() else ""
+        before = r"(?<![\w.,])" if phrase[0] == "#" else before
+        after = r"(?![\w=])" if phrase[-1].isalnum() else r"(?![\w%]|[.,]\d)" if phrase[-1] == "#" else ""
+        after = "$" if phrase[-1] == "$" else after
+        parts.append(f"(?P<p{number}>{before}{spelt(phrase, f'(?:{NUMBER})')}{after})")
+        groups[f"p{number}"] = phrase
+    return re.compile("|".join(parts)), groups
+
+
+def said(phrase: str, found: str, chinese: str) -> str:
+    """A phrase's Chinese with the numbers that were found in it.
+
+    >>> said("# of # arrive", "3 of 12 arrive", "{2} 个里有 {1} 个到达")
+    '12 个里有 3 个到达'
+    """
+    whole = re.fullmatch(spelt(phrase, f"({NUMBER})"), found)
+    numbers = whole.groups() if whole else ()
+    in_order = iter(numbers)
+    chinese = re.sub("#", lambda _: next(in_order), chinese)
+    return re.sub(r"\{(\d)\}", lambda place: numbers[int(place[1]) - 1], chinese)
+
+
+def width(text: str) -> float:
+    """In letters."""
+    return sum(WIDE if HAN.match(letter) or letter in "，：；（）、。" else 1 for letter in text)
+
+
+def in_chinese(text: str, known: Phrases, use: Callable[[str], object] = lambda phrase: None) -> str:
+    """An output whose known phrases are Chinese; `use` is told each of them.
+
+    >>> known = Phrases({"rate": "学习率", "loss": "损失", "after # steps": "# 步后"}, frozenset(), frozenset())
+    >>> print(in_chinese("rate   loss\\n0.100  2.5 after 10 steps", known))
+    学习率 损失
+    0.100  2.5 10 步后
+    """
+    if not known.chinese:
+        return text
+    lines = text.split("\n")
+    return "\n".join(_line(line, lines, known, use) for line in lines)
+
+
+def _line(line: str, lines: list[str], known: Phrases, use: Callable[[str], object]) -> str:
+    """One line, each column begun, or ended, where it was."""
+    finder, groups = pattern(tuple(known.chinese))
+    line = TWICE.sub("", line)
+    made, at = "", 0
+    for match in finder.finditer(line):
+        phrase = groups[str(match.lastgroup)]
+        use(phrase)
+        new = said(phrase, match[0], known.chinese[phrase])
+        made += _kept(made, line[at : match.start()], at, lines)
+        start, end = match.span()
+        if phrase[0] != "#" and _ends_column(start, end, line, lines):
+            made += " " * max(0, round(end - width(made) - width(new)))
+        made += new
+        at = end
+    made += _kept(made, line[at:].rstrip(), at, lines)
+    made = BETWEEN.sub(r"\1至\2", made)
+    return MARK.sub(lambda mark: MARKS[mark[1]], made).rstrip() if made != line else line
+
+
+def _kept(made: str, rest: str, at: int, lines: list[str]) -> str:
+    """What stands behind a phrase; where a column begins behind it, that is where it was."""
+    blank = len(rest) - len(rest.lstrip(" "))
+    column = at + blank
+    if not at or not blank:
+        return rest
+    begun = sum(other[column - 2 : column] == "  " != other[column : column + 1] + " " for other in lines)
+    if blank > 1 or begun > 1:
+        return " " * max(1, round(column - width(made))) + rest[blank:]
+    return rest
+
+
+def _ends_column(start: int, end: int, line: str, lines: list[str]) -> bool:
+    """Whether a head stands above numbers that end where it ends and do not begin where it begins."""
+    if line[end : end + 1].strip() or line[max(start - 2, 0) : start].strip() or not start:
+        return False
+    below = [other for other in lines if other != line and other[end - 1 : end].isdigit()]
+    ends = sum(not other[end : end + 1].strip() for other in below)
+    begins = sum(other[start : start + 1].strip() != "" and not other[start - 1].strip() for other in below)
+    return ends > begins
+
+
+# --- a notebook -----------------------------------------------------------------------------------
+
+
+def texts(notebook: dict, known: Phrases) -> Iterator[tuple[int, dict, dict, str]]:
+    """Every printed text that a reader of the site sees: the cell and its index, where the text is kept."""
+    for index, cell in enumerate(notebook["cells"]):
+        hidden = {"remove-cell", "remove-output"} & set(tags_of(cell))
+        if cell["cell_type"] != "code" or hidden or cell.get("id") in known.kept:
+            continue
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            listing = "".join(data.get("text/markdown", "")).startswith("```")
+            if output["output_type"] == "stream":
+                yield index, cell, output, "text"
+            elif not listing and not any(kind.startswith("image/") for kind in data):
+                yield from ((index, cell, data, kind) for kind in MIMES if kind in data)
+
+
+def translate(notebook: dict, known: Phrases) -> None:
+    """Make every printed text of a notebook Chinese."""
+    for _, _, place, key in texts(notebook, known):
+        place[key] = in_chinese("".join(place[key]), known)
+
+
+def left(
+    notebook: dict, known: Phrases, use: Callable[[str], object] = lambda phrase: None
+) -> Iterator[tuple[int, dict, str, str]]:
+    """English words of four letters or more that a reader of the Chinese view would still meet, with their lines."""
+    for index, cell, place, key in texts(notebook, known):
+        for line in "".join(place[key]).split("\n"):
+            for word in WORD.findall(in_chinese(line, known, use)):
+                if len(word) > 3 and not re.search(r"\d", word) and word not in known.names:
+                    yield index, cell, word, line
