@@ -16,6 +16,16 @@ CONVENTIONS = [
 SQUARES = {"G": 1, "v": 1, "v_max": 1, "Eg2": 1, "Ed2": 1}
 
 LABELS: dict[str, tuple[str, str]] = {
+    # algorithms whose names differ in the two languages
+    "rule.momentum": ("Momentum", "动量法"),
+    "rule.momentum_ema": ("Momentum (EMA)", "动量法（EMA）"),
+    "rule.momentum_torch": ("Momentum (PyTorch)", "动量法（PyTorch）"),
+    "rule.heavy_ball": ("Heavy ball", "重球法"),
+    "rule.averaged_sgd": ("Averaged SGD", "平均 SGD"),
+    "rule.rmsprop_centred": ("RMSprop (centred)", "RMSprop（中心化）"),
+    "rule.rmsprop_momentum": ("RMSprop + momentum", "RMSprop + 动量"),
+    "rule.adam_uncorrected": ("Adam (uncorrected)", "Adam（不校正）"),
+    "rule.sign_descent": ("Sign descent", "符号下降"),
     # surfaces
     "surface": ("Surface", "曲面"),
     "bowl": ("Bowl", "碗"),
@@ -69,6 +79,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "start": ("Start", "起点"),
     "start.0": ("Start x", "起点 x"),
     "start.1": ("Start y", "起点 y"),
+    "handle.hint": ("start: drag it", "起点，可拖动"),
     "handle": (
         "Start at {at}. Drag it, or move it with the arrow keys; with Shift ten times as far.",
         "起点在 {at}。可拖动，也可用方向键移动；按住 Shift 走十倍远。",

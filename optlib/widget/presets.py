@@ -354,7 +354,7 @@ PRESETS: dict[str, State] = {
     },
     "filter": {
         "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]], "steps": 400,
-        "series": "x", "runs": [run("sgd", lr=0.018), run("momentum", lr=0.018, gamma=0.8)],
+        "series": "x", "at": 61, "runs": [run("sgd", lr=0.018), run("momentum", lr=0.018, gamma=0.8)],
         "show": ["runs.1.hyper.gamma"],
     },
     "stability": {
@@ -390,6 +390,7 @@ PRESETS: dict[str, State] = {
     },
     "adam-start": {
         "scene": "time", "surface": "stream", "start": [0.0], "steps": 100, "series": "x", "stream": [[-1.0]],
+        "domain": [[0.0, 1500.0]],  # as far as beta2 = 0.9999 throws it: Adam's line stays where it is
         "runs": [run("adam", lr=1.0), run("adam_uncorrected", lr=1.0)], "show": ["beta2"],
     },
     "adam-floor": {

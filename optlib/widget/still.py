@@ -57,9 +57,19 @@ def _against_time(figure: "Explorer") -> Any:
         for i, (label, each) in enumerate(zip(figure.paths(), state["runs"], strict=True)):
             values = _memory(figure, each) if state["series"] == "memory" else figure.paths()[label][:, 0]
             ax.plot(values, color=view.series(i) if " " in label else view.colour(label), label=_told(each, state))
+        for goal in _goals(figure):
+            within = state["goal"].get("within", 0.0)
+            ax.axhspan(goal - within, goal + within, color=style.GREY, alpha=0.12, linewidth=0)
+            ax.axhline(goal, color=style.GREY, linestyle="--", linewidth=1)
         view.label(ax, "$t$", "$m$" if state["series"] == "memory" else "$x$")
         view.legend(ax)
     return view.picture(drawn, f"{state['series']} against the step")
+
+
+def _goals(figure: "Explorer") -> list[float]:
+    """Where the curve of a coordinate should come to."""
+    surface = figure.surface()
+    return [x for x, *_ in surface.minima] if surface is not None and figure.state["series"] == "x" else []
 
 
 def _told(each: dict, state: dict) -> str:

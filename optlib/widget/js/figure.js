@@ -122,7 +122,8 @@ export class Figure {
   }
 
   ruleName(rule) {
-    return DATA.algorithms[rule] ?? rule;
+    const own = `rule.${rule}`;
+    return DATA.labels[own] ? this.say(own) : (DATA.algorithms[rule] ?? rule);
   }
 
   /** The name of a run, with the number that tells it from others of its algorithm. */

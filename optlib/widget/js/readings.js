@@ -26,7 +26,7 @@ function distance(minima, at, norm = Math.hypot) {
   return Math.min(...minima.map((m) => norm(...m.map((v, i) => Math.abs(v - at[i])))));
 }
 
-/** The update from which on a walk stays at its goal; Infinity if it does not, or has none. */
+/** The update from which on a walk stays at its goal; Infinity if it does not, has none, or has only just come. */
 function arrival(lib, state, walked) {
   const { within, gap } = state.goal,
     minima = minimaOf(lib, state);
@@ -39,7 +39,7 @@ function arrival(lib, state, walked) {
   let t = walked.n;
   if (!there(t)) return Infinity;
   while (t > 0 && there(t - 1)) t--;
-  return t;
+  return walked.n - t < walked.n / 20 ? Infinity : t;
 }
 
 function gone({ end }) {

@@ -4,6 +4,7 @@ import { axes, frame } from "./axes.js";
 import { Brush, wipe } from "./brush.js";
 import { seriesOf, span } from "./curves.js";
 import { nameEnds, paleFirst } from "./picture.js";
+import { minimaOf } from "./readings.js";
 import { show } from "./words.js";
 
 const HEIGHT = 158; // of the small panel
@@ -15,7 +16,9 @@ function chartFrame(figure, { x, y, w, h }) {
   if (figure.cache.series?.what !== what) {
     const found = seriesOf(lib, state, figure.walks, what),
       extra = what === "memory" && state.stream ? [[Float64Array.from(state.stream, (g) => g[0])]] : [];
-    figure.cache.series = { what, ...found, ...span([...found.curves, ...extra], what) };
+    // Of a scene of its own the axis stays while a number is dragged, as long as the curves fit.
+    const frame = state.scene === "time" && what === "x" ? [figure.box()] : [];
+    figure.cache.series = { what, ...found, ...span([...found.curves, ...extra, ...frame], what) };
   }
   const { log, range } = figure.cache.series;
   return frame(x, y, w, h, [[0, state.steps], range], log);
@@ -61,6 +64,7 @@ export function paintTime(figure, brush, ink) {
     g = chartFrame(figure, figure.area);
   axes(brush, g, ink, ["t", figure.say(`series.${state.series}`)]);
   brush.clip(g.x, g.y, g.w, g.h);
+  if (state.series === "x") paintGoal(figure, brush, g, ink);
   if (state.stream && state.series === "memory") {
     const dots = new Float64Array(2 * state.steps);
     for (let t = 0; t < state.steps; t++) {
@@ -73,6 +77,17 @@ export function paintTime(figure, brush, ink) {
   brush.open();
   nameEnds(figure, brush, ends, g, ink);
   figure.frame = g;
+}
+
+/** Where the curve should come to: a dashed line, and a band as wide as "arrived" allows. */
+function paintGoal({ lib, state }, brush, g, ink) {
+  const { within } = state.goal;
+  for (const [x] of minimaOf(lib, state)) {
+    const low = g.Y(x - (within ?? 0)),
+      high = g.Y(x + (within ?? 0));
+    brush.line([g.x, low, g.x, high, g.x + g.w, high, g.x + g.w, low, g.x, low], { fill: ink, alpha: 0.08 });
+    brush.line([g.x, g.Y(x), g.x + g.w, g.Y(x)], { stroke: ink, width: 1, dash: [5, 4], alpha: 0.6 });
+  }
 }
 
 /** The small panel beside the picture or below it. */
