@@ -557,6 +557,17 @@ def test_an_update_in_place_gives_the_same_numbers(name, compiled, monkeypatch):
             np.testing.assert_equal(value, other.memory[key])
 
 
+@pytest.mark.parametrize("name", TABLE)
+def test_an_answer_is_not_changed_by_the_next_update_in_place(name):
+    algorithm = TABLE[name](0.1)
+    server = Server(algorithm, np.ones(10), in_place=True)
+    server.join(0)
+    [(_, reply)] = server.receive(Worker(algorithm, 0, np.ones(10), steps=2).advance())
+    assert reply.payload
+    for array in reply.payload.values():
+        assert not any(np.may_share_memory(array, own) for own in (server.theta, *server.state.values()))
+
+
 def _all_the_way(server, workers, gradients):
     """Everyone in turn, a message at a time."""
     given, waiting = [None] * len(workers), set()

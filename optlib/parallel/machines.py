@@ -376,7 +376,11 @@ class Server:
         self._read[worker] = self.version
         payload = None if self.theta is None else self.algorithm.answer(self.theta, self.state)
         if self.in_place and payload is not None:
-            payload = {name: array.copy() for name, array in payload.items()}
+            own = (self.theta, *self.state.values())  # the next update changes these; a copy was mostly made before
+            payload = {
+                name: array.copy() if any(np.may_share_memory(array, one) for one in own) else array
+                for name, array in payload.items()
+            }
         return self._answered(worker, payload, accepted)
 
     def _answered(self, worker: int, payload: Payload | None, accepted: bool) -> Reply:
