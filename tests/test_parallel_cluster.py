@@ -169,7 +169,7 @@ def test_a_cluster_of_its_own_by_name():
 # --- faults ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [async_sgd, SyncSGD], ids=["async", "sync"])
+@pytest.mark.parametrize("make", [async_sgd, pytest.param(SyncSGD, marks=pytest.mark.slow)], ids=["async", "sync"])
 def test_a_worker_killed_in_the_middle(mortal, make):
     """Training goes on, its data are taken over, the log says so, and no step is lost or counted twice."""
     killing = At(15, lambda: kill(mortal, places(mortal)[-1]))
@@ -691,7 +691,7 @@ def processes(tmp_path):
         process.wait()
 
 
-@pytest.mark.parametrize("role", ["worker", "server"])
+@pytest.mark.parametrize("role", [pytest.param("worker", marks=pytest.mark.slow), "server"])
 def test_separate_processes_one_of_which_dies_for_good(processes, role):
     """Nobody starts the dead process again: what it did goes on at another."""
     client, _ = processes
