@@ -232,8 +232,8 @@ def moodle(path: Path) -> Gradebook:
         return Gradebook("moodle.csv", sheet, full - 1, 0, [*range(1, full - 1)], sheet.rows[1][full])
     grade, _ = sheet.column("Grade"), sheet.column("Full name")
     names = [sheet.head.index(name) for name in ("ID number", "Email address", "Full name") if name in sheet.head]
-    full = sheet.head.index("Maximum Grade") if "Maximum Grade" in sheet.head else None
-    of = next((row[full] for row in sheet.rows[1:] if full is not None and len(row) > full), "")
+    most = sheet.head.index("Maximum Grade") if "Maximum Grade" in sheet.head else None
+    of = next((row[most] for row in sheet.rows[1:] if most is not None and len(row) > most), "")
     return Gradebook("moodle.csv", sheet, grade, sheet.head.index("Identifier"), names, of)
 
 

@@ -243,7 +243,7 @@ class Person:
 def labelled(found: Sequence[Any], taken: Container[str]) -> list[Person]:
     """The name of each student's entry: the student's own, told apart where two people or a reference have it."""
     same = Counter(folded(each.student) for each in found)
-    people = []
+    people: list[Person] = []
     for each in found:
         mark = each.identity if same[folded(each.student)] > 1 else ""
         mark = mark or ("student" if each.student in taken else "")
