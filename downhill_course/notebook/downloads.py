@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 
 from downhill_course.files import write_if_new
-from downhill_course.notebook import comments, outputs
+from downhill_course.notebook import comments, labels, outputs
 from downhill_course.notebook.cells import as_file, dumps, language_of, read, text_of
 from downhill_course.notebook.setup_cell import NAME, SWITCH
 from downhill_course.notebook.views import View
@@ -23,6 +23,7 @@ PAGE = re.compile(r"\[([^\]]*)\]\(([\w-]+)\.md(#[\w-]+)?\)")
 def as_shown(notebook: nbformat.NotebookNode, view: View) -> nbformat.NotebookNode:
     """The cells of the view's languages, headings cut; without what means something to the site alone."""
     made = copy.deepcopy(notebook)
+    labels.forget(made)
     made["cells"] = [cell for cell in made["cells"] if language_of(cell) in (None, *view.languages)]
     for cell in made["cells"]:
         if cell["cell_type"] == "markdown":

@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 from statistics import median
 
-from downhill_course.notebook import comments, outputs, questions, reference
+from downhill_course.notebook import comments, labels, outputs, questions, reference
 from downhill_course.notebook.cells import (
     HAN,
     LABEL,
@@ -129,7 +129,8 @@ def check(path: Path, rows: Iterable[dict] | None = None) -> list[Problem]:
         notebook = read(path)
         printed = output_problems(notebook, outputs.Phrases.read(path.parent))
         said = comment_problems(notebook, comments.table(path.parent))
-        found = chain(notebook_problems(notebook, rows), said, printed)
+        worded = label_problems(notebook, labels.table(path.parent))
+        found = chain(notebook_problems(notebook, rows), said, printed, worded)
     name = f"{path.parent.name}/{path.name}" if path.name == SOURCE else path.name
     return [Problem(name, place, message) for place, message in found]
 
@@ -149,6 +150,12 @@ def output_problems(notebook: dict, known: outputs.Phrases) -> Found:
             f"it prints “{word}” in “{line.strip()}”, which book/{outputs.FILE} has no phrase for: write its Chinese "
             "there, or the word among its names",
         )
+
+
+def label_problems(notebook: dict, known: dict[str, str]) -> Found:
+    """Words in figures that a reader of the Chinese view would meet in English."""
+    for index, cell, said in labels.missing(notebook, known) if known else ():
+        yield where(index, cell), f"the figure's label {said!r} is not in book/{labels.FILE}: write its Chinese there"
 
 
 def notebook_problems(notebook: dict, rows: Iterable[dict]) -> Found:

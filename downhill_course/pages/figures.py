@@ -84,16 +84,17 @@ def visit_image(self: HTML5Translator, node: nodes.image) -> None:
     path = Path(self.builder.srcdir) / node["uri"].lstrip("/")
     start = len(self.body)
     HTML5Translator.visit_image(self, node)
-    if path.suffix != ".png" or not path.is_file():
+    if path.suffix not in (".png", ".svg") or not path.is_file():
         return
-    with Image.open(path) as image:
-        size = f'width="{image.width}" height="{image.height}"'
     late = 'fetchpriority="high"' if "first-seen" in node["classes"] else 'loading="lazy"'
-    extra = f'{late} decoding="async"' + ("" if "width" in node or "height" in node else f" {size}")
+    extra = f'{late} decoding="async"'
+    if path.suffix == ".png" and "width" not in node and "height" not in node:
+        with Image.open(path) as image:
+            extra += f' width="{image.width}" height="{image.height}"'
     html = "".join(self.body[start:]).replace("<img ", f"<img {extra} ", 1)
     # As attributes the size keeps the picture's place and its shape; as a style it would squeeze it on a phone.
     html = re.sub(r'style="width: (\d+)px; height: (\d+)px;"', r'width="\1" height="\2"', html)
-    if is_animation(path.read_bytes()):
+    if path.suffix == ".png" and is_animation(path.read_bytes()):
         folder = node["uri"].rpartition("/")[0]
         name = still(path, Path(self.builder.outdir) / self.builder.imagedir)
         html = (

@@ -1,7 +1,8 @@
 """Pictures for the course: the only room that knows Matplotlib. Pillow writes the files.
 
 Every function returns something that Jupyter shows, on a transparent ground and in colours that are read on white
-and on the dark page alike; text inside pictures is symbols and algorithm names only.
+and on the dark page alike; letters are large enough for a phone. Words are few, and a notebook's
+picture tells them apart (`words`), so that a page can say them in another language.
 
 >>> from optlib import Optimizer, descend, rules, surfaces, view
 >>> f = surfaces.ravine

@@ -2,18 +2,22 @@
 
 import base64
 import io
+import os
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
-from .style import CSS_PIXELS, DENSITY, house
+from .style import CSS_PIXELS, DENSITY, house, least
+from .words import words
 
 
 class Picture:
@@ -48,7 +52,10 @@ class Picture:
         return self._png
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
-        return bundle(self.png, repr(self))
+        data, metadata = bundle(self.png, repr(self))
+        if os.environ.get("OPTLIB_STATIC", "") not in ("", "0") and (said := words(self.figure, pixels(self.figure))):
+            metadata["image/png"]["words"] = said
+        return data, metadata
 
     def save(self, path: str | Path) -> None:
         """Write the picture to a ``.png``, ``.svg`` or ``.pdf`` file, as the ending says.
@@ -103,12 +110,26 @@ def film(figures: list[Figure], path: Path, seconds: float) -> None:
 
 
 def settle(figure: Figure) -> None:
-    """Double density, and the layout found once and for all: a second search would move things by a pixel."""
+    """Double density, letters that a phone can show, and the layout found once and for all: a second search would
+    move things by a pixel."""
     figure.set_dpi(CSS_PIXELS * DENSITY)
     engine = figure.get_layout_engine()
     if engine is not None:
+        enlarge(figure)
         engine.execute(figure)
         figure.set_layout_engine("none")
+
+
+def enlarge(figure: Figure) -> None:
+    """Raise letters that would be too small on a phone to the least size for the figure's width."""
+    size = least(figure)
+    for ax in figure.axes:
+        for axis in ax._axis_map.values():  # type: ignore[attr-defined]
+            for which in ("major", "minor"):
+                old = axis.get_tick_params(which).get("labelsize", mpl.rcParams["xtick.labelsize"])
+                axis.set_tick_params(which, labelsize=max(size, old))
+    for text in figure.findobj(Text):
+        text.set_fontsize(max(size, text.get_fontsize()))
 
 
 def encode(image: NDArray[np.uint8]) -> bytes:

@@ -24,6 +24,8 @@ GROUND = "#4a86b8"
 
 CSS_PIXELS = 96  # CSS pixels an inch
 DENSITY = 2  # image pixels a CSS pixel
+PHONE = 328  # CSS pixels that a figure has on a phone of 360
+SMALL = 11  # CSS pixels of the smallest letters that are read there
 
 
 class Look(NamedTuple):
@@ -181,6 +183,13 @@ def label(ax: Axes, x: str, y: str) -> None:
         ax.set_ylabel(y, color=GREY, rotation=0, ha="right", va="center")
 
 
+def least(figure: Figure) -> float:
+    """The smallest letters of a figure, in points, that a phone still shows large enough; a figure of more than two
+    phones' width is for a tap that enlarges it, and keeps its letters."""
+    width = figure.get_figwidth() * CSS_PIXELS
+    return SMALL * 72 / CSS_PIXELS * max(1.0, width / PHONE) if width < 2 * PHONE else 0.0
+
+
 def legend(where: Axes | Figure, place: str = "above", **kw: Any) -> None:
     """A legend above the axes, or one above the whole figure, where it hides nothing.
 
@@ -200,14 +209,15 @@ def legend(where: Axes | Figure, place: str = "above", **kw: Any) -> None:
     if not entries:
         return
     at: dict[str, Any] = {"loc": place}
+    size = max(10.0, least(figure))
     if place == "above":
         room = where.bbox.width * CSS_PIXELS / figure.dpi
         at = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.3}
         if isinstance(where, Figure):
             at = {"loc": "outside upper left"}
-        at["ncols"] = _columns([53 + 7.3 * _length(name) for name in entries], room)
+        at["ncols"] = _columns([5.3 * size + 0.73 * size * _length(name) for name in entries], room)
     with house():
-        where.legend([*entries.values()], [*entries], **{**at, "labelcolor": GREY, **kw})
+        where.legend([*entries.values()], [*entries], **{**at, "labelcolor": GREY, "fontsize": size, **kw})
 
 
 def _length(label: str) -> int:

@@ -104,12 +104,12 @@ def curves(figure: "Curves") -> Any:
             for i, (name, values) in enumerate(rows.items()):
                 height = np.where(np.isfinite(values), values, 0)
                 wide = 0.8 * (figure.x[-1] - figure.x[0]) / (figure.x.size - 1)
-                ax.bar(figure.x, height, wide, foot, color=view.series(i), label=name)
+                ax.bar(figure.x, height, wide, foot, color=view.series(i), label=figure.names[name]["en"])
                 foot = foot + height
         else:
             for i, (name, values) in enumerate(rows.items()):
-                colour = view.colour(name) if name in rules.TABLE else view.series(i)
-                ax.plot(figure.x, np.where(np.isfinite(values), values, np.nan), color=colour, label=name)
+                colour, told = view.colour(name) if name in rules.TABLE else view.series(i), figure.names[name]["en"]
+                ax.plot(figure.x, np.where(np.isfinite(values), values, np.nan), color=colour, label=told)
         if figure.whole:
             ax.axvline(figure.x[figure.state["at"]], color=style.GREY, linewidth=1)
         if figure.watch:

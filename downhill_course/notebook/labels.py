@@ -1,0 +1,147 @@
+"""The words in a figure, which is drawn once for all views: `labels.yml` beside the chapters has their Chinese.
+
+A notebook keeps of each picture the words it holds, where they stand and what lies under them (`optlib.view.words`).
+The Chinese view lays the Chinese over the picture: an SVG that holds the PNG, without those words, and the new ones.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from PIL import Image
+
+from downhill_course.notebook.measure import EXPLORER
+from downhill_course.notebook.views import load_yaml
+from optlib import rules
+from optlib.view.pictures import DENSITY
+from optlib.view.words import outline
+
+FILE = "labels.yml"
+FORMULA = re.compile(r"(?<!\\)\$[^$]*\$")
+WIDE = re.compile(r"([\u3000-\u9fff\uff00-\uffef“”]+)")
+SIGNS = re.compile(r"[^A-Za-z]+")
+#: What algorithms are called: names stay as they are.
+NAMES = frozenset(
+    SIGNS.sub(" ", text).strip().lower() for name, row in rules.ROWS.items() for text in (name, row.title)
+)
+FONT = "system-ui,'PingFang SC','Microsoft YaHei','Noto Sans CJK SC','Noto Sans SC',sans-serif"
+LINE = 1.2  # from one line to the next, in letter sizes
+RISE = 0.37  # how far a letter's middle lies above its line
+
+
+def table(folder: Path) -> dict[str, str]:
+    """What a folder's labels are in Chinese; empty where nobody has written that down."""
+    path = folder / FILE
+    return load_yaml(path) if path.exists() else {}
+
+
+def named(text: str) -> bool:
+    """Whether a label says no more than an algorithm's name, numbers and formulas.
+
+    >>> named("SGD, $x_{max}$ = 3"), named("loss of SGD")
+    (True, False)
+    """
+    return SIGNS.sub(" ", FORMULA.sub("", text)).strip().lower() in NAMES
+
+
+def own(output: dict) -> dict[str, str]:
+    """The Chinese that an explorer's curves bring themselves."""
+    found = output.get("data", {}).get(EXPLORER) or {}
+    curves = (json.loads("".join(found)) if isinstance(found, (str, list)) else found).get("curves")
+    return {pair["en"]: pair["zh"] for pair in (*curves["curves"], *curves["axes"])} if curves else {}
+
+
+def shown(notebook: dict) -> Iterator[tuple[int, dict, dict]]:
+    """Every output with words in its picture: the cell's index, the cell, the output."""
+    for index, cell in enumerate(notebook["cells"]):
+        for output in cell.get("outputs", []):
+            if output.get("metadata", {}).get("image/png", {}).get("words"):
+                yield index, cell, output
+
+
+def missing(notebook: dict, known: dict[str, str]) -> Iterator[tuple[int, dict, str]]:
+    """Every label that a reader of the Chinese view would meet in English: the cell's index, the cell, the label."""
+    for index, cell, output in shown(notebook):
+        have = known | own(output)
+        for word in output["metadata"]["image/png"]["words"]:
+            if word["text"] not in have and not named(word["text"]):
+                yield index, cell, word["text"]
+
+
+def forget(notebook: dict) -> None:
+    """A notebook to take away holds its pictures alone."""
+    for _, _, output in shown(notebook):
+        del output["metadata"]["image/png"]["words"]
+
+
+def translate(notebook: dict, known: dict[str, str]) -> None:
+    """Each picture with words that are known in Chinese becomes an SVG that says them in Chinese."""
+    for _, _, output in shown(notebook):
+        have = known | own(output)
+        words = [(word, have.get(word["text"])) for word in output["metadata"]["image/png"]["words"]]
+        said = [(word, text) for word, text in words if text not in (None, word["text"])]
+        if said:
+            png = "".join(output["data"].pop("image/png")).replace("\n", "")
+            output["data"]["image/svg+xml"] = overlaid(png, said)
+            output["metadata"]["image/svg+xml"] = output["metadata"].pop("image/png")  # the size
+
+
+def overlaid(png: str, said: list[tuple[dict, str]]) -> str:
+    """A picture, a PNG in base64, with these words replaced, as an SVG file of the same size."""
+    with Image.open(io.BytesIO(base64.b64decode(png))) as image:
+        width, height = image.size
+    holes = "".join("M{0} {1}H{2}V{3}H{0}Z".format(*word["box"]) for word, _ in said)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width // DENSITY}" height="{height // DENSITY}" '
+        f'viewBox="0 0 {width} {height}"><mask id="m"><path fill="#fff" d="M0 0H{width}V{height}H0Z"/>'
+        f'<path d="{holes}"/></mask><image width="{width}" height="{height}" mask="url(#m)" '
+        f'href="data:image/png;base64,{png}"/>{"".join(lettered(word, text) for word, text in said)}</svg>'
+    )
+
+
+def lettered(word: dict, text: str) -> str:
+    """The SVG elements that put a text where a picture had a word."""
+    left, top, right, bottom = word["box"]
+    x, y, size = (left + right) / 2, (top + bottom) / 2, word["size"]
+    if word["align"] != "center" and not word["turn"]:
+        x = left if word["align"] == "left" else right
+    lines = text.split("\n")
+    made = []
+    for number, line in enumerate(lines):
+        drawn, across = row(line, size)
+        shift = {"left": 0.0, "right": -across}.get("center" if word["turn"] else word["align"], -across / 2)
+        down = (number - (len(lines) - 1) / 2) * LINE * size + RISE * size
+        made.append(f'<g transform="translate({shift:.1f} {down:.1f})">{drawn}</g>')
+    under = word.get("under")
+    patch = f'<image x="{left}" y="{top}" href="data:image/png;base64,{under}"/>' if under else ""
+    turned = f" rotate({-word['turn']})" if word["turn"] else ""
+    return f'{patch}<g fill="{word["colour"]}" transform="translate({x:g} {y:g}){turned}">{"".join(made)}</g>'
+
+
+def row(line: str, size: float) -> tuple[str, float]:
+    """One line as SVG elements from (0, 0) on, and its width: Chinese as text, whose letters are as wide as they are
+    high, everything else (names, numbers, formulas) as the outlines that the picture itself has."""
+    x, made = 0.0, []
+    for piece in WIDE.split(line):
+        if WIDE.fullmatch(piece):
+            wide = len(piece) * size
+            made.append(
+                f'<text x="{x:.1f}" font-family="{FONT}" font-size="{size:g}" textLength="{wide:.1f}" '
+                f'xml:lang="zh-CN">{escape(piece)}</text>'
+            )
+        else:
+            bare = piece.strip(" ")
+            x += (len(piece) - len(piece.lstrip(" "))) * 0.25 * size
+            if not bare:
+                continue
+            path, wide = outline(bare, size)
+            made.append(f'<path transform="translate({x:.1f})" d="{path}"/>')
+            wide += (len(piece) - len(piece.rstrip(" "))) * 0.25 * size
+        x += wide
+    return "".join(made), x
