@@ -204,6 +204,8 @@ def test_a_map_of_starts_is_that_of_optlib(show):
 def test_dragging_the_start_moves_the_paths(show):
     page = show(Explorer("ravine"))
     before = paths(page)
+    hint = "getComputedStyle(document.querySelector('.dx-handle'), '::after').content"
+    assert page.evaluate(hint) == '"start: drag it"'
     box = page.locator(".dx-handle").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
@@ -211,6 +213,7 @@ def test_dragging_the_start_moves_the_paths(show):
     page.mouse.move(x + 60, y + 40, steps=5)
     page.mouse.up()
     settle(page)
+    assert page.evaluate(hint) == "none"  # who has done it knows
     now = state(page)
     assert now["start"][0] > before[0][0][0] + 0.5
     assert now["start"][1] < before[0][0][1] - 0.1

@@ -113,7 +113,9 @@ def test_side_by_side_on_a_laptop_and_in_turn_on_a_phone(visit, name):
 
 
 def test_a_tap_shows_a_figure_at_its_own_size_or_larger(visit):
-    page = visit("zh/03-momentum.html", {"width": 360, "height": 740}, has_touch=True)
+    page = visit("zh/03-momentum.html#fig-momentum-plain", {"width": 360, "height": 740}, has_touch=True)
+    clear = "getComputedStyle(document.querySelector('figure:target')).backgroundColor"
+    assert page.evaluate(clear) == "rgba(0, 0, 0, 0)"  # no colour shines through the picture
     link = page.locator("#fig-momentum-plain a.image-reference")
     link.tap()
     large = page.locator("dialog.enlarged img")

@@ -24,7 +24,7 @@ export function placeHandle(figure) {
   const x = Math.min(Math.max(left, f.x), f.x + f.w),
     y = Math.min(Math.max(top, f.y), f.y + f.h);
   figure.handle.style.transform = `translate(${x}px, ${y}px)`;
-  figure.handle.dataset.hint = state.scene === "map" || figure.moved ? "" : figure.say("handle.hint");
+  figure.handle.dataset.hint = state.scene === "map" || figure.startMoved ? "" : figure.say("handle.hint");
   figure.handle.classList.toggle("dx-left", x > f.x + f.w / 2);
   const words = handleSays(figure);
   if (figure.handle.getAttribute("aria-label") !== words) figure.handle.setAttribute("aria-label", words);
@@ -42,7 +42,7 @@ export function spot(figure) {
 
 /** Moves the start to a place in the frame, in the frame's units. */
 export function moveTo(figure, x, y) {
-  figure.moved = true;
+  figure.startMoved = true;
   const { state, frame: f } = figure,
     clamp = (v, [a, b]) => Math.min(Math.max(v, a), b),
     neat = (v, [a, b]) => +v.toFixed(Math.max(0, 4 - Math.floor(Math.log10(b - a))));
