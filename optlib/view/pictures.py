@@ -124,7 +124,7 @@ def enlarge(figure: Figure) -> None:
     """Raise letters that would be too small on a phone to the least size for the figure's width."""
     size = least(figure)
     for ax in figure.axes:
-        for axis in ax._axis_map.values():  # type: ignore[attr-defined]
+        for axis in (getattr(ax, f"{name}axis") for name in "xyz" if hasattr(ax, f"{name}axis")):
             for which in ("major", "minor"):
                 old = axis.get_tick_params(which).get("labelsize", mpl.rcParams["xtick.labelsize"])
                 axis.set_tick_params(which, labelsize=max(size, old))

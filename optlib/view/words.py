@@ -64,7 +64,7 @@ def words(figure: Figure, image: np.ndarray) -> list[dict[str, Any]]:
             continue  # it is hidden with its parent, or lies outside of what is drawn
         told.append({
             "text": text.get_text(), "box": [left, top, right, bottom], "colour": to_hex(text.get_color()),
-            "size": round(float(text.get_fontsize() * figure.dpi / 72), 1), "align": text.get_horizontalalignment(),
+            "size": round(float(text.get_fontsize()) * figure.dpi / 72, 1), "align": text.get_horizontalalignment(),
             "turn": round(float(text.get_rotation())),
             **({"under": base64.b64encode(encode(under)).decode()} if under[..., 3].any() else {}),
         })  # fmt: skip
