@@ -268,9 +268,11 @@ def test_what_an_answer_calls_has_limits_too(name):
 
 
 LOOPING = """
+import signal
 import sys
 from downhill_course.grade.command import main
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background begins without it
     sys.exit(main(sys.argv[1:]))
 """
 

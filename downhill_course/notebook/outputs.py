@@ -87,7 +87,7 @@ def in_chinese(text: str, known: Phrases, use: Callable[[str], object] = lambda 
 
     >>> known = Phrases({"rate": "学习率", "loss": "损失", "after # steps": "# 步后"}, frozenset(), frozenset())
     >>> print(in_chinese("rate   loss\\n0.100  2.5 after 10 steps", known))
-    学习率 损失
+    学习率  损失
     0.100  2.5 10 步后
     """
     if not known.chinese:
