@@ -60,7 +60,12 @@ def visit(chrome, address):
         page.troubles = []
         page.on("console", lambda message: message.type in ("error", "warning") and page.troubles.append(message.text))
         page.on("pageerror", lambda error: page.troubles.append(str(error)))
-        page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))
+        page.on(  # a page that is left gives up what it had asked for
+            "requestfailed",
+            lambda request: (
+                request.failure == "net::ERR_ABORTED" or page.troubles.append(f"failed: {request.url}: {request.failure}")
+            ),
+        )
         page.on(
             "request",
             lambda request: (
