@@ -63,7 +63,8 @@ def visit(chrome, address):
         page.on(  # a page that is left gives up what it had asked for
             "requestfailed",
             lambda request: (
-                request.failure == "net::ERR_ABORTED" or page.troubles.append(f"failed: {request.url}: {request.failure}")
+                request.failure == "net::ERR_ABORTED"
+                or page.troubles.append(f"failed: {request.url}: {request.failure}")
             ),
         )
         page.on(
