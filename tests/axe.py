@@ -21,10 +21,14 @@ WALK = """async () => {
     setTimeout(done, 500); // a busy machine may draw no frame
   });
   const from = scrollY;
-  for (let y = 0; y < document.body.scrollHeight; y += innerHeight) {
-    scrollTo({ top: y, behavior: "instant" });
-    await frame();
-  }
+  // Where a busy machine drew no frame in time, a box that scrolls has not been seen: the reader walks down once more.
+  const unseen = () => [...document.querySelectorAll("article :is(pre, .math-wrapper, .table-wrapper, .cell_output)")]
+    .some((box) => box.scrollWidth > box.clientWidth + 1 && box.tabIndex < 0);
+  for (let walk = 0; walk === 0 || (walk < 5 && unseen()); walk++)
+    for (let y = 0; y < document.body.scrollHeight; y += innerHeight) {
+      scrollTo({ top: y, behavior: "instant" });
+      await frame();
+    }
   scrollTo({ top: from, behavior: "instant" });
   await frame();
 }"""
