@@ -176,6 +176,14 @@ def mirror(source: Path, target: Path) -> None:
             path.unlink()
 
 
+def shed(folder: Path) -> None:
+    """Leave out the pictures of earlier builds that no page of a view shows any more."""
+    shown = "".join(page.read_text(encoding="utf-8") for page in folder.rglob("*.html"))
+    for picture in folder.glob("_images/*"):
+        if picture.name not in shown:
+            picture.unlink()
+
+
 def hand_out(view: View, folder: Path) -> None:
     """The students' notebooks of the graded exercises, in the language of the view."""
     from downhill_course.grade.release import text
@@ -214,6 +222,7 @@ def build(source: Path, config: Path, toc: Path, out: Path, views: list[View], z
         folder = stage / each.view.name
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(each.output / "_build" / "html", folder)
+        shed(folder)
         join(folder)
         offer(each.view, source, folder, address.site)
         if (source / "students.md").exists():
