@@ -548,6 +548,8 @@ def test_a_worksheet_of_a_moodle_that_speaks_another_language_is_known_by_its_fo
     text, said = exports.moodle(tmp_path / "w.csv").filled([mark_of("x", "4711", 1.5), mark_of("20232")], 7.0)
     assert [row.split(";")[5] for row in text.splitlines()] == ["成绩", "1.5", "4"]
     assert not said
+    (tmp_path / "w.csv").write_text(f"{heads}\n\n{lines}")  # an empty line below the heads
+    assert exports.moodle(tmp_path / "w.csv").of == "7,00"
     (tmp_path / "w.csv").write_text("标识符;全名;成绩\n参与者4711;王伟;\n")  # without the maximum: no guess
     with pytest.raises(exports.Mismatch, match="Identifier"):
         exports.moodle(tmp_path / "w.csv")

@@ -227,19 +227,20 @@ def moodle(path: Path) -> Gradebook:
     """
     where = "Moodle: Submissions > Download grading worksheet"
     sheet = read_sheet(path, "Identifier", where, _is_worksheet)
-    if "Identifier" not in sheet.head:
-        full = _maximum(sheet)
-        return Gradebook("moodle.csv", sheet, full - 1, 0, [*range(1, full - 1)], sheet.rows[1][full])
-    grade, _ = sheet.column("Grade"), sheet.column("Full name")
-    names = [sheet.head.index(name) for name in ("ID number", "Email address", "Full name") if name in sheet.head]
-    most = sheet.head.index("Maximum Grade") if "Maximum Grade" in sheet.head else None
+    most: int | None
+    if "Identifier" in sheet.head:
+        identity, grade, _ = sheet.column("Identifier"), sheet.column("Grade"), sheet.column("Full name")
+        names = [sheet.head.index(name) for name in ("ID number", "Email address", "Full name") if name in sheet.head]
+        most = sheet.head.index("Maximum Grade") if "Maximum Grade" in sheet.head else None
+    else:
+        most = _maximum(sheet)
+        identity, grade, names = 0, most - 1, [*range(1, most - 1)]
     of = next((row[most] for row in sheet.rows[1:] if most is not None and len(row) > most), "")
-    return Gradebook("moodle.csv", sheet, grade, sheet.head.index("Identifier"), names, of)
+    return Gradebook("moodle.csv", sheet, grade, identity, names, of)
 
 
 def _is_worksheet(sheet: Sheet) -> bool:
-    rows = [row for row in sheet.rows[1:] if any(row)]
-    return bool(rows) and all(re.fullmatch(r"\D+\d+", row[0]) for row in rows) and _maximum(sheet) > 2
+    return _maximum(sheet) > 2 and all(re.fullmatch(r"\D+\d+", row[0]) for row in sheet.rows[1:] if any(row))
 
 
 def _maximum(sheet: Sheet) -> int:
