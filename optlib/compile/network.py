@@ -141,24 +141,23 @@ class _Recorded(NDArrayOperatorsMixin):
         (n, inner), wide = left.shape, right.shape[-1]
         to = self.program.fresh((n, wide)) if to is None else to
         product = f"{left.at('i', 'k', shape=(n, inner))} * {right.at('k', 'j', shape=(inner, wide))}"
-        self.program.lines += [
-            f"  {_over('ij', (n, wide))}{{", "    let s = 0;",
-            f"    {_over('k', (inner,))}s += {product};",
-            f"    {to.at('i', 'j', shape=(n, wide))} = s;", "  }",
-        ]  # fmt: skip
-        return to
+        return to._sum("ij", (n, wide), "k", inner, product)
 
     def _reduced(self, to: "_Recorded | None", axis: int) -> "_Recorded":
         n, wide = self.shape
         if axis != -2:
             raise CannotCompile(f"a network's sum over axis {axis} has no JavaScript: only that over the examples")
         to = self.program.fresh((wide,)) if to is None else to
+        return to._sum("j", (wide,), "i", n, self.at("i", "j", shape=self.shape))
+
+    def _sum(self, letters: str, shape: tuple, along: str, length: int, term: str) -> "_Recorded":
+        """Each entry becomes the sum of a term along one letter."""
         self.program.lines += [
-            f"  {_over('j', (wide,))}{{", "    let s = 0;",
-            f"    {_over('i', (n,))}s += {self.at('i', 'j', shape=self.shape)};",
-            f"    {to.at('j', shape=(wide,))} = s;", "  }",
+            f"  {_over(letters, shape)}{{", "    let s = 0;",
+            f"    {_over(along, (length,))}s += {term};",
+            f"    {self.at(*letters, shape=shape)} = s;", "  }",
         ]  # fmt: skip
-        return to
+        return self
 
 
 def _over(letters: Sequence[str], shape: Sequence[int]) -> str:

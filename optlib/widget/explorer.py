@@ -425,24 +425,35 @@ def _body() -> str:
         functions=[noise.uniform, noise.normal],
         examples=EXAMPLES,
     )
-    tables = json.dumps(_tables(), ensure_ascii=False, separators=(",", ":"))
-    data = f"export function library() {{\n{code}}}\n\nexport const DATA = {tables};\n"
+    data = f"export function library() {{\n{code}}}\n\n{_constant('DATA', _tables())}"
     return (
         "// Made by optlib.widget.explorer: `library` is compiled from optlib, the rest is optlib/widget/js.\n\n"
         + modules.joined({"data": data, **modules.texts()})
     )
 
 
+def _constant(name: str, value: Any) -> str:
+    return f"export const {name} = {json.dumps(value, ensure_ascii=False, separators=(',', ':'))};\n"
+
+
+def _module(body: str) -> str:
+    return f"{body}\nexport {{ answers, mount }};\nexport default {{ render }};\n"
+
+
+def _classic(name: str, body: str, given: str) -> str:
+    return f"window.{name} = (() => {{\n{body}\nreturn {{ {given} }};\n}})();\n"
+
+
 @cache
 def module() -> str:
     """The whole ECMAScript module: ``export default { render }`` for anywidget, ``mount`` for pages."""
-    return f"{_body()}\nexport {{ answers, mount }};\nexport default {{ render }};\n"
+    return _module(_body())
 
 
 @cache
 def script() -> str:
     """The same as a classic script that sets ``window.downhillExplorer``: pages on disk may load no module."""
-    return f"window.downhillExplorer = (() => {{\n{_body()}\nreturn {{ answers, mount, render, sceneOf }};\n}})();\n"
+    return _classic("downhillExplorer", _body(), "answers, mount, render, sceneOf")
 
 
 @cache
@@ -462,9 +473,8 @@ def rule_script() -> str:
             for name, look in ahead.items()
         },
     }
-    data = f"export const RULE = {json.dumps(tables, ensure_ascii=False, separators=(',', ':'))};\n"
-    body = modules.joined({"data": data, **modules.texts("rule")})
-    return f"window.downhillRule = (() => {{\n{body}\nreturn {{ compiled, fault, open, translated }};\n}})();\n"
+    body = modules.joined({"data": _constant("RULE", tables), **modules.texts("rule")})
+    return _classic("downhillRule", body, "compiled, fault, open, translated")
 
 
 def source_of(rule: Callable) -> str:
@@ -481,7 +491,7 @@ def source_of(rule: Callable) -> str:
 
 
 #: What the trained network takes from the explorer's own modules.
-_SHARED = ("axes", "brush", "element", "home", "link", "theme", "trouble", "walk", "words")
+_SHARED = ("axes", "base", "brush", "element", "home", "link", "theme", "trouble", "walk", "words")
 
 
 @cache
@@ -493,21 +503,22 @@ def _network_body() -> str:
         "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in words.items()}, "paper": palette.PAPER,
         "sides": dict(zip(palette.PAPER, zip(*palette.SIDES, strict=True), strict=True)), "symbols": {}, "hyper": {},
     }  # fmt: skip
-    data = f"export const DATA = {json.dumps(tables, ensure_ascii=False, separators=(',', ':'))};\n"
     texts = modules.texts()
-    return modules.joined({"data": data, **{name: texts[name] for name in _SHARED}, **modules.texts("network")})
+    return modules.joined(
+        {"data": _constant("DATA", tables), **{name: texts[name] for name in _SHARED}, **modules.texts("network")}
+    )
 
 
 @cache
 def network_module() -> str:
     """The module of `optlib.widget.Network`, whole in itself; the network's code comes with each figure."""
-    return f"{_network_body()}\nexport {{ answers, mount }};\nexport default {{ render }};\n"
+    return _module(_network_body())
 
 
 @cache
 def network_script() -> str:
     """The same as a classic script that sets ``window.downhillNetwork``."""
-    return f"window.downhillNetwork = (() => {{\n{_network_body()}\nreturn {{ answers, mount, render }};\n}})();\n"
+    return _classic("downhillNetwork", _network_body(), "answers, mount, render")
 
 
 @cache

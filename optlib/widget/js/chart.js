@@ -1,20 +1,22 @@
 // Curves with a scrubber: training curves with early stopping, a slider over variants, parts stacked into a whole.
 
 import { axes, frame } from "./axes.js";
+import { Base } from "./base.js";
 import { Brush, fit, wipe } from "./brush.js";
 import { assignedChart, checkedChart, prepared, readingChart, says, stopped, valuesOf } from "./chartstate.js";
 import { DATA } from "./data.js";
 import { button, h, swatch } from "./element.js";
-import { packed, unpacked } from "./link.js";
+import { unpacked } from "./link.js";
 import { arranged, writeNames } from "./names.js";
 import { themeOf, watchTheme } from "./theme.js";
-import { sentence, why } from "./trouble.js";
+import { why } from "./trouble.js";
 import { show } from "./words.js";
 
 const LATER = 0.25; // what lies after the scrubber
 
-export class Chart {
+export class Chart extends Base {
   constructor(el, data, given, options = {}) {
+    super();
     Object.assign(this, { el, options, data: prepared(data), lang: options.lang === "zh" ? "zh" : "en" });
     Object.assign(this, {
       alive: true,
@@ -22,9 +24,9 @@ export class Chart {
       problem: null,
       still: matchMedia("(prefers-reduced-motion: reduce)"),
     });
-    this.initial = this.tried("bad.state", {}, () => checkedChart(this.data, given));
+    this.initial = this.tried("bad.state", {}, () => this.checked(given));
     this.state = this.tried("bad.link", this.initial, () =>
-      options.link ? checkedChart(this.data, unpacked(options.link), this.initial) : { ...this.initial },
+      options.link ? this.checked(unpacked(options.link), this.initial) : { ...this.initial },
     );
     this.layOut();
     this.sizes = new ResizeObserver(() => this.refresh());
@@ -33,17 +35,12 @@ export class Chart {
     this.refresh();
   }
 
-  tried(key, otherwise, make) {
-    try {
-      return make();
-    } catch (error) {
-      this.problem = [key, error];
-      return checkedChart(this.data, otherwise);
-    }
+  checked(given, base) {
+    return checkedChart(this.data, given, base);
   }
 
-  say(key, values) {
-    return sentence(this.lang, key, values);
+  assigned(values) {
+    return assignedChart(this.data, this.state, values);
   }
 
   // -- as for the other figures: the page's text and questions set it and ask it
@@ -51,7 +48,7 @@ export class Chart {
   set(values) {
     const before = { ...this.state };
     this.pause();
-    this.put(assignedChart(this.data, this.state, values));
+    this.put(this.assigned(values));
     const changed = Object.keys(this.state).filter((key) => this.state[key] !== before[key]);
     return () => this.put(Object.fromEntries(changed.map((key) => [key, before[key]])));
   }
@@ -60,27 +57,8 @@ export class Chart {
     return readingChart(this.data, this.state, name, lang);
   }
 
-  holds(values) {
-    return JSON.stringify(assignedChart(this.data, this.state, values)) === JSON.stringify(this.state);
-  }
-
-  moved() {
-    return JSON.stringify(this.state) !== JSON.stringify(this.initial);
-  }
-
-  packed() {
-    return packed(this.state);
-  }
-
   replace(given) {
-    this.state = this.tried("bad.state", this.initial, () => checkedChart(this.data, given, this.initial));
-    this.refresh();
-  }
-
-  speak(lang) {
-    if (lang === this.lang) return;
-    this.lang = lang;
-    this.layOut();
+    this.state = this.tried("bad.state", this.initial, () => this.checked(given, this.initial));
     this.refresh();
   }
 

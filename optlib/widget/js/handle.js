@@ -24,7 +24,8 @@ export function placeHandle(figure) {
   const x = Math.min(Math.max(left, f.x), f.x + f.w),
     y = Math.min(Math.max(top, f.y), f.y + f.h);
   figure.handle.style.transform = `translate(${x}px, ${y}px)`;
-  figure.handle.dataset.hint = state.scene === "map" || figure.startMoved ? "" : figure.say("handle.hint");
+  const hint = state.scene === "map" || figure.startMoved ? "" : figure.say("handle.hint");
+  if (figure.handle.dataset.hint !== hint) figure.handle.dataset.hint = hint;
   figure.handle.classList.toggle("dx-left", x > f.x + f.w / 2);
   const words = handleSays(figure);
   if (figure.handle.getAttribute("aria-label") !== words) figure.handle.setAttribute("aria-label", words);

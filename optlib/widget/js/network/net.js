@@ -1,14 +1,15 @@
 // The figure: a map for each optimizer with its gauge, the losses, the largest curvatures.
 
 import { axes, frame } from "./axes.js";
+import { Base } from "./base.js";
 import { Brush, fit, rgb, wipe } from "./brush.js";
 import { DATA } from "./data.js";
 import { button, h, swatch } from "./element.js";
-import { packed, unpacked } from "./link.js";
+import { unpacked } from "./link.js";
 import { assignedNet, checkedNet, prepared, readingNet, saysNet, trainings } from "./netstate.js";
 import { themeOf, watchTheme } from "./theme.js";
 import { Training } from "./training.js";
-import { sentence, why } from "./trouble.js";
+import { why } from "./trouble.js";
 import { show } from "./words.js";
 
 const PACE = 3; // updates a frame, while it plays
@@ -16,14 +17,15 @@ const BUDGET = 6; // milliseconds of a frame that go into training
 const STILL = 100; // updates between two pictures, where motion is not wanted
 const LOSSES = [1e-4, 10];
 
-export class Net {
+export class Net extends Base {
   constructor(el, data, given, options = {}) {
+    super();
     Object.assign(this, { el, options, data: prepared(data), lib: options.extra(), alive: true, problem: null });
     this.lang = options.lang === "zh" ? "zh" : "en";
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
-    this.initial = this.tried("bad.state", {}, () => checkedNet(this.data, given));
+    this.initial = this.tried("bad.state", {}, () => this.checked(given));
     this.state = this.tried("bad.link", this.initial, () =>
-      checkedNet(this.data, options.link ? unpacked(options.link) : {}, this.initial),
+      this.checked(options.link ? unpacked(options.link) : {}, this.initial),
     );
     this.tiles = this.data.runs.map(() => {
       const tile = document.createElement("canvas");
@@ -38,24 +40,19 @@ export class Net {
     this.wake();
   }
 
-  tried(key, otherwise, make) {
-    try {
-      return make();
-    } catch (error) {
-      this.problem = [key, error];
-      return checkedNet(this.data, otherwise);
-    }
+  checked(given, base) {
+    return checkedNet(this.data, given, base);
   }
 
-  say(key, values) {
-    return sentence(this.lang, key, values);
+  assigned(values) {
+    return assignedNet(this.data, this.state, values);
   }
 
   // -- as for the other figures: the page's text and questions set it and ask it
 
   set(values) {
     const before = structuredClone(this.state),
-      next = assignedNet(this.data, this.state, values);
+      next = this.assigned(values);
     this.playing = false;
     this.put(next);
     return () => this.put(before);
@@ -65,27 +62,8 @@ export class Net {
     return readingNet(this.state, this.runs, name, lang);
   }
 
-  holds(values) {
-    return JSON.stringify(assignedNet(this.data, this.state, values)) === JSON.stringify(this.state);
-  }
-
-  moved() {
-    return JSON.stringify(this.state) !== JSON.stringify(this.initial);
-  }
-
-  packed() {
-    return packed(this.state);
-  }
-
   replace(given) {
-    this.put(this.tried("bad.state", this.initial, () => checkedNet(this.data, given, this.initial)));
-  }
-
-  speak(lang) {
-    if (lang === this.lang) return;
-    this.lang = lang;
-    this.layOut();
-    this.refresh();
+    this.put(this.tried("bad.state", this.initial, () => this.checked(given, this.initial)));
   }
 
   /** Another state: who has another rate, another start, or is beyond its place, begins again. */
