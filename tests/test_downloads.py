@@ -13,7 +13,7 @@ from downhill_course.notebook.downloads import offer
 from downhill_course.notebook.running import all_notebooks
 from downhill_course.notebook.setup_cell import SWITCH
 from downhill_course.notebook.switch import markup
-from downhill_course.notebook.views import VIEWS
+from downhill_course.notebook.views import VIEWS, table
 
 SITE = "https://hills.example/"
 #: What a Jupyter without extensions would print as it stands.
@@ -41,7 +41,7 @@ def test_a_download_has_the_views_languages_and_all_code(downloads):
         if name != "both":
             whole = [code.removesuffix(SWITCH) for code in whole]
         if name == "zh":
-            whole = [comments.in_chinese(code, comments.table(path.parent)) for code in whole]
+            whole = [comments.in_chinese(code, table(path.parent / comments.FILE)) for code in whole]
         assert [cell["source"] for cell in cells if cell["cell_type"] == "code"] == whole
         headings = [line for c in cells if c["cell_type"] == "markdown" and language_of(c) is None
                     for line in c["source"].splitlines() if line.startswith("#")]  # fmt: skip
@@ -98,7 +98,7 @@ def test_plain_and_myst_say_the_same():
 def test_the_chinese_of_every_comment_is_used():
     """That none is missing is what the twins' check asks."""
     said = {text for path in all_notebooks() for _, _, text in comments.visible(read(path))}
-    known = comments.table(all_notebooks()[0].parent)
+    known = table(all_notebooks()[0].parent / comments.FILE)
     assert known.keys() <= said, f"no code says {sorted(known.keys() - said)} any more: take them out"
     assert all(HAN.search(chinese) or chinese == english for english, chinese in known.items())
 

@@ -16,14 +16,14 @@ from downhill_course.notebook.cells import read
 from downhill_course.notebook.downloads import as_shown
 from downhill_course.notebook.running import all_notebooks
 from downhill_course.notebook.twins import check
-from downhill_course.notebook.views import VIEWS
+from downhill_course.notebook.views import VIEWS, table
 from downhill_course.project import ROOT
 from optlib import view
 from optlib.view import pictures, style
 from optlib.widget import Curves
 
 NOTEBOOKS = {path.stem: path for path in all_notebooks()}
-KNOWN = labels.table(ROOT / "book")
+KNOWN = table(ROOT / "book" / labels.FILE)
 
 
 @pytest.fixture

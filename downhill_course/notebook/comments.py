@@ -5,18 +5,10 @@ from __future__ import annotations
 import io
 import tokenize
 from collections.abc import Iterator
-from pathlib import Path
 
 from downhill_course.notebook.cells import tags_of, text_of
-from downhill_course.notebook.views import load_yaml
 
 FILE = "comments.yml"
-
-
-def table(folder: Path) -> dict[str, str]:
-    """What a folder's comments are in Chinese; empty where nobody has written that down."""
-    path = folder / FILE
-    return load_yaml(path) if path.exists() else {}
 
 
 def comments(code: str) -> Iterator[tokenize.TokenInfo]:

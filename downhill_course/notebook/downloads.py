@@ -12,7 +12,7 @@ from downhill_course.files import write_if_new
 from downhill_course.notebook import comments, labels, outputs
 from downhill_course.notebook.cells import as_file, dumps, language_of, read, text_of
 from downhill_course.notebook.setup_cell import NAME, SWITCH
-from downhill_course.notebook.views import View
+from downhill_course.notebook.views import View, table
 
 FOLDER = "notebooks"  # in each view of the site
 HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*$", re.M)
@@ -43,7 +43,7 @@ def offer(view: View, source: Path, target: Path, site: str = "") -> list[Path]:
     """
     written = []
     page = rf"[\1]({site}{view.name}/\2.html\3)" if site else r"\1"
-    known, printed = comments.table(source), outputs.Phrases.read(source)
+    known, printed = table(source / comments.FILE), outputs.Phrases.read(source)
     for path in sorted(source.glob("*.ipynb")):
         place = target / FOLDER / path.name
         made = as_file(as_shown(read(path), view), path.name)

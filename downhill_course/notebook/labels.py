@@ -12,18 +12,15 @@ import json
 import re
 from collections.abc import Iterator
 from html import escape
-from pathlib import Path
 
 from PIL import Image
 
 from downhill_course.notebook.measure import EXPLORER
-from downhill_course.notebook.views import load_yaml
 from optlib import rules
 from optlib.view.pictures import DENSITY
-from optlib.view.words import outline
+from optlib.view.words import FORMULA, outline
 
 FILE = "labels.yml"
-FORMULA = re.compile(r"(?<!\\)\$[^$]*\$")
 WIDE = re.compile(r"([\u3000-\u9fff\uff00-\uffef“”]+)")
 SIGNS = re.compile(r"[^A-Za-z]+")
 #: What algorithms are called: names stay as they are.
@@ -33,12 +30,6 @@ NAMES = frozenset(
 FONT = "system-ui,'PingFang SC','Microsoft YaHei','Noto Sans CJK SC','Noto Sans SC',sans-serif"
 LINE = 1.2  # from one line to the next, in letter sizes
 RISE = 0.37  # how far a letter's middle lies above its line
-
-
-def table(folder: Path) -> dict[str, str]:
-    """What a folder's labels are in Chinese; empty where nobody has written that down."""
-    path = folder / FILE
-    return load_yaml(path) if path.exists() else {}
 
 
 def named(text: str) -> bool:

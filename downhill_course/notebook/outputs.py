@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from downhill_course.notebook.cells import HAN, tags_of
-from downhill_course.notebook.views import load_yaml
+from downhill_course.notebook.views import table
 from optlib import rules
 
 FILE = "outputs.yml"
@@ -39,7 +39,7 @@ class Phrases:
     @classmethod
     def read(cls, folder: Path) -> Phrases:
         """From the file, if the folder has one."""
-        found = load_yaml(folder / FILE) if (folder / FILE).exists() else {}
+        found = table(folder / FILE)
         names = {str(name) for name in found.get("names", [])} | rules.TABLE.keys()
         return cls(found.get("phrases", {}), frozenset(names), frozenset(found.get("kept", [])))
 

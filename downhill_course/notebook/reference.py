@@ -17,9 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from downhill_course.notebook import views
 from downhill_course.notebook.cells import HAN, english_hash
 from downhill_course.notebook.passages import typography
-from downhill_course.notebook.views import load_yaml
 
 LIBRARY = "optlib"
 FILE = "api.yml"
@@ -108,7 +108,7 @@ def _rows(path: Path) -> dict[str, dict[str, tuple[str, str]]]:
     """Mark and line of every name; the mark is empty where there is none yet."""
     return {
         module: {name: tuple(row) if isinstance(row, list) else ("", str(row)) for name, row in rows.items()}
-        for module, rows in (load_yaml(path) if path.exists() else {}).items()
+        for module, rows in views.table(path).items()
     }
 
 

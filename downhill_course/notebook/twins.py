@@ -41,6 +41,7 @@ from downhill_course.notebook.cells import (
 from downhill_course.notebook.measure import QUESTION
 from downhill_course.notebook.passages import check_passages, glossary, take_apart
 from downhill_course.notebook.running import ROOT, all_notebooks, where
+from downhill_course.notebook.views import table
 from downhill_course.project import EXERCISES
 
 SOURCE = "source.ipynb"  #: of an assignment, in a folder of its name
@@ -128,8 +129,8 @@ def check(path: Path, rows: Iterable[dict] | None = None) -> list[Problem]:
     else:
         notebook = read(path)
         printed = output_problems(notebook, outputs.Phrases.read(path.parent))
-        said = comment_problems(notebook, comments.table(path.parent))
-        worded = label_problems(notebook, labels.table(path.parent))
+        said = comment_problems(notebook, table(path.parent / comments.FILE))
+        worded = label_problems(notebook, table(path.parent / labels.FILE))
         found = chain(notebook_problems(notebook, rows), said, printed, worded)
     name = f"{path.parent.name}/{path.name}" if path.name == SOURCE else path.name
     return [Problem(name, place, message) for place, message in found]

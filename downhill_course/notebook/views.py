@@ -71,6 +71,11 @@ def load_yaml(path: Path) -> dict:
     return data
 
 
+def table(path: Path) -> dict:
+    """The mapping in a YAML file that need not be there; empty where nobody has written it."""
+    return load_yaml(path) if path.exists() else {}
+
+
 def cut_toc(node, view: View):
     """A copy of the table of contents whose captions and titles are in the view's language."""
     if isinstance(node, dict):

@@ -245,9 +245,7 @@ class Api(SphinxDirective):
         self.env.note_dependency(str(Path(self.env.srcdir) / FILE))
         passage = Passage(language=view.languages[0], place=None)
         passage += self.parsed(reference(module, folding(view, table(Path(self.env.srcdir)))))
-        for folded in passage.findall(
-            lambda node: getattr(node, "attributes", {}).get("design_component") == "dropdown"
-        ):
+        for folded in passage.findall(is_dropdown):
             folded[1:] = [Passage("", *folded[1:], language="en", place=None)]
         return [passage]
 

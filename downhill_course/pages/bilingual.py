@@ -25,7 +25,7 @@ from sphinx.util.docutils import SphinxDirective
 from downhill_course.notebook import comments, labels, outputs
 from downhill_course.notebook.cells import HEADING, LABEL, language_of, tags_of, text_of, understood
 from downhill_course.notebook.measure import QUESTION
-from downhill_course.notebook.views import SEPARATOR, TAGS, VIEWS, View
+from downhill_course.notebook.views import SEPARATOR, TAGS, VIEWS, View, table
 
 logger = logging.getLogger(__name__)
 
@@ -168,9 +168,9 @@ def source_read(app: Sphinx, docname: str, content: list[str]) -> None:
         if view.languages == ("zh",):
             for file in (comments.FILE, labels.FILE, outputs.FILE):
                 app.env.note_dependency(str(path.with_name(file)))
-            comments.translate(notebook, comments.table(path.parent))
+            comments.translate(notebook, table(path.parent / comments.FILE))
             outputs.translate(notebook, outputs.Phrases.read(path.parent))
-            labels.translate(notebook, labels.table(path.parent))
+            labels.translate(notebook, table(path.parent / labels.FILE))
         app.emit("downhill-notebook", docname, notebook, view)
         content[0] = json.dumps(notebook, ensure_ascii=False)
     else:

@@ -16,7 +16,7 @@ from matplotlib.transforms import Bbox
 
 from .style import house
 
-_FORMULA = re.compile(r"(?<!\\)\$[^$]*\$")
+FORMULA = re.compile(r"(?<!\\)\$[^$]*\$")
 _WORD = re.compile(r"[A-Za-z]{2}")
 _AIR = 3  # image pixels around a text that belong to it: what its letters' edges shade
 _DRAWS = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C"}
@@ -43,7 +43,7 @@ def words(figure: Figure, image: np.ndarray) -> list[dict[str, Any]]:
         renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
         found, frame = [], Bbox.from_bounds(0, 0, width, height)
         for text in figure.findobj(Text):
-            if text.get_visible() and _WORD.search(_FORMULA.sub("", text.get_text())):
+            if text.get_visible() and _WORD.search(FORMULA.sub("", text.get_text())):
                 extent = Text.get_window_extent(text, renderer)
                 if frame.fully_containsx(extent.x0) and frame.fully_containsy(extent.y0) and extent.width > 0:
                     found.append((text, extent))
