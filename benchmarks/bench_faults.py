@@ -1,9 +1,9 @@
 """Faults on separate processes, and what each costs each algorithm: updates lost and doubled, seconds, what is said.
 
-    python benchmarks/bench_faults.py                     # some twenty minutes
-    python benchmarks/bench_faults.py --only async,local  # some of the algorithms
-    python benchmarks/bench_faults.py --freeze 60         # seconds that a frozen process sleeps
-    python benchmarks/bench_faults.py --write             # into RESULTS-FAULTS.md
+    PYTHONPATH=tests python benchmarks/bench_faults.py    # some twenty minutes
+        ... --only async,local                            # some of the algorithms
+        ... --freeze 60                                   # seconds that a frozen process sleeps
+        ... --write                                       # into RESULTS-FAULTS.md
 
 A scheduler and three workers without nanny, two replicas, two shards. Each worker's every step has a coordinate of its
 own, where its gradient is 1, and the server adds up: so each coordinate tells how often its step was counted. Elastic
@@ -13,7 +13,7 @@ Seconds are counted from the fault: until the server had made one update more th
 end of the run, which without a fault lasts two to three seconds from there. When the scheduler or the client is killed
 the run ends, and another goes on from its checkpoint: there the first number is until the workers were told and free.
 A partition is between one worker's host and one shard's, each of which reaches everyone else: network namespaces, which
-need root on Linux. It heals after as many seconds as a frozen process sleeps.
+need root on Linux, made by tests/hosts.py. It heals after as many seconds as a frozen process sleeps.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from optlib.parallel import EASGD, AdaptiveRevision, Downpour, LocalSGD, SyncSGD
 from optlib.parallel.checkpoints import NAME, read
 
 WORKERS, STEPS, PAUSE = 2, 100, 0.02
-TESTS = Path(__file__).parents[1] / "tests"
 ONE, SMALL = Optimizer(rules.sgd, lr=1.0), Optimizer(rules.sgd, lr=0.1)
 
 
@@ -277,7 +276,6 @@ def fault(name: str, what: str, freeze: float, net: Any = None) -> tuple[Any, li
 
 def parted(name: str, what: str, freeze: float) -> tuple[Any, list[str], float, float]:
     """A cell whose processes are on hosts of their own."""
-    sys.path.append(str(TESTS))
     import hosts
 
     why_not = hosts.reason_why_not()
