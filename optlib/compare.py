@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,53 +75,31 @@ class Problem:
     loss: Callable[[NDArray], Any] | None = None
 
 
-@dataclass(frozen=True)
-class _Start:
+# The parts of a problem are partial calls of these, which another process can be sent.
+
+
+def _start(point: Any, spread: Any, seed: int) -> NDArray:
     """A point, moved at random in a box around it; or a function of the seed."""
-
-    point: Any
-    spread: Any = 0.0
-
-    def __call__(self, seed: int) -> NDArray:
-        if callable(self.point):
-            return np.asarray(self.point(seed))
-        point = np.asarray(self.point, dtype=None if isinstance(self.point, np.ndarray) else float)
-        moved = point + self.spread * np.random.default_rng([seed, 0, 0, 1]).uniform(-1.0, 1.0, point.shape)
-        return moved.astype(point.dtype) if np.any(self.spread) else point
+    if callable(point):
+        return np.asarray(point(seed))
+    point = np.asarray(point, dtype=None if isinstance(point, np.ndarray) else float)
+    moved = point + spread * np.random.default_rng([seed, 0, 0, 1]).uniform(-1.0, 1.0, point.shape)
+    return moved.astype(point.dtype) if np.any(spread) else point
 
 
-@dataclass(frozen=True)
-class _Gradient:
+def _gradient(grad: Oracle, noise: float, seed: int) -> Oracle:
     """The same gradient for every seed, with normal noise of a constant size that differs from seed to seed."""
-
-    grad: Oracle
-    noise: float = 0.0
-
-    def __call__(self, seed: int) -> Oracle:
-        return oracles.noisy(self.grad, seed, eta=self.noise**2, gamma=0.0) if self.noise else self.grad
+    return oracles.noisy(grad, seed, eta=noise**2, gamma=0.0) if noise else grad
 
 
-@dataclass(frozen=True)
-class _Batches:
-    model: Any
-    X: Any
-    y: Any
-    batch_size: int | None
-
-    def __call__(self, seed: int) -> Oracle:
-        if self.batch_size is None:
-            return oracles.full_batch(self.model, self.X, self.y)
-        return oracles.minibatch(self.model, self.X, self.y, self.batch_size, seed=seed)
+def _batches(model: Model, X: Any, y: Any, batch_size: int | None, seed: int) -> Oracle:
+    return (
+        oracles.full_batch(model, X, y) if batch_size is None else oracles.minibatch(model, X, y, batch_size, seed=seed)
+    )
 
 
-@dataclass(frozen=True)
-class _Loss:
-    model: Any
-    X: Any
-    y: Any
-
-    def __call__(self, theta: NDArray) -> Any:
-        return self.model.loss(theta, self.X, self.y)
+def _measured(measure: Callable[..., Any], X: Any, y: Any, theta: NDArray) -> Any:
+    return measure(theta, X, y)
 
 
 def function(
@@ -155,7 +133,7 @@ def function(
     if not callable(start) and box.shape not in ((), np.shape(vector(start, "start"))):
         raise ValueError(f"spread has shape {box.shape}, but start {np.shape(start)}: give one number, or one for each")
     name = name or getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__
-    return Problem(name, _Gradient(grad, noise), _Start(start, box), f, f)
+    return Problem(name, partial(_gradient, grad, noise), partial(_start, start, box), f, f)
 
 
 def surface(f: Surface, *, noise: float = 0.0, spread: ArrayLike | None = None, name: str | None = None) -> Problem:
@@ -205,20 +183,12 @@ def examples(
         start = getattr(model, "init", None) or np.zeros(rows.shape[1])
     elif not callable(start):
         vector(start, "start")
-    measure = _Loss(model, *where) if metric is None else _Metric(metric, *where)
-    source = _Batches(model, rows, targets, batch_size)
+    source = partial(_batches, model, rows, targets, batch_size)
     source(0)  # a batch that does not fit is found now
-    return Problem(name or type(model).__name__, source, _Start(start), measure, _Loss(model, rows, targets))
-
-
-@dataclass(frozen=True)
-class _Metric:
-    measure: Callable[..., Any]
-    X: Any
-    y: Any
-
-    def __call__(self, theta: NDArray) -> Any:
-        return self.measure(theta, self.X, self.y)
+    return Problem(
+        name or type(model).__name__, source, partial(_start, start, 0.0),
+        partial(_measured, metric or model.loss, *where), partial(_measured, model.loss, rows, targets),
+    )  # fmt: skip
 
 
 # --- entries: a rule and the settings to try ------------------------------------------------------
@@ -236,15 +206,12 @@ class _Entry:
 
     @property
     def size(self) -> int:
-        return math.prod(len(values) for values in self.grid.values())
+        return math.prod(map(len, self.grid.values()))
 
     def setting(self, i: int) -> dict[str, Any]:
         """Setting i of the grid, the last hyper-parameter changing fastest."""
-        chosen = {}
-        for name, values in reversed(self.grid.items()):
-            i, at = divmod(i, len(values))
-            chosen[name] = values[at]
-        return {name: chosen[name] for name in self.grid}
+        at = np.unravel_index(i, [len(values) for values in self.grid.values()])
+        return {name: values[j] for (name, values), j in zip(self.grid.items(), at, strict=True)}
 
     def made(self, i: int) -> "_Made":
         return _made(self.make(**self.fixed, **self.setting(i)))
@@ -283,16 +250,6 @@ def _made(given: Any) -> _Made:
     return made
 
 
-@dataclass(frozen=True)
-class _Always:
-    """What makes the same optimizer whatever it is given."""
-
-    optimizer: Optimizer
-
-    def __call__(self, **_: Any) -> Optimizer:
-        return self.optimizer
-
-
 def _is_rule(given: Callable) -> bool:
     return [*inspect.signature(given).parameters][:1] == ["theta"]
 
@@ -300,7 +257,7 @@ def _is_rule(given: Callable) -> bool:
 def _entry(name: str, given: Any) -> _Entry:
     if isinstance(given, Optimizer):
         label = repr(given) if isinstance(given, Layered) else given.rule.__name__
-        return _Entry(name, _Always(given), label, dict(given.hyper), {})
+        return _Entry(name, lambda **_: given, label, dict(given.hyper), {})
     if callable(given):
         given = (given, {})
     if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping) and callable(given[0])):
@@ -659,17 +616,14 @@ def _last(outcome: Mapping[str, Any]) -> float:
 
 def _run_all(chosen: _Contenders, record: _Record, tasks: Sequence[_Task], bar: "_Bar", last: bool) -> None:
     """Every run that is not yet on record, and where each came to if `last` is wanted."""
-    waiting = []
+    jobs = {}
     for task in tasks:
         if task in record.done:
             bar.step(task)
         else:
-            waiting.append(task)
-    jobs = {
-        task: (chosen.problem_of(task), chosen.entries[task.optimizer].made(task.setting), task, chosen.at, last)
-        for task in waiting
-    }
-    if chosen.workers == 1 or len(waiting) < 2:
+            made = chosen.entries[task.optimizer].made(task.setting)
+            jobs[task] = (chosen.problem_of(task), made, task, chosen.at, last)
+    if chosen.workers == 1 or len(jobs) < 2:
         for task, job in jobs.items():
             record.add(task, _named_run(*job))
             bar.step(task)
@@ -678,7 +632,7 @@ def _run_all(chosen: _Contenders, record: _Record, tasks: Sequence[_Task], bar: 
         _check_sendable(job)
     # spawned rather than forked, the same on every system, and safe where threads run
     spawned = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(chosen.workers, len(waiting)), mp_context=spawned) as pool:
+    with ProcessPoolExecutor(min(chosen.workers, len(jobs)), mp_context=spawned) as pool:
         try:
             futures = {pool.submit(_named_run, *job): task for task, job in jobs.items()}
             for future in as_completed(futures):
@@ -704,11 +658,8 @@ def _check_sendable(job: tuple) -> None:
 class _Bar:
     """Progress on one line of stderr."""
 
-    WIDTH = 30
-
-    def __init__(self, total: int, wanted: bool | None, stream: TextIO | None = None):
-        self.stream = sys.stderr if stream is None else stream
-        self.shown = self.stream.isatty() if wanted is None else wanted
+    def __init__(self, total: int, wanted: bool | None):
+        self.shown = sys.stderr.isatty() if wanted is None else wanted
         self.total, self.done, self.drawn = total, 0, -math.inf
 
     def __enter__(self) -> "_Bar":
@@ -716,8 +667,7 @@ class _Bar:
 
     def __exit__(self, *_: Any) -> None:
         if self.shown and self.done:
-            self.stream.write("\n")
-            self.stream.flush()
+            print(file=sys.stderr, flush=True)
 
     def step(self, task: _Task) -> None:
         """One run is done."""
@@ -726,10 +676,9 @@ class _Bar:
         if not self.shown or (now - self.drawn < 0.1 and self.done < self.total):
             return
         self.drawn = now
-        full = self.WIDTH * self.done // self.total
         told = f"{self.done}/{self.total} runs, {task.optimizer} on {task.problem}"
-        self.stream.write(f"\r\x1b[K[{'#' * full}{'.' * (self.WIDTH - full)}] {told[:60]}")
-        self.stream.flush()
+        bar = f"\r\x1b[K[{'#' * (30 * self.done // self.total):.<30}] {told[:60]}"
+        print(bar, end="", file=sys.stderr, flush=True)
 
 
 # --- the result -----------------------------------------------------------------------------------
