@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -72,19 +72,6 @@ class Optimizer:
     (array([0.9, 2. ]), array([0.1, 0. ]), 1)
     """
 
-    __slots__ = (
-        "_asks_for",
-        "_label",
-        "_look_ahead",
-        "_numbers",
-        "_scheduled",
-        "_settled",
-        "given",
-        "hyper",
-        "memory",
-        "rule",
-    )
-
     rule: Callable
     hyper: Mapping[str, Any]
     memory: tuple[str, ...]
@@ -109,19 +96,15 @@ class Optimizer:
             name: _scheduled(name, v) if callable(v) else checked_hyper(rule, name, v) for name, v in values.items()
         }
         _check_limits(rule, values)
-        put = object.__setattr__
-        put(self, "_label", np.asarray(getattr(rule, "__name__", "")))
-        put(self, "rule", rule)
-        put(self, "_numbers", values)
-        put(self, "_settled", all(isinstance(value, (float, str)) for value in values.values()))
-        put(self, "hyper", MappingProxyType(values))
-        put(self, "memory", memory)
-        put(self, "given", given)
-        put(self, "_scheduled", tuple(name for name, value in values.items() if callable(value)))
         look_ahead = rules.LOOK_AHEAD.get(rule)
-        put(self, "_look_ahead", look_ahead)
         wanted = () if look_ahead is None else tuple(inspect.signature(look_ahead).parameters)[1:]
-        put(self, "_asks_for", tuple((name, memory.index(name) if name in memory else None) for name in wanted))
+        vars(self).update(
+            rule=rule, memory=memory, given=given, hyper=MappingProxyType(values), _numbers=values,
+            _label=np.asarray(getattr(rule, "__name__", "")), _look_ahead=look_ahead,
+            _settled=all(isinstance(value, (float, str)) for value in values.values()),
+            _scheduled=tuple(name for name, value in values.items() if callable(value)),
+            _asks_for=tuple((name, memory.index(name) if name in memory else None) for name in wanted),
+        )  # fmt: skip
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"an Optimizer is immutable: make a new one, Optimizer({_name(self.rule)}, {name}=...)")
@@ -130,7 +113,7 @@ class Optimizer:
         raise AttributeError("an Optimizer is immutable: nothing of it can be deleted")
 
     def __reduce__(self) -> tuple:
-        return _made, (self.rule, self._numbers)  # so that one can be copied, and sent to a worker
+        return partial(Optimizer, self.rule, **self._numbers), ()  # so that one can be copied, and sent to a worker
 
     def __repr__(self) -> str:
         hyper = ", ".join(f"{k}={_name(v)}" for k, v in self.hyper.items())
@@ -179,11 +162,18 @@ class Optimizer:
 
     def _checked(self, result: Any, theta: NDArray) -> tuple[NDArray, Sequence[Any]]:
         """What the rule returned for this theta, as its point and its memory, or an error that says what is wrong."""
-        if type(result) is not tuple or len(result) != 2:
-            raise _no_step(self.rule, result)
+        if type(result) is not tuple or len(result) != 2 or not isinstance(result[1], (tuple, list)):
+            raise TypeError(
+                f"{_name(self.rule)} returned {' '.join(repr(result).split())[:60]}: a rule returns its new point and "
+                "the tuple of its memory, as in `return theta, (m, v)` or `return theta, ()`"
+            )
         new, kept = result
-        if type(new) is not np.ndarray or new.shape != theta.shape or len(kept) != len(self.memory):
-            new = self._fitting(new, kept, theta)
+        new = new if type(new) is np.ndarray else np.asarray(new)
+        if new.shape != theta.shape or len(kept) != len(self.memory):
+            raise ValueError(
+                f"{_name(self.rule)} returned a point of shape {new.shape} and {len(kept)} memories; "
+                f"theta has shape {theta.shape}, and the rule's signature names {len(self.memory)}"
+            )
         return new, kept
 
     def ask(self, theta: ArrayLike, state: State) -> NDArray:
@@ -254,17 +244,6 @@ class Optimizer:
         for name, value in self._numbers.items():
             if isinstance(value, float) and value and not theta.dtype.type(value):
                 raise ValueError(f"{_name(self.rule)}: {name}={value!r} is 0 in {theta.dtype}: make it larger")
-
-    def _fitting(self, new: Any, kept: Any, theta: NDArray) -> NDArray:
-        """What a rule returned as its point, as an array of theta's shape."""
-        if not isinstance(kept, (tuple, list)):
-            raise _no_step(self.rule, (new, kept))
-        if np.shape(new) != theta.shape or len(kept) != len(self.memory):
-            raise ValueError(
-                f"{_name(self.rule)} returned a point of shape {np.shape(new)} and {len(kept)} memories; "
-                f"theta has shape {theta.shape}, and the rule's signature names {len(self.memory)}"
-            )
-        return np.asarray(new)
 
     def _loss(self, theta: NDArray, loss: ArrayLike | None) -> NDArray:
         if loss is None:
@@ -350,7 +329,12 @@ def _steps(
     What overflows is reported with its step, so whoever goes through it silences NumPy's warnings (`_quiet`).
     """
     rule, given, values, count = optimizer.rule, optimizer.given, optimizer._numbers, len(optimizer.memory)
-    settled, ahead, wants_loss = optimizer._settled, optimizer._look_ahead is not None, "loss" in given
+    checked, settled, ahead, wants_loss = (
+        optimizer._checked,
+        optimizer._settled,
+        optimizer._look_ahead is not None,
+        "loss" in given,
+    )
     memory: Sequence[NDArray] = optimizer._memory(state, theta)
     theta = theta.copy()  # an oracle that changes its argument changes no caller's
     optimizer._check_rounded(theta)
@@ -373,11 +357,7 @@ def _steps(
             if strict:
                 require_finite(told, "loss", t + 1)
             result = rule(theta, g, *memory, told, *([t + 1] if "t" in given else ()), **values)
-        if type(result) is not tuple or len(result) != 2:
-            raise _no_step(rule, result)
-        new, kept = result
-        if type(new) is not np.ndarray or new.shape != shape or len(kept) != count:
-            new = optimizer._fitting(new, kept, theta)
+        new, kept = checked(result, theta)
         if first:
             first = False
             optimizer._check_kept(kept, theta)
@@ -399,8 +379,8 @@ def _steps(
                 advice = _DIVERGED.format("") if getattr(oracle, "clips", False) else ""
                 require_finite(g, "gradient", t + 1, advice)
                 require_finite(theta, "new point", t + 1, advice)
-                for name, kept in zip(optimizer.memory, memory, strict=True):
-                    require_finite(kept, f"memory {name!r}", t + 1, _TOO_LARGE.format(theta.dtype))
+                for name, array in zip(optimizer.memory, memory, strict=True):
+                    require_finite(array, f"memory {name!r}", t + 1, _TOO_LARGE.format(theta.dtype))
         yield theta, memory, t + 1, g
 
 
@@ -633,17 +613,6 @@ def specification(rule: Callable) -> tuple[tuple[str, ...], tuple[str, ...], dic
     return tuple(memory), tuple(given), {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def _made(rule: Callable, hyper: dict[str, Any]) -> Optimizer:
-    return Optimizer(rule, **hyper)
-
-
-def _no_step(rule: Callable, result: Any) -> TypeError:
-    return TypeError(
-        f"{_name(rule)} returned {' '.join(repr(result).split())[:60]}: a rule returns its new point and the tuple of "
-        "its memory, as in `return theta, (m, v)` or `return theta, ()`"
-    )
-
-
 def _name(f: Any) -> str:
     return getattr(f, "__name__", None) or repr(f)
 
@@ -703,7 +672,9 @@ def checked_hyper(rule: Callable, name: str, value: Any, when: str = "") -> Any:
     if type(value) is float and (low <= value < high or (closed and value == high)):
         return value  # what a schedule gives at every step, without arrays
     try:
-        array = _floats(value)
+        array = np.array(numbers(value, name), dtype=float)
+        if np.asarray(value).dtype.kind == "b":
+            raise TypeError
     except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{_name(rule)}: {name}={shown(value)}{when} is no number") from None
     inside = (array >= low) & ((array <= high) if closed else (array < high))
@@ -711,18 +682,6 @@ def checked_hyper(rule: Callable, name: str, value: Any, when: str = "") -> Any:
         allowed = f"[{low:g}, {high:g}{']' if closed else ')'}"
         raise ValueError(f"{_name(rule)}: {name}={value!r}{when} is out of range; allowed is {allowed}")
     return float(array) if array.ndim == 0 else array
-
-
-def _floats(value: Any) -> NDArray:
-    """A copy of the value as floats; what only looks like a number ("0.1", True, None) is refused."""
-    array = np.asarray(value)
-    if np.ma.is_masked(value):
-        raise TypeError
-    if array.dtype.kind == "O":  # fractions, decimals
-        return np.array([float(x) for x in array.ravel()]).reshape(array.shape)
-    if array.dtype.kind not in "iuf":
-        raise TypeError
-    return np.array(array, dtype=float)
 
 
 def _fitted(rule: Callable, name: str, value: Any, theta: NDArray) -> Any:

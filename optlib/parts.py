@@ -160,23 +160,17 @@ class Layered(Optimizer):
     (..., n), the numbers of one part after those of another.
     """
 
-    __slots__ = ("_rule",)
     _rule: _Together
 
     def __init__(self, parts: dict[str, Part], optimizers: dict[str, Optimizer], members: dict[str, list[str]]):
-        put, together = object.__setattr__, _Together(parts, optimizers, members)
-        put(self, "_rule", together)
-        put(self, "rule", together)
-        put(self, "memory", together.names)
-        put(self, "_label", np.asarray(", ".join(f"{k}: {o.rule.__name__}" for k, o in optimizers.items())))
+        together, every = _Together(parts, optimizers, members), optimizers.values()
         hyper = {f"{group}.{name}": v for group, each in optimizers.items() for name, v in each.hyper.items()}
-        put(self, "hyper", MappingProxyType(hyper))
-        put(self, "_numbers", hyper)
-        put(self, "_scheduled", ())
-        put(self, "given", ("loss", "t") if any("loss" in o.given for o in optimizers.values()) else ("t",))
-        put(self, "_settled", False)
-        put(self, "_look_ahead", True if any(o.rule in rules.LOOK_AHEAD for o in optimizers.values()) else None)
-        put(self, "_asks_for", ())
+        vars(self).update(
+            _rule=together, rule=together, memory=together.names, hyper=MappingProxyType(hyper), _numbers=hyper,
+            _label=np.asarray(", ".join(f"{k}: {o.rule.__name__}" for k, o in optimizers.items())),
+            given=("loss", "t") if any("loss" in o.given for o in every) else ("t",), _scheduled=(), _settled=False,
+            _look_ahead=True if any(o.rule in rules.LOOK_AHEAD for o in every) else None, _asks_for=(),
+        )  # fmt: skip
 
     @property
     def whole(self) -> bool:
