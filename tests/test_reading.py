@@ -304,6 +304,21 @@ def test_without_scripts_a_term_leads_to_the_glossary(visit):
     assert "glossary.html#term-" in page.url
 
 
+@pytest.mark.parametrize("view", BOTH_NOW)
+@pytest.mark.parametrize("chapter", ["04-adaptive", "08-cluster"])
+def test_a_printed_table_keeps_its_lines_on_a_phone(visit, view, chapter):
+    page = visit(f"{view}/{chapter}.html", {"width": 360, "height": 740})
+    rows = page.evaluate("""() => [...document.querySelectorAll(".output pre > .line")].map((line) => {
+      const style = getComputedStyle(line.parentElement);
+      return [line.parentElement.style.getPropertyValue("--columns"), line.textContent, parseFloat(style.fontSize),
+              Math.round(line.getBoundingClientRect().height / parseFloat(style.lineHeight))];
+    })""")
+    assert len(rows) > 20
+    assert min(size for _, _, size, _ in rows) >= 8.5
+    assert [text for columns, text, _, high in rows if int(columns) <= 56 and high > 1] == []
+    assert any(int(columns) > 50 for columns, *_ in rows), "no wide table: try another chapter"
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_on_paper_there_is_no_trace(visit, view):
     page = visit(f"{view}/00-descent.html")

@@ -49,10 +49,7 @@ def page_context(app: Sphinx, pagename: str, templatename: str, context: dict, d
     folder = Path(app.outdir) / "_static" / "writer"
     for language in languages:
         ensuredir(folder)
-        script = (
-            f"(globalThis.downhillWriter ??= {{}}).{language} = {json.dumps(bundle(language), ensure_ascii=False)};\n"
-        )
-        (folder / f"{language}.js").write_text(script, encoding="utf-8")
+        (folder / f"{language}.js").write_text(script(language), encoding="utf-8")
     if not languages:
         for kind in ("script_files", "css_files"):
             context[kind] = [item for item in context[kind] if not str(getattr(item, "filename", item)).endswith(FILES)]
