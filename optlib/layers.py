@@ -27,71 +27,26 @@ class Activation(NamedTuple):
     backward: Callable[[NDArray, NDArray], NDArray]  #: (d loss/d a, a) -> d loss/d z, written over the first
 
 
-def _relu(z: NDArray) -> NDArray:
-    return np.maximum(z, 0.0, out=z)
-
-
-def _relu_backward(da: NDArray, a: NDArray) -> NDArray:
-    return np.multiply(da, a > 0.0, out=da)
-
-
-def _tanh(z: NDArray) -> NDArray:
-    return np.tanh(z, out=z)
-
-
-def _tanh_backward(da: NDArray, a: NDArray) -> NDArray:
-    slope = a * a
-    return np.multiply(da, np.subtract(1.0, slope, out=slope), out=da)
-
-
 def _sigmoid(z: NDArray) -> NDArray:
-    # through tanh: no overflow on either side
-    z *= 0.5
-    np.tanh(z, out=z)
+    np.tanh(np.multiply(z, 0.5, out=z), out=z)  # through tanh: no overflow on either side
     z += 1.0
     z *= 0.5
     return z
 
 
-def _sigmoid_backward(da: NDArray, a: NDArray) -> NDArray:
-    slope = 1.0 - a
-    slope *= a
-    return np.multiply(da, slope, out=da)
-
-
 _A, _S = 1.7159, 2.0 / 3.0
-
-
-def _lecun_tanh(z: NDArray) -> NDArray:
-    z *= _S
-    np.tanh(z, out=z)
-    z *= _A
-    return z
-
-
-def _lecun_tanh_backward(da: NDArray, a: NDArray) -> NDArray:
-    slope = a * a
-    slope *= -_S / _A
-    slope += _S * _A
-    return np.multiply(da, slope, out=da)
-
-
-def _identity(z: NDArray) -> NDArray:
-    return z
-
-
-def _identity_backward(da: NDArray, a: NDArray) -> NDArray:
-    return da
-
 
 #: "relu", max(0, z); "tanh"; "sigmoid", 1/(1 + exp(-z)); "lecun_tanh", 1.7159 tanh(2z/3) (LeCun et al. 1998);
 #: "identity", for deep linear networks.
 ACTIVATIONS = {
-    "relu": Activation(_relu, _relu_backward),
-    "tanh": Activation(_tanh, _tanh_backward),
-    "sigmoid": Activation(_sigmoid, _sigmoid_backward),
-    "lecun_tanh": Activation(_lecun_tanh, _lecun_tanh_backward),
-    "identity": Activation(_identity, _identity_backward),
+    "relu": Activation(lambda z: np.maximum(z, 0.0, out=z), lambda da, a: np.multiply(da, a > 0.0, out=da)),
+    "tanh": Activation(lambda z: np.tanh(z, out=z), lambda da, a: np.multiply(da, 1.0 - a * a, out=da)),
+    "sigmoid": Activation(_sigmoid, lambda da, a: np.multiply(da, (1.0 - a) * a, out=da)),
+    "lecun_tanh": Activation(
+        lambda z: np.multiply(np.tanh(np.multiply(z, _S, out=z), out=z), _A, out=z),
+        lambda da, a: np.multiply(da, a * a * (-_S / _A) + _S * _A, out=da),
+    ),
+    "identity": Activation(lambda z: z, lambda da, a: da),
 }
 
 # --- batch normalisation --------------------------------------------------------------------------

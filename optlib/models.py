@@ -83,39 +83,40 @@ def _fitting(theta: ArrayLike, size: int, because: str) -> NDArray:
     return theta
 
 
-def _penalty(l2: float) -> float:
-    return number(l2, "l2")
+class _Mean:
+    """A model whose loss is the mean of its `losses`; theta is one vector, unless the model says otherwise."""
+
+    l2: float = 0.0
+
+    def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
+        r"""The mean over the rows of X, and the penalty :math:`\frac{l_2}2 \lVert\theta\rVert^2`, of shape (...)."""
+        mean = self.losses(theta, X, y).mean(axis=-1)
+        return mean + 0.5 * self.l2 * (np.asarray(theta) ** 2).sum(axis=-1) if self.l2 else mean
+
+    def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
+        """The loss of each example, of shape (..., n), without the penalty."""
+        raise NotImplementedError
+
+    def parts(self) -> dict[str, Part]:
+        """The one part of theta, a vector of weights w."""
+        return {"w": Part(slice(0, None), (-1,), "output")}
 
 
-def _penalised(losses: NDArray, l2: float, theta: NDArray) -> Any:
-    """The mean over examples, and half of l2 times the squared length of theta."""
-    mean = losses.mean(axis=-1)
-    return mean + 0.5 * l2 * (theta**2).sum(axis=-1) if l2 else mean
-
-
-class LinearRegression:
+class LinearRegression(_Mean):
     r"""Least squares: :math:`\frac1{2n}\sum_i (x_i^\top\theta - y_i)^2`. A constant column in X is the intercept.
 
     >>> LinearRegression().grad([0.0], np.array([[1.0], [2.0]]), np.array([1.0, 2.0]))
     array([-2.5])
     """
 
-    def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
-        """Half the mean squared residual, of shape (...)."""
-        return self.losses(theta, X, y).mean(axis=-1)
-
     def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
-        """The loss of each example, of shape (..., n)."""
+        """Half the squared residual of each example, of shape (..., n)."""
         residual = _parameters(theta, X, y) @ X.T - y
         return 0.5 * residual**2
 
     def grad(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         r"""Gradient :math:`\frac1n X^\top(X\theta - y)`, of shape (..., d)."""
         return (_parameters(theta, X, y) @ X.T - y) @ X / len(X)
-
-    def parts(self) -> dict[str, Part]:
-        """The one part of theta, a vector of weights w."""
-        return {"w": Part(slice(0, None), (-1,), "output")}
 
     def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:
         """Predictions, of shape (..., n)."""
@@ -130,7 +131,7 @@ class LinearRegression:
         return np.linalg.lstsq(X, y, rcond=None)[0]
 
 
-class LogisticRegression:
+class LogisticRegression(_Mean):
     r"""Two classes, labels 0 and 1: mean cross-entropy of :math:`p_i = \sigma(x_i^\top\theta)`, and a penalty.
 
     .. math:: \frac1n \sum_i \bigl( \log(1 + e^{x_i^\top\theta}) - y_i x_i^\top\theta \bigr)
@@ -145,11 +146,7 @@ class LogisticRegression:
     """
 
     def __init__(self, l2: float = 0.0):
-        self.l2 = _penalty(l2)
-
-    def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
-        """Mean cross-entropy, of shape (...)."""
-        return _penalised(self.losses(theta, X, y), self.l2, np.asarray(theta))
+        self.l2 = number(l2, "l2")
 
     def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         """The cross-entropy of each example, of shape (..., n), without the penalty."""
@@ -160,10 +157,6 @@ class LogisticRegression:
         r"""Gradient :math:`\frac1n X^\top(p - y) + l_2\theta`, of shape (..., d)."""
         theta = _parameters(theta, X, y)
         return (self.predict(theta, X) - _two_classes(y)) @ X / len(X) + self.l2 * theta
-
-    def parts(self) -> dict[str, Part]:
-        """The one part of theta, a vector of weights w."""
-        return {"w": Part(slice(0, None), (-1,), "output")}
 
     def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:
         """Probability of class 1, of shape (..., n)."""
@@ -184,7 +177,7 @@ def _two_classes(y: NDArray) -> NDArray:
     return y
 
 
-class SoftmaxRegression:
+class SoftmaxRegression(_Mean):
     r"""Several classes, labels 0 to k - 1: mean cross-entropy of :math:`p = \mathrm{softmax}(W^\top x)`, and a penalty.
 
     .. math:: \frac1n \sum_i \Bigl( \log\sum_j e^{w_j^\top x_i} - w_{y_i}^\top x_i \Bigr)
@@ -207,7 +200,7 @@ class SoftmaxRegression:
 
     def __init__(self, classes: int, l2: float = 0.0):
         self.classes = whole(classes, "classes", 2)
-        self.l2 = _penalty(l2)
+        self.l2 = number(l2, "l2")
 
     def unpack(self, theta: ArrayLike) -> NDArray:
         """W as a view of theta, of shape (..., columns, classes)."""
@@ -223,10 +216,6 @@ class SoftmaxRegression:
         columns = X.shape[-1]
         theta = _fitting(theta, columns * self.classes, f"{columns} columns and {self.classes} classes need as many")
         return (self.unpack(theta).swapaxes(-1, -2) @ X.T).swapaxes(-1, -2)
-
-    def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
-        """Mean cross-entropy, of shape (...)."""
-        return _penalised(self.losses(theta, X, y), self.l2, np.asarray(theta))
 
     def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         """The cross-entropy of each example, of shape (..., n), without the penalty."""
@@ -591,7 +580,7 @@ class MLP:
 _LOSSES = ("softmax", "squared")
 
 
-class MatrixCompletion:
+class MatrixCompletion(_Mean):
     r"""Fill the gaps of a matrix by one of low rank: :math:`M_{ij} \approx u_i^\top v_j` at the known entries.
 
     .. math:: \frac1{2n} \sum_{(i, j)} (u_i^\top v_j - M_{ij})^2 + \frac{l_2}2 \lVert\theta\rVert^2
@@ -615,7 +604,7 @@ class MatrixCompletion:
     def __init__(self, rows: int, columns: int, rank: int, l2: float = 0.0):
         sizes = {"rows": rows, "columns": columns, "rank": rank}
         self.rows, self.columns, self.rank = (whole(value, name) for name, value in sizes.items())
-        self.l2, self.size = _penalty(l2), (self.rows + self.columns) * self.rank
+        self.l2, self.size = number(l2, "l2"), (self.rows + self.columns) * self.rank
 
     def unpack(self, theta: ArrayLike) -> tuple[NDArray, NDArray]:
         """U, of shape (..., rows, rank), and V, of shape (..., columns, rank), as views of theta."""
@@ -650,10 +639,6 @@ class MatrixCompletion:
                 f"({self.rows}, {self.columns}), counted from 0"
             )
         return pairs[:, 0], pairs[:, 1]
-
-    def loss(self, theta: ArrayLike, X: NDArray, y: NDArray) -> Any:
-        """Half the mean squared error at the given entries, and the penalty, of shape (...)."""
-        return _penalised(self.losses(theta, X, y), self.l2, np.asarray(theta))
 
     def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         """The loss of each entry, of shape (..., n), without the penalty."""

@@ -29,7 +29,27 @@ class Average(Protocol):
         """The average, of theta's shape."""
 
 
-class PolyakRuppert:
+class _Mean:
+    """A mean that the points enter one by one."""
+
+    def init(self, theta: ArrayLike) -> State:
+        """The state before the first step of a walk from theta."""
+        return {"average": floats(theta).copy(), "t": np.asarray(0)}
+
+    def tell(self, state: State, theta: ArrayLike) -> State:
+        """The state after a step to theta."""
+        average, t = _read(state), int(state["t"]) + 1
+        return {"average": self._next(average, like(theta, average, "theta"), t), "t": np.asarray(t)}
+
+    def value(self, state: State) -> NDArray:
+        """The average, of theta's shape."""
+        return _read(state)
+
+    def _next(self, average: NDArray, theta: NDArray, t: int) -> NDArray:
+        raise NotImplementedError
+
+
+class PolyakRuppert(_Mean):
     r"""The mean of all points of a walk, the start apart: :math:`\bar\theta_t = \frac1t \sum_{i=1}^t \theta_i`.
 
     .. math:: \bar\theta_t = \bar\theta_{t-1} + \frac{\theta_t - \bar\theta_{t-1}}{t}
@@ -49,19 +69,8 @@ class PolyakRuppert:
     def __init__(self, after: int = 0):
         self.after = whole(after, "after", 0)
 
-    def init(self, theta: ArrayLike) -> State:
-        """The start itself, which the first point that counts replaces."""
-        return {"average": floats(theta).copy(), "t": np.asarray(0)}
-
-    def tell(self, state: State, theta: ArrayLike) -> State:
-        """One more point."""
-        average, t = _read(state), int(state["t"]) + 1
-        theta = like(theta, average, "theta")
-        return {"average": average + (theta - average) / max(1, t - self.after), "t": np.asarray(t)}
-
-    def value(self, state: State) -> NDArray:
-        """The mean, of theta's shape; the latest point while nothing counts yet."""
-        return _read(state)
+    def _next(self, average: NDArray, theta: NDArray, t: int) -> NDArray:
+        return average + (theta - average) / max(1, t - self.after)  # what does not count yet is replaced
 
 
 class EMA:
@@ -111,7 +120,7 @@ class EMA:
         return average / (1 - self.decay**t) if t else state["start"]
 
 
-class SWA:
+class SWA(_Mean):
     r"""Stochastic weight averaging: the start of the averaging phase, and the point at the end of each cycle.
 
     .. math:: \text{if } i \bmod c = 0: \quad n_m = i/c, \qquad
@@ -130,22 +139,9 @@ class SWA:
     def __init__(self, cycle: int = 1):
         self.cycle = whole(cycle, "cycle")
 
-    def init(self, theta: ArrayLike) -> State:
-        """The pretrained point."""
-        return {"average": floats(theta).copy(), "t": np.asarray(0)}
-
-    def tell(self, state: State, theta: ArrayLike) -> State:
-        """One more point, which counts at the end of a cycle only."""
-        average, t = _read(state), int(state["t"]) + 1
-        theta = like(theta, average, "theta")
-        if t % self.cycle == 0:
-            n = t // self.cycle
-            average = (average * n + theta) / (n + 1)
-        return {"average": average, "t": np.asarray(t)}
-
-    def value(self, state: State) -> NDArray:
-        """The average, of theta's shape."""
-        return _read(state)
+    def _next(self, average: NDArray, theta: NDArray, t: int) -> NDArray:
+        n = t // self.cycle
+        return average if t % self.cycle else (average * n + theta) / (n + 1)
 
 
 def averages(average: Average, points: Iterable[ArrayLike]) -> Iterator[NDArray]:
