@@ -10,7 +10,7 @@ import inspect
 import re
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -77,13 +77,23 @@ def whole(value: Any, name: str, low: int = 1, high: int | None = None) -> int:
     return int(value)
 
 
-def number(value: Any, name: str, low: float = 0.0, high: float = np.inf, *, open_low: bool = False) -> float:
-    """A finite number in [low, high), or in (low, high) where `open_low`."""
+def one_of(value: Any, name: str, allowed: Iterable[str]) -> Any:
+    """One of some names."""
+    if value not in (names := [*allowed]):
+        raise ValueError(f"{name}={shown(value)} is unknown; allowed are {', '.join(map(repr, names))}")
+    return value
+
+
+def number(
+    value: Any, name: str, low: float = 0.0, high: float = np.inf, *, open_low: bool = False, closed: bool = False
+) -> float:
+    """A finite number in [low, high), or without `low` where `open_low`, with `high` where `closed`."""
     if not _real(value):
         raise TypeError(f"{name}={shown(value)}: it must be a number")
     x = float(value)
-    if not np.isfinite(x) or x < low or x >= high or (open_low and x == low):
-        raise ValueError(f"{name}={value!r} is out of range; allowed is {'(' if open_low else '['}{low:g}, {high:g})")
+    if not np.isfinite(x) or x < low or x > high or (open_low and x == low) or (x == high and not closed):
+        allowed = f"{'(' if open_low else '['}{low:g}, {high:g}{']' if closed else ')'}"
+        raise ValueError(f"{name}={value!r} is out of range; allowed is {allowed}")
     return x
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._inputs import guard, number, numbers, whole
+from ._inputs import guard, number, numbers, one_of, whole
 
 Data = tuple[NDArray, NDArray]
 
@@ -68,8 +68,7 @@ def imbalanced(n: int = 1000, d: int = 2, *, rare: float = 0.02, distance: float
     20
     """
     rng = _rng(seed, n=n, d=d)
-    if not 0 < rare <= 0.5:
-        raise ValueError(f"rare={rare!r} is out of range; it is the share of the rarer class, allowed is (0, 0.5]")
+    number(rare, "rare", 0.0, 0.5, open_low=True, closed=True)
     y = np.zeros(n)
     y[rng.permutation(n)[: max(1, round(rare * n))]] = 1.0
     X = rng.standard_normal((n, d)) + np.outer(y - 0.5, np.full(d, distance / np.sqrt(d)))
@@ -90,8 +89,7 @@ def spirals(n: int = 200, *, turns: float = 1.5, noise: float = 0.05, seed: int 
     (True, np.float64(0.5))
     """
     rng = _rng(seed, n=n)
-    if not turns > 0:
-        raise ValueError(f"turns={turns!r} is out of range; allowed is (0, inf)")
+    number(turns, "turns", open_low=True)
     y = np.arange(n) % 2
     radius = np.sqrt(rng.uniform(0.01, 1.0, n))  # so that the points lie evenly along the arms
     angle = 2 * np.pi * turns * radius + np.pi * y
@@ -123,8 +121,7 @@ def split(X: Any, y: ArrayLike, *, test: float = 0.2, seed: int = 0) -> tuple[Da
     n = X.shape[0] if X.ndim else 0
     if n < 2 or y.shape[:1] != (n,):
         raise ValueError(f"X has shape {X.shape} and y {y.shape}: a split needs two rows or more, each with its target")
-    if not 0 < test < 1:
-        raise ValueError(f"test={test!r} is out of range; it is the share of rows to test with, allowed is (0, 1)")
+    number(test, "test", 0.0, 1.0, open_low=True)
     rows = np.random.default_rng(seed).permutation(n)
     cut = n - min(n - 1, max(1, round(test * n)))
     return (X[rows[:cut]], y[rows[:cut]]), (X[rows[cut:]], y[rows[cut:]])
@@ -171,8 +168,7 @@ def mislabelled(seed: int = 0, *, lies: float = 0.15, tuning: bool = False) -> S
     >>> sheet.X.shape, int((sheet.given != sheet.right).sum()), len(sheet.judge[1]), len(sheet.test[1])
     ((200, 64), 23, 50, 400)
     """
-    if not 0 <= lies <= 1:
-        raise ValueError(f"lies={lies!r}: a chance from 0 to 1")
+    number(lies, "lies", 0.0, 1.0, closed=True)
     X, y = digits()
     halves = np.random.default_rng(7).permutation(len(X))
     rng = np.random.default_rng(seed)
@@ -204,8 +200,7 @@ def alice(vocabulary: int | None = None) -> NDArray:
     words = np.array(gzip.decompress(packed).decode("ascii").split())
     if vocabulary is None:
         return words
-    if not vocabulary >= 1:
-        raise ValueError(f"vocabulary={vocabulary!r}: a vocabulary holds at least one word")
+    whole(vocabulary, "vocabulary")
     names, which, counts = np.unique(words, return_inverse=True, return_counts=True)
     place = np.empty(len(names), dtype=int)
     place[np.argsort(-counts, kind="stable")] = np.arange(len(names))
@@ -233,8 +228,7 @@ def prose(language: Literal["en", "zh"] = "en") -> Prose:
     >>> "".join(text.alphabet[i] for i in text.train[:35])
     'Sections for those who want more th'
     """
-    if language not in ("en", "zh"):
-        raise ValueError(f"language={language!r}: the course is written in 'en' and in 'zh'")
+    one_of(language, "language", ("en", "zh"))
     packed = resources.files(__package__).joinpath(f"_files/prose-{language}.txt.gz").read_bytes()
     lines = gzip.decompress(packed).decode("utf-8").splitlines(keepends=True)
     alphabet = "".join(sorted(set("".join(lines))))
@@ -278,8 +272,7 @@ def low_rank(
     ((6, 2), (6,))
     """
     rng = _rng(seed, rows=rows, columns=columns, rank=rank)
-    if not 0 < observed <= 1:
-        raise ValueError(f"observed={observed!r} is out of range; it is a share of the entries, allowed is (0, 1]")
+    number(observed, "observed", 0.0, 1.0, open_low=True, closed=True)
     M = rng.standard_normal((rows, rank)) @ rng.standard_normal((columns, rank)).T / np.sqrt(rank)
     known = np.sort(rng.permutation(M.size)[: max(1, round(observed * M.size))])
     i, j = np.divmod(known, columns)

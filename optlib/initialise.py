@@ -14,18 +14,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ._inputs import guard
+from ._inputs import guard, one_of
 
 Distribution = Literal["uniform", "normal"]
 Shape = tuple[int, int]
 
 
 def _drawn(shape: Shape, rng: np.random.Generator, variance: float, distribution: Distribution) -> NDArray:
-    if distribution == "normal":
+    if one_of(distribution, "distribution", ("uniform", "normal")) == "normal":
         return np.sqrt(variance) * rng.standard_normal(shape)
-    if distribution == "uniform":
-        return rng.uniform(-1.0, 1.0, shape) * np.sqrt(3.0 * variance)
-    raise ValueError(f"distribution={distribution!r} is unknown; allowed are 'uniform' and 'normal'")
+    return rng.uniform(-1.0, 1.0, shape) * np.sqrt(3.0 * variance)
 
 
 def _fans(shape: Shape) -> Shape:

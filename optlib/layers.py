@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._inputs import guard
+from ._inputs import guard, number
 
 # --- activations ----------------------------------------------------------------------------------
 
@@ -195,8 +195,7 @@ def moving_statistics(
     >>> round(float(mean[0, 0]), 3), round(float(variance[0, 0]), 3)
     (0.2, 1.1)
     """
-    if not 0 <= momentum <= 1:
-        raise ValueError(f"momentum={momentum!r} is out of range; it is the weight of the new batch, allowed is [0, 1]")
+    number(momentum, "momentum", 0.0, 1.0, closed=True)
     mean, variance = batch_statistics(x, unbiased=unbiased)
     old_mean, old_variance = _row(running[0]), _row(running[1])
     return (1 - momentum) * old_mean + momentum * mean, (1 - momentum) * old_variance + momentum * variance
@@ -235,23 +234,10 @@ def dropout(x: ArrayLike, rate: float, rng: np.random.Generator | int) -> tuple[
 
 def dropout_mask(shape: tuple[int, ...], rate: float, rng: np.random.Generator, dtype: Any = float) -> NDArray:
     """The mask of `dropout`, of the given shape: 0 with probability `rate`, else 1/(1 - rate)."""
-    keep = 1.0 - checked_rate(rate)
+    keep = 1.0 - number(rate, "rate", high=1.0)
     mask = (rng.random(shape, np.float32) < keep).astype(dtype)
     mask /= keep
     return mask
-
-
-def checked_rate(rate: float, name: str = "rate") -> float:
-    """The rate, if it is a probability below 1.
-
-    >>> checked_rate(1.0)
-    Traceback (most recent call last):
-    ...
-    ValueError: rate=1.0 is out of range; it is the probability to drop a unit, allowed is [0, 1)
-    """
-    if isinstance(rate, (str, bool)) or not 0 <= rate < 1:
-        raise ValueError(f"{name}={rate!r} is out of range; it is the probability to drop a unit, allowed is [0, 1)")
-    return float(rate)
 
 
 # --- softmax --------------------------------------------------------------------------------------

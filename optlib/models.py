@@ -10,14 +10,16 @@ are independent copies of the model. Nothing is stored: the data are arguments, 
 True
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import initialise, layers
-from ._inputs import guard, number, numbers, whole
+from ._inputs import guard, number, numbers, one_of, whole
 from .data import SparseRows
 from .parts import Part
 
@@ -304,17 +306,14 @@ class MLP:
         self.sizes = tuple(whole(size, "a size of the network") for size in sizes)
         if len(self.sizes) < 2:
             raise ValueError(f"sizes={sizes!r}: name the inputs, the hidden layers and the outputs, as in [64, 32, 10]")
-        for name, value, allowed in (("activation", activation, layers.ACTIVATIONS), ("loss", loss, _LOSSES)):
-            if value not in allowed:
-                raise ValueError(f"{name}={value!r} is unknown; allowed are {', '.join(map(repr, allowed))}")
+        one_of(activation, "activation", layers.ACTIVATIONS)
+        one_of(loss, "loss", ("softmax", "squared"))
         if loss == "softmax" and self.sizes[-1] < 2:
             raise ValueError(f"sizes={sizes!r}: the softmax needs two outputs or more; or choose loss='squared'")
-        if not eps > 0:
-            raise ValueError(f"eps={eps!r} is out of range; allowed is (0, inf)")
-        self.activation, self.batch_norm, self.kind, self.eps = activation, bool(batch_norm), loss, float(eps)
-        self.dropout = layers.checked_rate(dropout, "dropout")
+        self.activation, self.batch_norm, self.kind = activation, bool(batch_norm), loss
+        self.eps, self.dropout = number(eps, "eps", open_low=True), number(dropout, "dropout", high=1.0)
         self._parts = self._layout()
-        self.size = self._parts[-1][-1][1]
+        self.size = self._parts[-1]["b"].where.stop
 
     def __repr__(self) -> str:
         return (
@@ -322,20 +321,20 @@ class MLP:
             f"dropout={self.dropout}, loss={self.kind!r})"
         )
 
-    def _layout(self) -> list[list[tuple[int, int, tuple[int, ...]]]]:
-        """For each layer, where each of its parts begins and ends in theta, and its shape."""
-        parts, start = [], 0
-        for i, (fan_in, fan_out) in enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)):
-            shapes: list[tuple[int, ...]] = [(fan_in, fan_out), (fan_out,)]
-            if self.batch_norm and i < len(self.sizes) - 2:
-                shapes.append((fan_out,))
-            part = []
-            for shape in shapes:
-                stop = start + int(np.prod(shape))
-                part.append((start, stop, shape))
-                start = stop
-            parts.append(part)
-        return parts
+    def _layout(self) -> list[dict[str, Part]]:
+        """The parts of each layer, by their names in `Layer`."""
+        start, last = 0, len(self.sizes) - 2
+        found: list[dict[str, Part]] = []
+        for i, (fan_in, fan_out) in enumerate(pairwise(self.sizes)):
+            shapes: dict[str, tuple[int, ...]] = {"W": (fan_in, fan_out), "b": (fan_out,)}
+            kinds = {"W": "output" if i == last else "hidden" if i else "input", "b": "bias", "gamma": "gain"}
+            if self.batch_norm and i < last:
+                shapes["gamma"] = (fan_out,)
+            found.append({})
+            for name, shape in shapes.items():
+                found[-1][name] = Part(slice(start, start + math.prod(shape)), shape, kinds[name])
+                start += math.prod(shape)
+        return found
 
     def init(
         self, seed: int = 0, scheme: str | Callable[[tuple[int, int], np.random.Generator], NDArray] | None = None,
@@ -355,9 +354,7 @@ class MLP:
         """
         if scheme is None:
             scheme = {"relu": "he", "lecun_tanh": "lecun"}.get(self.activation, "glorot")
-        if not callable(scheme) and scheme not in initialise.SCHEMES:
-            raise ValueError(f"scheme={scheme!r} is unknown; allowed are {', '.join(map(repr, initialise.SCHEMES))}")
-        draw: Any = scheme if callable(scheme) else initialise.SCHEMES[scheme]
+        draw: Any = scheme if callable(scheme) else initialise.SCHEMES[one_of(scheme, "scheme", initialise.SCHEMES)]
         rng, theta = np.random.default_rng(seed), np.zeros(self.size, dtype)
         for layer in self.unpack(theta):
             layer.W[...] = draw(layer.W.shape, rng)
@@ -369,7 +366,9 @@ class MLP:
         """The layers' parameters as views of theta: what is written into them is written into theta."""
         theta = self._theta(theta)
         lead = theta.shape[:-1]
-        return [Layer(*(theta[..., a:b].reshape(lead + shape) for a, b, shape in part)) for part in self._parts]
+        return [
+            Layer(*(theta[..., at].reshape(lead + shape) for at, shape, _ in part.values())) for part in self._parts
+        ]
 
     def parts(self) -> dict[str, Part]:
         """Where each weight matrix, bias and gain stands in theta: W1, b1, gamma1 and so on, for `optlib.layered`.
@@ -379,12 +378,7 @@ class MLP:
         >>> MLP([2, 3, 3, 2]).parts()["W2"]
         Part(where=slice(9, 18, None), shape=(3, 3), kind='hidden')
         """
-        found, last = {}, len(self._parts)
-        for i, layer in enumerate(self._parts, 1):
-            weights = "output" if i == last else "input" if i == 1 else "hidden"
-            for name, kind, (start, stop, shape) in zip(("W", "b", "gamma"), (weights, "bias", "gain"), layer):  # noqa: B905
-                found[f"{name}{i}"] = Part(slice(start, stop), shape, kind)
-        return found
+        return {f"{name}{i}": part for i, layer in enumerate(self._parts, 1) for name, part in layer.items()}
 
     def _theta(self, theta: ArrayLike) -> NDArray:
         theta = _fitting(theta, self.size, f"the network {'-'.join(map(str, self.sizes))} has {self.size} parameters")
@@ -543,8 +537,8 @@ class MLP:
         True
         """
         gradient = self.grad(theta, X, y, mask_seed=mask_seed)
-        lengths = [np.linalg.norm(gradient[..., part[0][0] : part[-1][1]], axis=-1) for part in self._parts]
-        return np.stack(lengths, axis=-1)
+        ends = [(parts[0].where.start, parts[-1].where.stop) for parts in ([*layer.values()] for layer in self._parts)]
+        return np.stack([np.linalg.norm(gradient[..., a:b], axis=-1) for a, b in ends], axis=-1)
 
     def statistics(self, theta: ArrayLike, X: ArrayLike, batch_size: int | None = None) -> Statistics:
         r"""Mean and unbiased variance of each normalised layer's sums over the data, for predictions after training.
@@ -575,9 +569,6 @@ class MLP:
             batches.append([layers.batch_statistics(sums, unbiased=True) for sums in seen])
         hidden = zip(*batches, strict=True)
         return [(np.mean([a for a, _ in each], axis=0), np.mean([v for _, v in each], axis=0)) for each in hidden]
-
-
-_LOSSES = ("softmax", "squared")
 
 
 class MatrixCompletion(_Mean):

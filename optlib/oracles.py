@@ -14,35 +14,24 @@ seed and `t` alone, so they have no memory, two runs see the same batches, and a
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._inputs import guard, number, numbers, scalar, shown, whole
+from ._inputs import guard, number, numbers, one_of, scalar, shown, whole
 from .models import Model, checked_data
 from .optimizer import Oracle, check_oracle, takes_step
 
 Order = Literal["epoch", "once", "iid", "fixed"]
 
-_ORDERS = {
-    "epoch": "a fresh permutation for every epoch: without replacement",
-    "once": "one permutation, kept for all epochs",
-    "iid": "every batch drawn anew: with replacement",
-    "fixed": "the order of the data, never shuffled",
-}
-
 
 def _step_gradient(model: Model, theta: NDArray, X: Any, y: NDArray, seed: int, t: int) -> NDArray:
     """The model's gradient; one that drops units at random (its `dropout` is above 0) takes a `mask_seed` for that."""
     if getattr(model, "dropout", 0.0):
-        return model.grad(theta, X, y, mask_seed=_mask_seed(seed, t))  # type: ignore[call-arg]
+        # the 1 keeps the draws of the masks apart from those of the batches
+        return model.grad(theta, X, y, mask_seed=[seed, t, 1])  # type: ignore[call-arg]
     return model.grad(theta, X, y)
-
-
-def _mask_seed(seed: int, t: int) -> list[int]:
-    """The seed of step t's dropout masks; the 1 keeps their draws apart from those of the batches."""
-    return [seed, t, 1]
 
 
 class Examples:
@@ -106,10 +95,7 @@ class minibatch(Examples):
         super().__init__(model, X, y)
         n = len(self.X)
         self.batch_size = whole(batch_size, "batch_size", 1, n)
-        if order not in _ORDERS:
-            listed = "; ".join(f"{name!r}, {what}" for name, what in _ORDERS.items())
-            raise ValueError(f"order={order!r} is unknown; allowed are {listed}")
-        self.order, self.seed = order, whole(seed, "seed", 0)
+        self.order, self.seed = one_of(order, "order", get_args(Order)), whole(seed, "seed", 0)
         self._shuffled: tuple[int, NDArray] = (-1, np.arange(n))
 
     @property
@@ -208,9 +194,7 @@ class hard_examples(minibatch):
         seed: int = 0,
     ):  # fmt: skip
         super().__init__(model, X, y, batch_size, order=order, seed=seed)
-        if not 0 < ratio <= 1:
-            raise ValueError(f"ratio={ratio!r} is out of range; it is the share of a batch to keep, allowed is (0, 1]")
-        self.ratio = float(ratio)
+        self.ratio = number(ratio, "ratio", 0.0, 1.0, open_low=True, closed=True)
 
     def hardest(self, theta: NDArray, t: int) -> NDArray:
         """The rows of X that step t learns from, of shape (..., k): the k of its batch with the largest losses."""

@@ -96,8 +96,7 @@ def _length(value: Any) -> Any:
 
 def _positive(**values: float) -> None:
     for name, value in values.items():
-        if not (isfinite(value) and value > 0):
-            raise ValueError(f"{name}={value!r} is out of range; it must be a positive number")
+        number(value, name, open_low=True)
 
 
 def _maker(*positive: str, check: Callable[..., None] | None = None) -> Callable[[Callable], Callable[..., Schedule]]:
@@ -130,14 +129,11 @@ def _maker(*positive: str, check: Callable[..., None] | None = None) -> Callable
 
 
 def _check_factor(factor: float, **_: float) -> None:
-    if factor < 1 or factor != int(factor):
-        raise ValueError(f"factor={factor!r} is out of range; it must be a whole number, 1 or more")
+    whole(factor, "factor")
 
 
 def _check_rise(rise: float, steps: float, **_: float) -> None:
-    if not 0 < rise < 1:
-        raise ValueError(f"rise={rise!r} is out of range; allowed is (0, 1)")
-    if rise * steps < 1:
+    if number(rise, "rise", 0.0, 1.0, open_low=True) * steps < 1:
         raise ValueError(f"rise={rise!r} of steps={steps!r} is less than one step: make the run or the rise longer")
 
 
@@ -445,8 +441,7 @@ class Plateau:
         self, start: float, *, factor: float = 0.1, patience: int = 10, threshold: float = 1e-4, low: float = 0.0
     ):
         _positive(start=start)
-        if not 0 < factor < 1:
-            raise ValueError(f"factor={factor!r} is out of range; allowed is (0, 1)")
+        number(factor, "factor", 0.0, 1.0, open_low=True)
         whole(patience, "patience", 0)
         number(threshold, "threshold")
         if number(low, "low") > start:

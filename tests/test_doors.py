@@ -66,7 +66,7 @@ GOOD = {
     "zipf.words": 3, "zipf.exponent": 1.0, "dropout_mask.dtype": float, "Surface.source": "",
     "clipped.norm": 1.0, "one_cycle.start_ratio": 25.0, "one_cycle.end_ratio": 1e4, "one_cycle.steps": 10,
     "newton.steps": 2, "moving_statistics.unbiased": True, "range_test.low": 1e-3, "range_test.high": 10.0,
-    "range_test.steps": 12, "MLP.batch_norm": True, "MLP.dropout": 0.0, "checked_rate.name": "rate",
+    "range_test.steps": 12, "MLP.batch_norm": True, "MLP.dropout": 0.0,
     "SparseRows.columns": 2, "Curriculum.seed": 1,
     "Plateau.start": 1.0, "Plateau.low": 0.0, "hard_examples.size": 3, "hard_examples.order": "epoch", "order": "epoch",
     "contest.workers": 1, "Plateau.update.loss": 1.0, "Plateau.restore.state": (1.0, 1.0, 0), "contest.points": 2,

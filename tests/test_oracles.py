@@ -135,10 +135,7 @@ def test_bad_batch_sizes_are_told(size):
 
 
 def test_unknown_orders_are_told():
-    with pytest.raises(
-        ValueError,
-        match=r"order='random' is unknown; allowed are 'epoch', a fresh permutation .*'once', .*'iid', .*'fixed', ",
-    ):
+    with pytest.raises(ValueError, match=r"order='random' is unknown; allowed are 'epoch', 'once', 'iid', 'fixed'"):
         minibatch(MODEL, *line(12), batch_size=3, order="random")
 
 

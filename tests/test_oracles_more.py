@@ -294,7 +294,7 @@ def test_whole_numbers_are_points_too():
 
 @pytest.mark.parametrize("ratio", [0.0, -0.1, 1.01, np.nan, "1"])
 def test_ratios_out_of_range(ratio):
-    with pytest.raises((TypeError, ValueError), match=r"hard_examples: ratio=|ratio=.* is out of range; it is"):
+    with pytest.raises((TypeError, ValueError), match=r"hard_examples: ratio=|ratio=.* is out of range; allowed is"):
         hard_examples(MODEL, X, Y, 10, ratio)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import floats, guard, like, number, whole
+from .._inputs import floats, guard, like, number, one_of, whole
 from ..optimizer import Optimizer, Oracle, State, run
 from ..schedules import Schedule
 
@@ -96,9 +96,7 @@ class EMA:
 
     def __init__(self, decay: float = 0.999, begin: Literal["corrected", "theta", "zero"] = "corrected"):
         self.decay = number(decay, "decay", high=1.0)
-        if begin not in ("corrected", "theta", "zero"):
-            raise ValueError(f"begin={begin!r} is unknown; allowed are 'corrected', 'theta' and 'zero'")
-        self.begin = begin
+        self.begin = one_of(begin, "begin", ("corrected", "theta", "zero"))
 
     def init(self, theta: ArrayLike) -> State:
         """The sum at the start, and the start, which stands for the average before the first step."""

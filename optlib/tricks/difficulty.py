@@ -1,23 +1,16 @@
 r"""Curriculum learning: easy examples first, and the four ways to draw the difficulty of the next one."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import guard, number, whole
+from .._inputs import guard, number, one_of, whole
 from ..models import Model
 from ..oracles import Examples
 
 Strategy = Literal["none", "naive", "mix", "combined"]
-
-_STRATEGIES = {
-    "none": "always the full difficulty",
-    "naive": "up to the difficulty of the present stage",
-    "mix": "any difficulty, uniformly, from the beginning",
-    "combined": "now by mix, now by naive",
-}
 
 
 class Curriculum:
@@ -55,20 +48,19 @@ class Curriculum:
         self, levels: int | Sequence[int], strategy: Strategy = "combined", *,
         stage: Callable[[int], int] | int = 100, seed: int = 0, share: float = 0.5, exact: bool = False,
     ):  # fmt: skip
-        if strategy not in _STRATEGIES:
-            listed = "; ".join(f"{name!r}, {what}" for name, what in _STRATEGIES.items())
-            raise ValueError(f"strategy={strategy!r} is unknown; allowed are {listed}")
+        one_of(strategy, "strategy", get_args(Strategy))
         self._scalar = np.ndim(levels) == 0
         self.levels = tuple(whole(level, "levels") for level in ([levels] if self._scalar else levels))  # type: ignore[union-attr]
         if not self.levels:
             raise ValueError("levels is empty: give the full difficulty, such as 10 or (10, 3)")
         self.strategy, self.seed, self.exact = strategy, whole(seed, "seed", 0), bool(exact)
         self.share = number(share, "share", high=1.0)
-        self._stage = stage if callable(stage) else _lasting(whole(stage, "stage"))
+        self._stage = stage if callable(stage) else whole(stage, "stage")
 
     def present(self, t: int) -> tuple[int, ...]:
         """The difficulty of the present stage, coordinate by coordinate, never above the full one."""
-        stage = min(whole(self._stage(t), "stage(t)", 0), int(np.prod(self.levels)) - 1)
+        stage = whole(self._stage(t), "stage(t)", 0) if callable(self._stage) else t // self._stage
+        stage = min(stage, int(np.prod(self.levels)) - 1)
         return tuple(int(i) + 1 for i in np.unravel_index(stage, self.levels, order="F"))
 
     def draw(self, t: int, batch_size: int) -> NDArray:
@@ -137,10 +129,6 @@ def curriculum(
     levels = _difficulties(difficulty).max(axis=0).tolist()
     full = levels[0] if np.ndim(difficulty) == 1 else levels
     return CurriculumBatches(model, X, y, difficulty, batch_size, Curriculum(full, strategy, **plan))
-
-
-def _lasting(steps: int) -> Callable[[int], int]:
-    return lambda t: t // steps
 
 
 def _difficulties(difficulty: ArrayLike) -> NDArray:

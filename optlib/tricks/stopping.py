@@ -76,26 +76,23 @@ def equivalent_ridge(curvatures: ArrayLike, lr: float, steps: int) -> NDArray:
     .. math:: \alpha_i = \frac{\lambda_i (1 - \eta\lambda_i)^t}{1 - (1 - \eta\lambda_i)^t} \;\to\; \frac1{\eta t}
         \quad (\eta\lambda_i t \to 0)
 
-    Parameters and shapes are those of `spectral_filter`; steps must be 1 or more.
+    Parameters
+    ----------
+    curvatures : :math:`\lambda_i`, 0 or more, of any shape, which is that of the result
+    lr : :math:`\eta`, above 0. steps : t, 1 or more
 
     Source: Goodfellow, Bengio & Courville (2016), section 7.8.
 
     >>> equivalent_ridge([0.0, 1e-6, 1.0], lr=0.1, steps=10).round(3)
     array([1.   , 1.   , 0.535])
     """
-    whole(steps, "steps")
-    lam, left = _remaining(curvatures, lr, steps)
-    reached = 1 - left
-    small = lr * lam * steps < 1e-6  # the quotient loses its digits there: its limit and the next term of the series
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(small, 1 / (lr * steps) - lam * (steps + 1) / (2 * steps), lam * left / reached)
-
-
-def _remaining(curvatures: ArrayLike, lr: float, steps: int) -> tuple[NDArray, NDArray]:
     lam = np.asarray(curvatures, dtype=float)
     if not (np.isfinite(lam).all() and (lam >= 0).all()):
         raise ValueError("curvatures must be finite and 0 or more: the filter is that of a convex quadratic")
-    return lam, (1 - number(lr, "lr", open_low=True) * lam) ** whole(steps, "steps", 0)
+    left = (1 - number(lr, "lr", open_low=True) * lam) ** whole(steps, "steps")
+    small = lr * lam * steps < 1e-6  # the quotient loses its digits there: its limit and the next term of the series
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(small, 1 / (lr * steps) - lam * (steps + 1) / (2 * steps), lam * left / (1 - left))
 
 
 guard(globals())
