@@ -105,20 +105,6 @@ def test_swa_rate_is_the_paper_s():
     assert {tricks.swa_rate(0.05, 0.01, cycle=1)(t) for t in range(9)} == {0.05}
 
 
-def test_average_weights_refreshes_batch_statistics_with_the_average():
-    seen = []
-    result = tricks.average_weights(
-        Optimizer(rules.sgd, lr=tricks.swa_rate(0.5, 0.1, 2)), surfaces.bowl.grad, [4.0, -2.0], 6,
-        average=tricks.SWA(2), refresh=lambda theta: seen.append(theta) or "statistics",
-    )  # fmt: skip
-    path = descend(Optimizer(rules.sgd, lr=tricks.swa_rate(0.5, 0.1, 2)), surfaces.bowl.grad, [4.0, -2.0], 6)
-    assert np.allclose(result.theta, path[::2].mean(axis=0), atol=1e-15)
-    assert (result.last == path[-1]).all()
-    assert result.statistics == "statistics"
-    assert len(seen) == 1
-    assert (seen[0] == result.theta).all()
-
-
 # --- stopping -----------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ array([[1. , 0.1],
        [0. , 0.2]])
 """
 
-from .averaging import EMA, SWA, Averaged, PolyakRuppert, average_weights, averages, swa_rate
+from .averaging import EMA, SWA, PolyakRuppert, averages, swa_rate
 from .criteria import GL, PQ, UP, Patience, Progress
 from .difficulty import Curriculum, curriculum
 from .landscape import Frame, Plane, filter_normalised, line, plane, random_direction, through, unpacked
@@ -23,8 +23,8 @@ from .spectrum import Krylov, lanczos, ritz
 from .stopping import EarlyStopped, early_stopped, equivalent_ridge
 
 __all__ = [
-    "EMA", "GL", "PQ", "SWA", "UP", "Averaged", "Curriculum", "EarlyStopped", "Frame", "Krylov",
-    "NoiseScale", "Patience", "Plane", "PolyakRuppert", "Progress", "RangeTest", "average_weights", "averages",
+    "EMA", "GL", "PQ", "SWA", "UP", "Curriculum", "EarlyStopped", "Frame", "Krylov",
+    "NoiseScale", "Patience", "Plane", "PolyakRuppert", "Progress", "RangeTest", "averages",
     "curriculum", "early_stopped", "equivalent_ridge", "filter_normalised", "hessian",
     "hessian_vector", "lanczos", "line", "newton", "newton_step", "noise_scale", "plane",
     "random_direction", "range_test", "ritz", "saddle_free_newton_step", "swa_rate", "through", "unpacked",

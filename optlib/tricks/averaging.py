@@ -4,15 +4,15 @@ An average keeps no memory of its own. ``init(theta)`` gives a state, ``tell(sta
 ``value(state)`` the average; a state is a dict of arrays, so ``np.savez(path, **state)`` is a checkpoint.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._inputs import floats, guard, like, number, one_of, whole
-from ..optimizer import Optimizer, Oracle, State, run
+from ..optimizer import State
 from ..schedules import Schedule
 
 
@@ -128,6 +128,9 @@ class SWA(_Mean):
     ----------
     cycle : c, steps from one point that counts to the next, 1 or more: the cycle of the rate, or an epoch
 
+    The means and variances that batch normalisation kept on the way belong to the walk, not to its average: measure
+    them anew, as with ``model.statistics(average, X)``.
+
     Source: Izmailov et al. (2018), algorithm 1; the start is the pretrained point there, and counts as one.
 
     >>> [w.tolist() for w in averages(SWA(cycle=2), [[0.0], [5.0], [3.0], [7.0], [6.0]])]
@@ -181,48 +184,6 @@ def _swa(t: float, *, high: float, low: float, cycle: int) -> float:
 
 
 _swa.__name__ = "swa_rate"  # as it is printed
-
-
-class Averaged(NamedTuple):
-    """The outcome of `average_weights`."""
-
-    theta: NDArray  #: the average
-    last: NDArray  #: where the walk ended
-    state: State  #: of the average, to go on from
-    statistics: Any  #: what `refresh` gave, or None
-
-
-def average_weights(
-    optimizer: Optimizer, oracle: Oracle, theta: ArrayLike, steps: int, *,
-    average: Average | None = None, refresh: Callable[[NDArray], Any] | None = None,
-) -> Averaged:  # fmt: skip
-    """Walk, average the points, and refresh what the average's batch normalisation needs.
-
-    The running means and variances that batch normalisation kept on the way belong to the walk, not to its average:
-    they must be measured anew, in one pass over the data with the averaged weights.
-
-    Parameters
-    ----------
-    optimizer : for SWA one whose rate is `swa_rate` or a constant
-    oracle, theta : as in `optlib.run`; theta is the pretrained point
-    steps : 1 or more
-    average : `SWA` (cycle 1, by default), `EMA` or `PolyakRuppert`
-    refresh : the pass over the data, theta -> statistics, such as ``lambda theta: model.statistics(theta, X)``
-
-    Source: Izmailov et al. (2018), algorithm 1.
-
-    >>> from optlib import Optimizer, rules, surfaces
-    >>> result = average_weights(Optimizer(rules.sgd, lr=2.0), surfaces.bowl.grad, [4.0, -2.0], steps=3)
-    >>> result.theta, result.last
-    (array([0., 0.]), array([-4.,  2.]))
-    """
-    average = SWA() if average is None else average
-    state = average.init(theta)
-    point = np.asarray(theta)
-    for point, _ in islice(run(optimizer, oracle, theta), whole(steps, "steps")):
-        state = average.tell(state, point)
-    mean = average.value(state)
-    return Averaged(mean, point, state, None if refresh is None else refresh(mean))
 
 
 def _read(state: State, *more: str) -> NDArray:

@@ -79,32 +79,7 @@ class Curriculum:
         return drawn[:, 0].copy() if self._scalar else drawn.copy()
 
 
-class CurriculumBatches(Examples):
-    """The gradient over a few examples, of difficulties that a curriculum draws. Made by `curriculum`."""
-
-    def __init__(
-        self, model: Model, X: ArrayLike, y: ArrayLike, difficulty: ArrayLike, batch_size: int, plan: Curriculum
-    ):
-        super().__init__(model, X, y)
-        self.batch_size, self.plan = whole(batch_size, "batch_size"), plan
-        self._rows = _by_level(difficulty, len(self.X), plan.levels)
-
-    def indices(self, t: int) -> NDArray:
-        """The rows of X that step t uses, of shape (batch_size,): one at random of each difficulty that was drawn."""
-        drawn = self.plan.draw(t, self.batch_size).reshape(self.batch_size, -1)
-        picks = np.random.default_rng([self.plan.seed, t, 1]).random(self.batch_size)
-        groups = [self._rows[tuple(level)] for level in drawn.tolist()]
-        return np.array([rows[int(u * len(rows))] for u, rows in zip(picks, groups, strict=True)])
-
-    def __call__(self, theta: NDArray, t: int) -> NDArray:
-        rows = self.indices(t)
-        return self.model.grad(theta, self.X[rows], self.y[rows])
-
-
-def curriculum(
-    model: Model, X: ArrayLike, y: ArrayLike, difficulty: ArrayLike, batch_size: int, strategy: Strategy = "combined",
-    **plan: Any,
-) -> CurriculumBatches:  # fmt: skip
+class curriculum(Examples):
     """An oracle that chooses its mini-batches by difficulty.
 
     Parameters
@@ -126,9 +101,28 @@ def curriculum(
     >>> bool((oracle.indices(t=0) < 2).all()), bool((oracle.indices(t=150) < 4).all())
     (True, True)
     """
-    levels = _difficulties(difficulty).max(axis=0).tolist()
-    full = levels[0] if np.ndim(difficulty) == 1 else levels
-    return CurriculumBatches(model, X, y, difficulty, batch_size, Curriculum(full, strategy, **plan))
+
+    def __init__(
+        self, model: Model, X: ArrayLike, y: ArrayLike, difficulty: ArrayLike, batch_size: int,
+        strategy: Strategy = "combined", **plan: Any,
+    ):  # fmt: skip
+        super().__init__(model, X, y)
+        self.batch_size = whole(batch_size, "batch_size")
+        table = _difficulties(difficulty)
+        full = table.max(axis=0).tolist()
+        self.plan = Curriculum(full[0] if np.ndim(difficulty) == 1 else full, strategy, **plan)
+        self._rows = _by_level(table, len(self.X), self.plan.levels)
+
+    def indices(self, t: int) -> NDArray:
+        """The rows of X that step t uses, of shape (batch_size,): one at random of each difficulty that was drawn."""
+        drawn = self.plan.draw(t, self.batch_size).reshape(self.batch_size, -1)
+        picks = np.random.default_rng([self.plan.seed, t, 1]).random(self.batch_size)
+        groups = [self._rows[tuple(level)] for level in drawn.tolist()]
+        return np.array([rows[int(u * len(rows))] for u, rows in zip(picks, groups, strict=True)])
+
+    def __call__(self, theta: NDArray, t: int) -> NDArray:
+        rows = self.indices(t)
+        return self.model.grad(theta, self.X[rows], self.y[rows])
 
 
 def _difficulties(difficulty: ArrayLike) -> NDArray:
@@ -141,13 +135,10 @@ def _difficulties(difficulty: ArrayLike) -> NDArray:
     return table.reshape(len(table), -1)
 
 
-def _by_level(difficulty: ArrayLike, n: int, levels: tuple[int, ...]) -> dict[tuple[int, ...], NDArray]:
+def _by_level(table: NDArray, n: int, levels: tuple[int, ...]) -> dict[tuple[int, ...], NDArray]:
     """The rows of each level."""
-    table = _difficulties(difficulty)
     if len(table) != n:
         raise ValueError(f"difficulty has {len(table)} entries, but X has {n} rows: each example needs its own")
-    if table.shape[1] != len(levels) or (table.max(axis=0) > levels).any():
-        raise ValueError(f"difficulty reaches {table.max(axis=0).tolist()}, but the plan's levels are {list(levels)}")
     rows = {}
     for index in np.ndindex(levels):
         level = tuple(i + 1 for i in index)
