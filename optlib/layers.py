@@ -34,13 +34,18 @@ def _sigmoid(z: NDArray) -> NDArray:
     return z
 
 
+def _tanh_backward(da: NDArray, a: NDArray) -> NDArray:
+    slope = a * a
+    return np.multiply(da, np.subtract(1.0, slope, out=slope), out=da)
+
+
 _A, _S = 1.7159, 2.0 / 3.0
 
 #: "relu", max(0, z); "tanh"; "sigmoid", 1/(1 + exp(-z)); "lecun_tanh", 1.7159 tanh(2z/3) (LeCun et al. 1998);
 #: "identity", for deep linear networks.
 ACTIVATIONS = {
     "relu": Activation(lambda z: np.maximum(z, 0.0, out=z), lambda da, a: np.multiply(da, a > 0.0, out=da)),
-    "tanh": Activation(lambda z: np.tanh(z, out=z), lambda da, a: np.multiply(da, 1.0 - a * a, out=da)),
+    "tanh": Activation(lambda z: np.tanh(z, out=z), _tanh_backward),
     "sigmoid": Activation(_sigmoid, lambda da, a: np.multiply(da, (1.0 - a) * a, out=da)),
     "lecun_tanh": Activation(
         lambda z: np.multiply(np.tanh(np.multiply(z, _S, out=z), out=z), _A, out=z),
