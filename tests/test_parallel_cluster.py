@@ -18,6 +18,7 @@ from optlib.parallel import (
     Interrupted,
     LocalSGD,
     Shards,
+    StreamingDiLoCo,
     SyncSGD,
     async_sgd,
     calibrate,
@@ -145,10 +146,14 @@ def test_its_order_repeated_in_one_process_gives_the_same_numbers(client, name):
     assert run.losses[-1].loss == f(run.theta, X, Y)
 
 
-@pytest.mark.parametrize("make", [SyncSGD, lambda optimizer: LocalSGD(optimizer, period=1)], ids=["sync", "local"])
-def test_who_waits_for_all_does_not_depend_on_the_backend(client, make):
+@pytest.mark.parametrize(
+    ("algorithm", "shards"),
+    [(SyncSGD(SGD), 2), (LocalSGD(SGD, period=1), 2), (StreamingDiLoCo(SGD, 4, 2, overlap=1), 1)],
+    ids=["sync", "local", "streaming"],
+)
+def test_who_waits_for_all_does_not_depend_on_the_backend(client, algorithm, shards):
     runs = [
-        train(make(SGD), dealt(3), np.ones(6), steps=10, shards=2, backend=backend)
+        train(algorithm, dealt(3), np.ones(6), steps=10, shards=shards, backend=backend)
         for backend in ("inline", "simulate", client)
     ]
     np.testing.assert_array_equal(runs[0].theta, runs[1].theta)

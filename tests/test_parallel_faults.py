@@ -4,6 +4,7 @@ Every worker's every step has a coordinate of its own, and its gradient is 1 the
 what it is given. So at the end each coordinate tells how often its step was counted.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optlib import Optimizer, rules, surfaces
-from optlib.parallel import EASGD, Cluster, Downpour, LocalSGD, Server, SyncEASGD, SyncSGD, async_sgd, eamsgd, train
+from optlib.parallel import (
+    EASGD,
+    Cluster,
+    Downpour,
+    LocalSGD,
+    Server,
+    StreamingDiLoCo,
+    SyncEASGD,
+    SyncSGD,
+    async_sgd,
+    eamsgd,
+    train,
+)
 from optlib.parallel.engine import Engine
 
 ONE = Optimizer(rules.sgd, lr=1.0)
@@ -43,6 +56,24 @@ COUNTS = {
     "downpour that pushes rarely": Downpour(ONE, n_fetch=2, n_push=5, warm_start=3),
     "local": Periods(ONE, period=3),
 }
+
+
+@dataclass(frozen=True)
+class Streams(StreamingDiLoCo):
+    """It adds up, fragment by fragment."""
+
+    lr: float = 1.0
+    momentum: float = 0.0
+
+    def merge(self, theta, state, payloads):
+        gave = Counter(f for payload in payloads for f in payload)
+        return super().merge(theta, state, [{f: gave[f] * g for f, g in payload.items()} for payload in payloads])
+
+
+STREAMS = {
+    "one fragment": Streams(ONE, period=3, fragments=1), "in turn": Streams(ONE, period=4, fragments=2),
+    "uneven": Streams(ONE, period=7, fragments=3), "overlapping": Streams(ONE, period=6, fragments=2, overlap=2),
+}  # fmt: skip
 
 
 class Count:
@@ -163,6 +194,31 @@ OPTIONS = {"deadline": None, "derandomize": True, "database": None, "suppress_he
 @SCHEDULES
 def test_every_step_counts_once(name, seed, workers, steps, shards, faults):
     counted(name, seed, workers, steps, shards, faults)
+
+
+def streamed(name, seed, workers, steps, faults):
+    """Nothing twice; lost is what a life had walked in fragments whose turn did not come before it ended."""
+    algorithm = STREAMS[name]
+    chaos = Chaos(algorithm, workers, max(steps, 3), 1, np.random.default_rng(seed), faults)
+    counts = -chaos.run().reshape(workers, -1)
+    assert np.isin(counts, [0.0, 1.0]).all()
+    most = algorithm.period - algorithm.period // algorithm.fragments
+    assert ((counts == 0.0).sum(axis=1) <= most * np.array(chaos.engine.lives)).all()
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@settings(max_examples=20, **OPTIONS)
+@SCHEDULES
+def test_a_stream_counts_nothing_twice(name, seed, workers, steps, shards, faults):
+    streamed(name, seed, workers, steps, faults)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STREAMS)
+@settings(max_examples=400, **OPTIONS)
+@SCHEDULES
+def test_a_stream_counts_nothing_twice_in_thousands_of_schedules(name, seed, workers, steps, shards, faults):
+    streamed(name, seed, workers, steps, faults)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optlib import NotFinite, Optimizer, models, rules
+from optlib import NotFinite, Optimizer, Part, models, rules
 from optlib.parallel import (
     AdaptiveRevision,
     Cluster,
@@ -17,6 +17,7 @@ from optlib.parallel import (
     LowRank,
     Server,
     Signs,
+    StreamingDiLoCo,
     SyncSGD,
     Worker,
     async_sgd,
@@ -31,6 +32,7 @@ from optlib.parallel import (
     simulate,
     train,
 )
+from optlib.parallel.engine import Engine, run_inline
 
 SGD, ONE = Optimizer(rules.sgd, lr=0.1), Optimizer(rules.sgd, lr=1.0)
 NET = models.MLP([6, 5, 4])
@@ -88,12 +90,117 @@ def half_square(theta):
     return theta
 
 
+def one(theta):
+    return np.ones_like(theta)
+
+
+def three(theta):
+    return np.full_like(theta, 3.0)
+
+
+def test_streaming_by_hand():
+    """Moves of 1 and 3 a step; the first number is exchanged after steps 1 and 3, the second after 2 and (the end) 3.
+
+    First: means 2 and 4 (of two steps), u = 2 and 1 + 4. Second: means 4 and 2, u = 4 and 2 + 2.
+    """
+    points, streaming = [], StreamingDiLoCo(ONE, period=2, fragments=2, lr=0.8, momentum=0.5)
+    run = train(streaming, [one, three], [0.0, 0.0], steps=3, loss=lambda theta: points.append(theta) or 0.0)
+    first, second = -0.8 * np.array([2 + 1, 4 + 2.5]), -0.8 * np.array([4 + 2, 2 + 2])
+    expected = [[0, 0], [first[0], 0], [first[0], second[0]], [first.sum(), second.sum()]]
+    np.testing.assert_allclose(points, expected, rtol=0, atol=1e-14)
+    assert [float(run.states[0][name][0]) for name in ("0.u", "1.u")] == [5.0, 4.0]
+    for memory in run.workers:  # nothing is left
+        np.testing.assert_array_equal(memory["theta"], memory["start"])
+
+
+@pytest.mark.parametrize(
+    ("blend", "goes_on", "ends"),
+    [(None, -5.0, [-6.0, -10.0]), (0.5, -3.5, [-4.5, -9.5]), (0.0, -4.0, [-5.0, -7.0])],
+)
+def test_streaming_overlaps_by_hand(blend, goes_on, ends):
+    """One fragment, exchanged after the second step (moves of 1 and 3, to -4); what is told arrives after the third.
+
+    Worker 0 gave at -2 and is at -3 by then: it goes on from -4 - 1, from half of -3 and -4, or from -4. Worker 1 gave
+    at -6 and is at -9: from -4 - 3, from half of -9 and -4, or from -4. After the fourth step the mean is taken.
+    """
+    streaming = StreamingDiLoCo(ONE, period=2, fragments=1, lr=1.0, momentum=0.0, overlap=1, blend=blend)
+    seen = []
+    run = train(streaming, [lambda x: seen.append(float(x[0])) or one(x), three], [0.0], steps=4)
+    assert seen == [0.0, -1.0, -2.0, goes_on]
+    np.testing.assert_allclose(run.theta, np.mean(ends), rtol=0, atol=1e-14)
+
+
 def test_gossip_by_hand():
     """One of three goes up by 4 each step; 0 and 1 meet, then 1 and 2, then 0 and 2."""
     meets = [pair(3, 0, 1), pair(3, 1, 2), pair(3, 0, 2)]
     slopes = [lambda x: x * 0 - 4.0, lambda x: x * 0, lambda x: x * 0]
     points = [gossip(ONE, slopes, [0.0], steps=n, weights=lambda t: meets[t]).ravel().tolist() for n in (1, 2, 3)]
     assert points == [[2, 2, 0], [6, 1, 1], [5.5, 1, 5.5]]
+
+
+@pytest.mark.parametrize("period", [1, 4, 5])
+def test_one_fragment_is_diloco(period):
+    """To the last bit, the server's momentum and the order of messages included."""
+    adamw, goals = Optimizer(rules.adamw, lr=0.01), [lambda x, c=c: x - c for c in random_moves(3, 7)]
+    whole, streaming = (
+        train(algorithm, goals, np.ones(7), steps=13, order="messages")
+        for algorithm in (diloco(adamw, period), StreamingDiLoCo(adamw, period, fragments=1))
+    )
+    np.testing.assert_array_equal(streaming.theta, whole.theta)
+    np.testing.assert_array_equal(streaming.states[0]["0.u"], whole.states[0]["u"])
+    assert streaming.order == whole.order
+
+
+class Weighed(Engine):
+    """An engine that notes how many numbers each gift and each answer holds."""
+
+    def __init__(self, *args):
+        self.gifts, self.told = [], []
+        super().__init__(*args)
+
+    def send(self, w, message):
+        if message.kind == "give":
+            self.gifts.append(sum(array.size for array in message.payload.values()))
+        super().send(w, message)
+
+    def answers(self, shard, replies):
+        self.told += [sum(a.size for name, a in reply.payload.items() if name != "turn") for _, reply in replies
+                      if reply.payload]  # fmt: skip
+        super().answers(shard, replies)
+
+
+def by_layers():
+    part = NET.parts()
+    return [[part["W1"], part["b1"]], [part["W2"], part["b2"]]]
+
+
+@pytest.mark.parametrize(
+    ("fragments", "sizes"), [(1, [59]), (4, [14, 15, 15, 15]), (by_layers(), [35, 24])], ids=["one", "four", "layers"]
+)
+def test_streaming_sends_as_much_in_smaller_pieces(fragments, sizes):
+    """8 steps of 3 workers, each fragment every 4th: at the end, all that is left goes at once."""
+    F, goals = len(sizes), [lambda x, c=c: x - c for c in random_moves(3, NET.size)]
+    engine = Weighed(StreamingDiLoCo(SGD, 4, fragments), goals, np.zeros(NET.size), 8, 3)
+    run_inline(engine, "messages")
+    rounds = [sizes[r % F] for r in range(2 * F - 1)]
+    assert sorted(engine.gifts) == sorted([*(3 * rounds), *[NET.size] * 3])
+    assert sorted(engine.told) == sorted([0, 0, 0, *(3 * rounds)])  # nobody asks after the end
+    dry = simulate(engine.algorithm, workers=3, size=NET.size, steps=8)
+    assert dry.versions == [2 * F]
+    assert engine.algorithm.vectors == (0, 1 / F, 1 / F)
+
+
+def test_layers_stream_as_the_numbers_do():
+    """Fragments by name: the same as pieces that are cut at the same place, in whatever order they stand in theta."""
+    part = NET.parts()
+    crossed = [[part["b2"], part["W1"]], [part["W2"], part["b1"]]]
+    place = np.concatenate([np.arange(NET.size)[p.where] for each in crossed for p in each])
+    goals = random_moves(2, NET.size)
+    streaming = StreamingDiLoCo(SGD, 4, crossed)
+    run = train(streaming, [lambda x, c=c: x - c for c in goals], np.zeros(NET.size), steps=10)
+    cut = StreamingDiLoCo(SGD, 4, [Part(slice(0, 34), (34,), "bias"), Part(slice(34, 59), (25,), "bias")])
+    moved = train(cut, [lambda x, c=c: x - c[place] for c in goals], np.zeros(NET.size), steps=10)
+    np.testing.assert_allclose(run.theta[place], moved.theta, rtol=0, atol=1e-15)
 
 
 # --- what must hold --------------------------------------------------------------------------------
@@ -312,6 +419,22 @@ def test_a_server_goes_on_from_its_snapshot():
         (lambda: gossip(SGD, [lambda x, n: x], [1.0], steps=1), "one that counts updates must be called t"),
         (lambda: gossip(rules.sgd, [half_square], [1.0], steps=1), "must be an Optimizer"),
         (lambda: diloco(SGD, period=0), "period=0"),
+        (lambda: StreamingDiLoCo(rules.sgd), "must be an Optimizer"),
+        (lambda: StreamingDiLoCo(SGD, period=4, fragments=5), "fragments=5: it must be a whole number, 1 to 4"),
+        (lambda: StreamingDiLoCo(SGD, fragments=2.5), "fragments=2.5: it must be a whole number, 1 to 500"),
+        (lambda: StreamingDiLoCo(SGD, fragments=[["W1"], ["W2"]]), "'0 of fragment 0' is 'W1'; it must be .slice"),
+        (lambda: StreamingDiLoCo(SGD, fragments=[[]]), "give what model.parts"),
+        (lambda: StreamingDiLoCo(SGD, period=1, fragments=by_layers()), "number of fragments=2: .* 1 to 1"),
+        (lambda: StreamingDiLoCo(SGD, 8, 4, overlap=2), "overlap=2: it must be a whole number, 0 to 1"),
+        (lambda: StreamingDiLoCo(SGD, 8, 4, blend=1.5), "blend=1.5 is out of range"),
+        (lambda: StreamingDiLoCo(SGD, 8, 4, momentum=-1.0), "momentum=-1.0 must be a number"),
+        (lambda: train(StreamingDiLoCo(SGD, 8, 4), [half_square], [1.0], steps=1), "fragments=4, but theta has only 1"),
+        (lambda: train(StreamingDiLoCo(SGD, 8, by_layers()), [half_square], np.ones(60), steps=1),
+         "fragments hold 59 numbers, 59 of them different, and theta has 60"),
+        (lambda: train(StreamingDiLoCo(SGD, 8, by_layers()[:1] * 2), [half_square], np.ones(70), steps=1),
+         "fragments hold 70 numbers, 35 of them different"),
+        (lambda: train(StreamingDiLoCo(SGD, 8, 2), [half_square], [1.0, 2.0], steps=1, shards=2), "take one shard"),
+        (lambda: Compressed(StreamingDiLoCo(SGD), Signs()), "must be a SyncSGD, a Downpour or a LocalSGD"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said(make, message):

@@ -12,6 +12,7 @@ from .algorithms import (
     AdaptiveRevision,
     Downpour,
     LocalSGD,
+    StreamingDiLoCo,
     SyncEASGD,
     SyncSGD,
     adaptive_revision,
@@ -34,10 +35,10 @@ from .training import parts, train
 __all__ = [
     "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Code", "Compressed", "Compute", "Conflicts", "Downpour",
     "Drawn", "Event", "Interrupted", "Largest", "LocalSGD", "LostMessage", "LowRank", "Measured", "Message", "Reply",
-    "Result", "Run", "Server", "Shards", "Signs", "Span", "SyncEASGD", "SyncSGD", "Worker", "adaptive_revision",
-    "async_adagrad", "async_sgd", "calibrate", "complete", "conflicts", "connect", "contraction", "curve", "diloco",
-    "disconnect", "eamsgd", "exponential", "gossip", "hogwild", "lognormal", "lost", "pair", "parts", "power_sgd",
-    "ring", "run_on_dask", "simulate", "stragglers", "train",
+    "Result", "Run", "Server", "Shards", "Signs", "Span", "StreamingDiLoCo", "SyncEASGD", "SyncSGD", "Worker",
+    "adaptive_revision", "async_adagrad", "async_sgd", "calibrate", "complete", "conflicts", "connect", "contraction",
+    "curve", "diloco", "disconnect", "eamsgd", "exponential", "gossip", "hogwild", "lognormal", "lost", "pair", "parts",
+    "power_sgd", "ring", "run_on_dask", "simulate", "stragglers", "train",
 ]  # fmt: skip
 
 guard(

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from .. import compile as compiler
 from .. import rules
-from .._inputs import whole
+from .._inputs import number, whole
 from ..optimizer import Optimizer, State
+from ..parts import Part, checked_parts
 from .machines import Algorithm, Memory, mean
-from .messages import Payload
+from .messages import Payload, Shards
 
 Merged = tuple[NDArray, State, list[Payload]]
 
@@ -280,8 +281,21 @@ class AdaptiveRevision(_Central):
         return None  # what it reads beside the gradient comes with the message
 
 
+class _Walking(Algorithm):
+    """Workers walk by themselves, each with an optimizer of its own."""
+
+    local: Optimizer
+
+    def point(self, memory: Memory) -> NDArray:
+        return self.local.ask(memory["theta"], memory["state"])
+
+    def stepped(self, memory: Memory, g: NDArray) -> Memory:
+        theta, state = self.local.tell(memory["theta"], g, memory["state"])
+        return {**memory, "theta": theta, "state": state}
+
+
 @dataclass(frozen=True)
-class LocalSGD(_Central):
+class LocalSGD(_Walking, _Central):
     r"""Local SGD: every worker walks `period` steps by itself, then all take the average of where they came.
 
     .. math:: \theta \leftarrow \mathrm{outer}\Bigl(\theta,\; \theta - \frac1p \sum_{i=1}^p \theta^i\Bigr)
@@ -330,13 +344,6 @@ class LocalSGD(_Central):
     def heard(self, memory: Memory, answer: Payload) -> Memory:
         return {**memory, "theta": answer["theta"], "start": answer["theta"]}
 
-    def point(self, memory: Memory) -> NDArray:
-        return self.local.ask(memory["theta"], memory["state"])
-
-    def stepped(self, memory: Memory, g: NDArray) -> Memory:
-        theta, state = self.local.tell(memory["theta"], g, memory["state"])
-        return {**memory, "theta": theta, "state": state}
-
     def giving(self, memory: Memory) -> tuple[Payload, Memory]:
         return {"g": memory["start"] - memory["theta"]}, memory
 
@@ -362,6 +369,170 @@ def diloco(local: Optimizer, period: int = 500, lr: float = 0.7, momentum: float
     True
     """
     return LocalSGD(local, period, Optimizer(rules.nag_shifted, lr=lr, gamma=momentum))
+
+
+@dataclass(frozen=True)
+class StreamingDiLoCo(_Walking):
+    r"""DiLoCo that exchanges a fragment of the parameters at a time, the next one every period/F steps.
+
+    .. math:: \Delta_f = \theta_f - \frac1p \sum_{i=1}^p \theta^i_f, \qquad u_f \leftarrow \mu u_f + \Delta_f, \qquad
+        \theta_f \leftarrow \theta_f - \nu\,(\Delta_f + \mu u_f)
+
+    Each fragment waits `period` steps, as in DiLoCo, and as much is sent in all; a message holds 1/F of it. Only after
+    the last step all is given that was not yet. With one fragment it is :func:`diloco`. The server says whose turn
+    it is, so that a worker which comes late or begins anew gives what the others give.
+
+    What a worker has walked since a fragment's last exchange is its own. When it dies, its next life begins behind its
+    last gift: the steps since are made again, and of those before, the fragments that had not had their turn lose up
+    to ``period - period / F`` each. No step counts twice. The server takes one shard.
+
+    Parameters
+    ----------
+    local : a worker's optimizer, AdamW in the paper; its memory stays with the worker
+    period : steps between two exchanges of the same fragment, 1 or more
+    fragments : F neighbouring pieces, 1 to `period`; or the fragments themselves in the order of their turns, each a
+        list of what a model's ``parts()`` holds, all parts once, as in ``[[part["W1"], part["b1"]], [part["W2"]]]``
+    lr, momentum : :math:`\nu` and :math:`\mu` of the step outside
+    overlap : steps (the paper's :math:`\tau`) that a worker makes between giving and asking, less than period/F.
+        Meanwhile its gift is under way, and others may be late. What it is told and what it has walked since add up
+    blend : the paper's :math:`\alpha` in [0, 1], in place of that sum: :math:`\theta^i_f \leftarrow
+        \alpha\,\theta^i_f + (1-\alpha)\,\theta_f`, after which a step may count in part, or again in the next exchange
+
+    Not here: the paper's four bits for a number, and answers that are under way during steps (a worker waits for what
+    it asks). A simulated cluster takes each message for 1/F, the last one too.
+
+    Source: Douillard et al. (2025), algorithm 2.
+
+    >>> from optlib import surfaces
+    >>> from optlib.parallel import train
+    >>> streaming = StreamingDiLoCo(Optimizer(rules.sgd, lr=0.1), period=4, fragments=2)
+    >>> run = train(streaming, [surfaces.bowl.grad] * 3, [4.0, -2.0], steps=400)
+    >>> bool(abs(run.theta).max() < 1e-3)
+    True
+    """
+
+    local: Optimizer
+    period: int = 500
+    fragments: int | Sequence[Sequence[Part]] = 4
+    lr: float = 0.7
+    momentum: float = 0.9
+    overlap: int = 0
+    blend: float | None = None
+    synchronous = True
+    by_coordinate = False  # a fragment's turn is one for the whole vector
+
+    def __post_init__(self) -> None:
+        _optimizer("local", self.local)
+        whole(self.period, "period")
+        if isinstance(self.fragments, (list, tuple)):
+            whole(len(self.fragments), "the number of fragments", 1, self.period)
+            taken = []
+            for i, each in enumerate(self.fragments):
+                held = each if isinstance(each, (list, tuple)) and not isinstance(each, Part) else [each]
+                taken.append(
+                    tuple(checked_parts({f"{j} of fragment {i}": part for j, part in enumerate(held)}).values())
+                )
+            object.__setattr__(self, "fragments", tuple(taken))
+        else:
+            object.__setattr__(self, "fragments", whole(self.fragments, "fragments", 1, self.period))
+        whole(self.overlap, "overlap", 0, self.period // self._count - 1)
+        if self.blend is not None:
+            number(self.blend, "blend", 0.0, np.nextafter(1.0, 2.0))
+        for name in ("lr", "momentum"):
+            _rate(name, getattr(self, name))
+
+    @property
+    def _count(self) -> int:
+        return self.fragments if isinstance(self.fragments, int) else len(self.fragments)
+
+    @cached_property
+    def _outer(self) -> Optimizer:
+        return Optimizer(rules.nag_shifted, lr=self.lr, gamma=self.momentum)
+
+    @property
+    def vectors(self) -> tuple[float, float, float]:  # type: ignore[override]
+        return (0, 1 / self._count, 1 / self._count)
+
+    def _places(self, size: int) -> list[Any]:
+        """Where each fragment stands in theta."""
+        if isinstance(self.fragments, int):
+            return [*Shards(size, self.fragments).slices]
+        return [np.concatenate([np.arange(size)[part.where] for part in each]) for each in self.fragments]
+
+    def _due(self, t: int) -> bool:
+        """Whether a fragment's turn comes between the steps t - 1 and t."""
+        f = -(-(t % self.period) * self._count // self.period)
+        return self.period * f // self._count == t % self.period
+
+    def asks(self, t: int) -> bool:
+        return self._due(t - self.overlap)
+
+    def gives(self, t: int, steps: int) -> bool:
+        return t == steps - 1 or (self._due(t + 1) and t + 1 + self.overlap < steps)  # each gift is asked about
+
+    def begin(self, theta: NDArray) -> Memory:
+        return {"theta": theta, "start": theta, "state": self.local.init(theta), "turn": -1}
+
+    def heard(self, memory: Memory, answer: Payload) -> Memory:
+        turn, last = int(answer["turn"]), memory["turn"]
+        if turn == last:  # no exchange since it asked before
+            return memory
+        theta, start = memory["theta"].copy(), memory["start"].copy()
+        for f, at in enumerate(self._places(theta.size)):
+            told = answer.get(str(f))
+            if told is None:
+                continue
+            if self.blend is not None and last >= 0 and f == last % self._count:
+                theta[at] = self.blend * theta[at] + (1 - self.blend) * told
+            else:  # what it has not given stays its own, should others have given more than it
+                theta[at] = told + (theta[at] - start[at])
+            start[at] = told
+        return {**memory, "theta": theta, "start": start, "turn": turn}
+
+    def giving(self, memory: Memory) -> tuple[Payload, Memory]:
+        return self._given(memory, [memory["turn"] % self._count])
+
+    def parting(self, memory: Memory) -> tuple[Payload, Memory]:
+        return self._given(memory, range(self._count))
+
+    def _given(self, memory: Memory, fragments: Sequence[int]) -> tuple[Payload, Memory]:
+        theta, start, payload = memory["theta"], memory["start"].copy(), {}
+        places = self._places(theta.size)
+        for f in fragments:
+            payload[str(f)] = start[places[f]] - theta[places[f]]
+            start[places[f]] = theta[places[f]]
+        return payload, {**memory, "start": start}
+
+    def open(self, theta: NDArray) -> State:
+        if self._count > theta.size:
+            raise ValueError(f"fragments={self._count}, but theta has only {theta.size} numbers: take at most as many")
+        places = self._places(theta.size)
+        held = np.sort(np.concatenate([np.arange(theta.size)[at] for at in places]))
+        if not np.array_equal(held, np.arange(theta.size)):
+            raise ValueError(
+                f"fragments hold {held.size} numbers, {np.unique(held).size} of them different, and theta has "
+                f"{theta.size}: give all parts of this model, each once"
+            )
+        state = {"turn": np.array(0), "told": np.zeros(self._count, bool)}
+        for f, at in enumerate(places):
+            state |= {f"{f}.{name}": value for name, value in self._outer.init(theta[at]).items()}
+        return state
+
+    def answer(self, theta: NDArray, state: State) -> Payload:
+        places = self._places(theta.size)
+        return {"turn": state["turn"], **{str(f): theta[places[f]] for f in np.flatnonzero(state["told"])}}
+
+    def merge(self, theta: NDArray, state: State, payloads: Sequence[Payload]) -> Merged:
+        theta, told = theta.copy(), np.zeros(self._count, bool)
+        state = {**state, "turn": state["turn"] + 1, "told": told}
+        for f, at in enumerate(self._places(theta.size)):
+            gave = [payload for payload in payloads if str(f) in payload]
+            if gave:
+                own = {name: state[f"{f}.{name}"] for name in (*self._outer.memory, "rule", "t")}
+                theta[at], own = self._outer.tell(theta[at], mean(gave, str(f)), own, strict=False)
+                state |= {f"{f}.{name}": value for name, value in own.items()}
+                told[f] = True
+        return theta, state, [{}] * len(payloads)
 
 
 #: The centre of an elastic average is moved by an optimizer too, the plainest one.

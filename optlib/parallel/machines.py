@@ -88,6 +88,10 @@ class Algorithm:
         """What is given, and the memory after that."""
         raise NotImplementedError
 
+    def parting(self, memory: Memory) -> tuple[Payload, Memory]:
+        """The same after a worker's last step."""
+        return self.giving(memory)
+
     # the server's side
 
     def open(self, theta: NDArray) -> State:
@@ -536,7 +540,8 @@ class Worker:
     def _give(self) -> Message:
         payload = None
         if self.memory is not None:
-            payload, self.memory = self.algorithm.giving(self.memory)
+            say = self.algorithm.giving if self.t < self.steps else self.algorithm.parting
+            payload, self.memory = say(self.memory)
         return self._message("give", payload, self.t - 1)
 
     def _message(self, kind: Any, payload: Payload | None, t: int) -> Message:
