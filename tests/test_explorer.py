@@ -65,7 +65,7 @@ def show(chrome, folder):
         page.on("request", lambda r: requests.append(r.url))
         page.goto((folder / name).as_uri() + link)
         if wait:
-            page.locator(".dx").first.wait_for()
+            page.locator(".dx").first.wait_for()  # seen when it is drawn
             settle(page)
         return page
 
@@ -968,6 +968,7 @@ def test_ten_figures_share_a_page(show):
 @pytest.mark.parametrize("name", ["nesterov", "race"])
 def test_axe_finds_nothing(show, lang, scheme, name):
     page = show(Explorer(name), lang=lang, color_scheme=scheme)
+    more(page)
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     settle(page)
     assert axe.faults(page, ".dx", tags=axe.PRACTICE) == []

@@ -24,6 +24,9 @@
 
   const script = (name) => arrived(Object.assign(document.createElement("script"), { src: asset(name) }));
 
+  // The next task: on a slow phone a long one would keep a finger waiting.
+  const pause = () => new Promise((go) => setTimeout(go));
+
   // The editor of rules, when a reader changes one.
   function rules() {
     editor ??= script("explorer-rule.js").then(() => window.downhillRule);
@@ -65,12 +68,16 @@
   async function begin({ point, index, link, name }) {
     const given = JSON.parse(point.dataset.downhillExplorer);
     const explorer = await moduleFor(given);
+    await pause();
     const { el, picture } = seat(point);
     const page = location.href.split("#")[0];
     const address = (state) => `${page}#explorer=${index}.${state}`;
     el.dataset.figure = name;
+    el.style.cssText = "height: 0; overflow: hidden; visibility: hidden"; // as wide as it will be, while the picture stays
     await explorer.mount(el, given, { link, address, rules, ladder });
+    await el.downhill.drawn;
     if (picture) picture.style.display = "none";
+    el.removeAttribute("style");
     point.dataset.mounted = "";
     el.dispatchEvent(new CustomEvent("downhill-mounted", { bubbles: true, detail: given }));
     return el;

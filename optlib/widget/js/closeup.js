@@ -13,7 +13,7 @@ import { formula, point, show, symbol } from "./words.js";
 export function closeUp(figure) {
   const { state } = figure,
     say = (k) => figure.say(k);
-  figure.lensCanvas = h("canvas", { class: "dx-lens", role: "img" });
+  figure.lensCanvas = h("canvas", { class: "dx-lens" }); // of no role before it is drawn, and named
   figure.lensText = h("div", {
     class: "dx-scroll dx-formulas",
     tabindex: 0,
@@ -190,6 +190,7 @@ export function drawLens(figure) {
     });
   });
   const name = figure.nameOf(step.i);
+  figure.lensCanvas.setAttribute("role", "img");
   figure.lensCanvas.setAttribute(
     "aria-label",
     figure.say("cartoon.alt", { name, t: step.t + 1, from: point(step.from), to: point(step.to), g: point(step.g) }),

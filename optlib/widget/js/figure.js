@@ -11,7 +11,7 @@ import { layOut } from "./layout.js";
 import { packed, unpacked } from "./link.js";
 import { askMap, stopMap } from "./mapping.js";
 import { adopt, learn } from "./ownrule.js";
-import { paint } from "./picture.js";
+import { paint, pieces } from "./picture.js";
 import { python } from "./python.js";
 import { reading } from "./readings.js";
 import { drawSeries } from "./series.js";
@@ -57,7 +57,18 @@ export class Figure {
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     layOut(this);
     this.watch();
+    this.drawn = this.begin();
+  }
+
+  /** The first drawing. What it keeps is made in tasks of their own: in a long one a slow phone answers no finger. */
+  async begin() {
+    for (const part of pieces(this)) {
+      await new Promise((go) => setTimeout(go));
+      if (!this.alive) return;
+      part();
+    }
     this.refresh();
+    await new Promise(requestAnimationFrame);
   }
 
   // -- for the page's text and questions
@@ -223,6 +234,7 @@ export class Figure {
     const focus = this.root.contains(document.activeElement) ? document.activeElement.dataset.key : null,
       open = [...this.root.querySelectorAll("details[open]")].map((d) => d.dataset.key);
     layOut(this);
+    if (open.includes("more")) this.fill();
     for (const d of this.root.querySelectorAll("details")) if (open.includes(d.dataset.key)) d.open = true;
     this.measure();
     if (focus) this.root.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
@@ -420,7 +432,10 @@ export class Figure {
     for (const update of this.updates) update();
     tell(this);
     if (this.lens.open && !this.lens.hidden && this.lensCanvas.clientWidth) drawLens(this);
-    if (this.more.open) drawNumbers(this);
+    if (this.more.open) {
+      this.fill();
+      drawNumbers(this);
+    }
     askMap(this);
     this.el.dispatchEvent(new CustomEvent("downhill-change", { bubbles: true }));
     this.timings.push(performance.now() - begun);

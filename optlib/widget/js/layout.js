@@ -19,6 +19,7 @@ export function layOut(figure) {
     // A page may hold several: who jumps from region to region hears which figure this is.
     number = figure.el.closest("figure")?.querySelector(".caption-number")?.textContent.trim();
   closeUp(figure);
+  figure.side = h("canvas", { class: "dx-series" });
   const shown = h(
     "div",
     { class: "dx-shown" },
@@ -52,15 +53,19 @@ export function layOut(figure) {
     more(figure),
     figure.summary,
   );
-  for (const details of root.querySelectorAll("details"))
-    details.addEventListener("toggle", () => {
-      figure.measure();
-      figure.refresh();
-    });
+  watchDetails(figure, root);
   if (figure.root) figure.root.replaceWith(root);
   else figure.el.append(root);
   figure.root = root;
   pointers(figure);
+}
+
+function watchDetails(figure, element) {
+  for (const details of element.querySelectorAll("details"))
+    details.addEventListener("toggle", () => {
+      figure.measure();
+      figure.refresh();
+    });
 }
 
 const PARTS = {
@@ -114,7 +119,25 @@ function timeBar(figure) {
 
 // -- behind "More"
 
+/** What it holds is most of a figure's elements, which few readers ask for: `fill` makes it when it is opened. */
 function more(figure) {
+  const fill = () => figure.fill();
+  figure.more = h(
+    "details",
+    { "data-key": "more", class: "dx-more" },
+    h("summary", { onclick: fill }, figure.say("more")),
+  );
+  figure.fill = () => {
+    figure.fill = () => {};
+    const held = figure.updates.length;
+    figure.more.append(...behind(figure));
+    watchDetails(figure, figure.more);
+    for (const update of figure.updates.slice(held)) update();
+  };
+  return figure.more;
+}
+
+function behind(figure) {
   const { state } = figure,
     say = (key) => figure.say(key),
     open = shownKeys(figure);
@@ -129,10 +152,7 @@ function more(figure) {
     h("span", {}, say("numbers")),
   );
   figure.numbers = h("div", { class: "dx-scroll", tabindex: 0, role: "group", "aria-label": say("numbers") });
-  figure.more = h(
-    "details",
-    { "data-key": "more", class: "dx-more" },
-    h("summary", {}, say("more")),
+  const parts = [
     h("div", { class: "dx-menus" }, ...menus.map(hidden)),
     runList(figure),
     addMenu(figure),
@@ -143,14 +163,13 @@ function more(figure) {
     h("p", { class: "dx-heading" }, say("settings.picture")),
     h("div", { class: "dx-columns" }, ...sceneSettings(figure, open)),
     foot(figure),
-  );
-  return figure.more;
+  ];
+  return parts.filter(Boolean);
 }
 
 function makeSeries(figure) {
   const { state } = figure,
     options = SERIES.filter((s) => offers(figure, s)).map((s) => [s, figure.say(`series.${s}`)]);
-  figure.side = h("canvas", { class: "dx-series" });
   figure.seriesMenu = menu("series", figure.say("series"), options, state.series, (v) => figure.put(["series"], v));
 }
 

@@ -1,7 +1,7 @@
 // The picture: a plane, a line, a map or a relief, and the walks in it.
 
 import { arrow, axes, edge, frame } from "./axes.js";
-import { Brush, fit, wipe } from "./brush.js";
+import { Brush, fit, Svg, wipe } from "./brush.js";
 import { DATA } from "./data.js";
 import { contours, grid, tinted } from "./ground.js";
 import { arranged, writeNames } from "./names.js";
@@ -15,9 +15,7 @@ const PALE = 0.4; // the opacity of what does not stand out
 /** The whole main picture, on a canvas or into a file. */
 export function paint(figure, brush, ink) {
   const { state } = figure,
-    { x, y, w, h } = figure.area,
-    box = figure.box(),
-    f = frame(x, y, w, h, box.length > 1 ? box : [box[0], [0, 1]]);
+    f = frameOf(figure);
   figure.frame = f;
   figure.names = [];
   if (state.scene === "time") return paintTime(figure, brush, ink);
@@ -30,6 +28,27 @@ export function paint(figure, brush, ink) {
   brush.open();
   const ends = figure.walks.map((walked, i) => paintExit(figure, brush, f, walked, figure.styles[i]));
   nameEnds(figure, brush, ends, f, ink);
+}
+
+function frameOf(figure) {
+  const { x, y, w, h } = figure.area,
+    box = figure.box();
+  return frame(x, y, w, h, box.length > 1 ? box : [box[0], [0, 1]]);
+}
+
+/** What a drawing makes once and keeps, as functions that each make one of it. */
+export function pieces(figure) {
+  const { state } = figure,
+    { scene, view } = state;
+  if (!figure.width || !["plane", "line"].includes(scene)) return [];
+  const out = [() => figure.currentWalks()];
+  if (scene === "line") return out;
+  if (view === "relief") return [...out, () => groundOf(figure)];
+  out.push(
+    () => tintOf(figure),
+    () => linesOf(figure),
+  );
+  return [...out, () => paintGround(figure, null, frameOf(figure), figure.ink)];
 }
 
 /** The order of drawing: what stands out comes last. */
@@ -59,16 +78,17 @@ function paintRelief(figure, brush) {
   nameEnds(figure, brush, ends, { x: 0, y: 0, w: width, h: height }, figure.ink);
 }
 
-/** Tint, map, contour lines, minima and axes; on the canvas they are drawn once and copied. */
+/** Tint, map, contour lines, minima and axes; for a canvas they are drawn once, and copied where there is a brush. */
 export function paintGround(figure, brush, f, ink) {
   const cache = groundOf(figure),
     direct = (b) => {
       if (figure.mapCanvas && figure.state.map !== "off") b.image(figure.mapCanvas, f.x, f.y, f.w, f.h, false);
-      else b.image(cache.tint, f.x, f.y, f.w, f.h);
-      const lines = new Float64Array(cache.lines.length);
+      else b.image(tintOf(figure), f.x, f.y, f.w, f.h);
+      const own = linesOf(figure),
+        lines = new Float64Array(own.length);
       for (let i = 0; i < lines.length; i += 2) {
-        lines[i] = f.X(cache.lines[i]);
-        lines[i + 1] = f.Y(cache.lines[i + 1]);
+        lines[i] = f.X(own[i]);
+        lines[i + 1] = f.Y(own[i + 1]);
       }
       b.line(lines, { stroke: DATA.ground, width: 0.8, alpha: 0.55 });
       const surface = figure.lib.surfaces[figure.state.surface],
@@ -81,7 +101,7 @@ export function paintGround(figure, brush, f, ink) {
       }
       axes(b, f, ink, ["x", "y"]);
     };
-  if (!(brush instanceof Brush)) return direct(brush);
+  if (brush instanceof Svg) return direct(brush);
   const key = [cache.groundKey, f.w, f.h, ink, figure.mapVersion, figure.state.map].join("|");
   if (cache.stillKey !== key || !cache.still) {
     const canvas = document.createElement("canvas");
@@ -91,7 +111,7 @@ export function paintGround(figure, brush, f, ink) {
     cache.stillKey = key;
     figure.cache = cache;
   }
-  brush.image(cache.still, 0, 0, figure.width, figure.height);
+  brush?.image(cache.still, 0, 0, figure.width, figure.height);
 }
 
 export function paintWalk(figure, brush, f, { path, n }, { colour, dash, vivid }) {
@@ -132,12 +152,25 @@ export function paintExit(figure, brush, f, { path, n }, { colour, vivid }) {
   return b;
 }
 
+/** The tint of the ground, and its contour lines: each is made when it is first asked for. */
+function tintOf(figure) {
+  const cache = groundOf(figure);
+  cache.tint ??= tinted(cache.ground);
+  return cache.tint;
+}
+
+function linesOf(figure) {
+  const cache = groundOf(figure);
+  cache.lines ??= contours(cache.ground);
+  return cache.lines;
+}
+
 export function groundOf(figure) {
   const { state, lib } = figure,
     key = JSON.stringify([state.surface, state.constants, figure.box(), state.levels]);
   if (figure.cache.groundKey !== key) {
     const g = grid(lib.surfaces[state.surface], constantsOf(lib, state), figure.box(), state.levels);
-    figure.cache = { ...figure.cache, groundKey: key, ground: g, tint: tinted(g), lines: contours(g), still: null };
+    figure.cache = { ...figure.cache, groundKey: key, ground: g, tint: null, lines: null, still: null };
   }
   return figure.cache;
 }

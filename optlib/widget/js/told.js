@@ -82,9 +82,14 @@ export function tell(figure) {
       if (figure.summary.textContent !== summary) figure.summary.textContent = summary;
     }, 700);
   const limit = figure.limit();
-  figure.limitNote.textContent = limit > 0 ? figure.say("limit", { value: show(limit, 4) }) : "";
-  figure.mapNote.textContent = mapWords(figure);
+  write(figure.limitNote, limit > 0 ? figure.say("limit", { value: show(limit, 4) }) : "");
+  write(figure.mapNote, mapWords(figure));
   tellTime(figure);
+}
+
+/** Writes what is not there yet: the same words again would be laid out again, in each frame of a figure that plays. */
+function write(element, words) {
+  if (element.textContent !== words) element.textContent = words;
 }
 
 function mapWords(figure) {
@@ -99,10 +104,10 @@ function mapWords(figure) {
 function tellTime(figure) {
   const now = figure.upTo(),
     label = figure.say(figure.playing ? "pause" : "play");
-  figure.scrub.max = figure.state.steps;
+  if (+figure.scrub.max !== figure.state.steps) figure.scrub.max = figure.state.steps;
   figure.scrub.value = now;
   figure.scrub.setAttribute("aria-valuetext", `${figure.say("time")} ${now}`);
-  figure.clock.textContent = `t = ${now}`;
+  write(figure.clock, `t = ${now}`);
   if (figure.playButton.getAttribute("aria-label") === label) return;
   figure.playButton.setAttribute("aria-label", label);
   figure.playButton.textContent = figure.playing ? "❚❚" : "▶";
