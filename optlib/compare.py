@@ -508,30 +508,22 @@ class _Contenders:
         drawn = np.random.default_rng([self.seed, 0, 0, 2]).choice(entry.size, self.tries, replace=False, shuffle=False)
         return sorted(drawn.tolist())
 
-    def _tuning_of(self, problem: str, entry: _Entry, setting: int) -> list[_Task]:
+    def tries_of(self, problem: str, entry: _Entry, setting: int) -> list[_Task]:
+        """The runs that try a setting."""
         return [_Task(problem, entry.name, setting, self.seed + s) for s in range(self.tuning_seeds)]
 
-    def _repeats_of(self, problem: str, entry: _Entry, setting: int) -> list[_Task]:
+    def repeats_of(self, problem: str, entry: _Entry, setting: int) -> list[_Task]:
+        """The runs that repeat the best one."""
         first = self.seed + self.tuning_seeds
         return [_Task(problem, entry.name, setting, first + s) for s in range(self.seeds)]
 
-    def tuning(self) -> Iterator[_Task]:
-        for problem in self.problems:
-            for entry in self.entries.values():
-                for setting in self.settings(entry):
-                    yield from self._tuning_of(problem, entry, setting)
-
-    def repeats(self, best: Mapping[tuple[str, str], int]) -> Iterator[_Task]:
-        for (problem, name), setting in best.items():
-            yield from self._repeats_of(problem, self.entries[name], setting)
-
     def best(self, problem: str, entry: _Entry, done: Mapping[_Task, dict]) -> int:
         """The setting with the least median; of equal ones the first."""
-
-        def score(setting: int) -> float:
-            return statistics.median(_last(done[task]) for task in self._tuning_of(problem, entry, setting))
-
-        return min(self.settings(entry), key=score)
+        scores = {
+            setting: statistics.median(_last(done[task]) for task in self.tries_of(problem, entry, setting))
+            for setting in self.settings(entry)
+        }
+        return min(scores, key=scores.__getitem__)
 
     def described(self) -> dict[str, Any]:
         """What must be the same when a contest goes on."""
@@ -556,9 +548,9 @@ class _Contenders:
         rows, curves = [], {}
         for (problem, name), setting in best.items():
             entry = self.entries[name]
-            outcomes = [done[task] for task in self._repeats_of(problem, entry, setting)]
+            outcomes = [done[task] for task in self.repeats_of(problem, entry, setting)]
             curves[problem, name] = np.array([[_number(v) for v in outcome["curve"]] for outcome in outcomes])
-            tuned = [_last(done[t]) for i in self.settings(entry) for t in self._tuning_of(problem, entry, i)]
+            tuned = [_last(done[t]) for i in self.settings(entry) for t in self.tries_of(problem, entry, i)]
             theta = np.asarray(self.problems[problem].start(self.seed))
             memory = entry.made(setting).optimizer.init(theta)
             numbers_kept = sum(m.size for m in memory.values() if m.dtype.kind == "f") / theta.size
@@ -993,7 +985,7 @@ def contest(
     tuning: Problem | Sequence[Problem] | None = None, seeds: int = 5, tuning_seeds: int = 1, seed: int = 0,
     points: int = 50, file: str | os.PathLike | None = None, workers: int = 1, progress: bool | None = None,
 ) -> "Contest":  # fmt: skip
-    """Tune each optimizer on the same number of runs, repeat its best setting with fresh seeds, and tabulate.
+    """Tune each optimizer on the same number of runs, repeat its best setting with fresh seeds: a `Contest`, a table.
 
     Parameters
     ----------
@@ -1019,10 +1011,6 @@ def contest(
     workers : processes; with more than 1, a script needs ``if __name__ == "__main__":`` around the call
     progress : whether to show a bar on stderr; by default where that is a terminal
 
-    Returns
-    -------
-    Contest, which prints as a table.
-
     Raises
     ------
     ValueError, TypeError : grids, numbers or names that make no fair contest, before any run; a record of another one.
@@ -1039,12 +1027,12 @@ def contest(
     chosen = _Contenders(problems, optimizers, budget, tries, seeds, tuning_seeds, seed, points, workers, tuning)
     record = _Record(file, chosen)
     with _Bar(chosen.total, progress) as bar:
-        best = {}
-        _run_all(chosen, record, list(chosen.tuning()), bar, last=False)
-        for problem in chosen.problems:
-            for entry in chosen.entries.values():
-                best[problem, entry.name] = chosen.best(problem, entry, record.done)
-        _run_all(chosen, record, list(chosen.repeats(best)), bar, last=True)
+        pairs = [(problem, entry) for problem in chosen.problems for entry in chosen.entries.values()]
+        first = [task for pair in pairs for i in chosen.settings(pair[1]) for task in chosen.tries_of(*pair, i)]
+        _run_all(chosen, record, first, bar, last=False)
+        best = {(problem, entry.name): chosen.best(problem, entry, record.done) for problem, entry in pairs}
+        repeats = [task for p, entry in pairs for task in chosen.repeats_of(p, entry, best[p, entry.name])]
+        _run_all(chosen, record, repeats, bar, last=True)
     return chosen.result(best, record.done)
 
 

@@ -87,7 +87,10 @@ class Optimizer:
         memory, given, defaults = specification(rule)
         for name in hyper:
             if name not in defaults:
-                raise TypeError(_unknown(rule, name, defaults))
+                near = difflib.get_close_matches(name, defaults, n=1, cutoff=0.4)
+                has = ", ".join(f"{k}={v}" for k, v in defaults.items()) or "none"
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise TypeError(f"{_name(rule)} has no hyper-parameter {name!r}; it has {has}.{hint}")
         values = {name: hyper.get(name, default) for name, default in defaults.items()}
         missing = [name for name, value in values.items() if value is inspect.Parameter.empty]
         if missing:
@@ -619,14 +622,6 @@ def _name(f: Any) -> str:
 
 def _listed(names: Any) -> str:
     return ", ".join(sorted(map(str, names))) or "nothing"
-
-
-def _unknown(rule: Callable, name: str, defaults: dict[str, Any]) -> str:
-    near = difflib.get_close_matches(name, defaults, n=1, cutoff=0.4)
-    has = ", ".join(f"{k}={v}" for k, v in defaults.items()) or "none"
-    return f"{_name(rule)} has no hyper-parameter {name!r}; it has {has}." + (
-        f" Did you mean {near[0]!r}?" if near else ""
-    )
 
 
 def _scheduled(name: str, schedule: Callable) -> Callable:

@@ -473,7 +473,7 @@ def check_gradient(
     f: Callable[[NDArray], Any], gradient: Callable[[NDArray], ArrayLike], theta: ArrayLike, *,
     h: float | None = None, tolerance: float = 1e-6,
 ) -> GradientCheck:  # fmt: skip
-    r"""Compare a hand-written gradient with central differences, coordinate by coordinate.
+    r"""Compare a hand-written gradient with central differences, by coordinates: a `GradientCheck`, a verdict.
 
     The relative error is :math:`\frac{|a - n|}{\max(|a|, |n|)}`; where both are so small that only rounding is left, it
     is measured against the size of that rounding instead.
@@ -484,10 +484,6 @@ def check_gradient(
     theta : point, of shape (d,); take one away from kinks, and not only the initial one
     h : step of the differences; by default chosen by scale (see `central_difference`)
     tolerance : largest relative error that counts as agreement
-
-    Returns
-    -------
-    GradientCheck, which prints as a verdict.
 
     Raises
     ------

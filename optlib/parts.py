@@ -231,7 +231,7 @@ class Layered(Optimizer):
 
 
 def layered(parts: Mapping[str, Part], **optimizers: Optimizer) -> Layered:
-    """One optimizer made of several, each for its parts of theta.
+    """One optimizer made of several, each for its parts of theta. Its state is flat, as in ``hidden.m``.
 
     Parameters
     ----------
@@ -240,10 +240,6 @@ def layered(parts: Mapping[str, Part], **optimizers: Optimizer) -> Layered:
     **optimizers : by the name of a part, by a kind, or ``rest`` for what no other takes; a name goes before a kind.
         Rules that see matrices get each part as one; `lamb` and `lars` each part as a vector; the others the group's
         parts as one vector
-
-    Returns
-    -------
-    Layered, an `Optimizer`: for `descend`, `run`, contests, `save`. Its state is flat, as in ``hidden.m``.
 
     Raises
     ------

@@ -83,7 +83,7 @@ def _table(name: str, entries: Iterable[tuple[str, str]]) -> str:
 
 def _entry(rule: Callable) -> str:
     code = read(rule)
-    lines = json.dumps([[name, text] for name, text in _texts(code)])
+    lines = json.dumps([[name, ast.unparse(value)] for name, value in _shown(code)])
     return f"{{ advance: {code.name}_advance, trace: {code.name}_trace, lines: {lines}, {rule_entry(rule)} }}"
 
 
@@ -144,26 +144,21 @@ def _trace(code: Code) -> str:
             raise CannotCompile(f"{code.name}, line {statement.lineno}: {ast.unparse(statement)!r} is no assignment")
         (written,) = writer.lines([statement], 1)
         lines.append(f"{written} seen$.push({writer.write(statement.targets[0])});")
-    new, _ = _returned(code, code.body[-1])
-    if not isinstance(new, ast.Name) or new.id not in _assigned(code):
-        lines.append(f"  seen$.push({writer.write(new)});")
+    if last := _shown(code)[len(lines) :]:
+        lines.append(f"  seen$.push({writer.write(last[0][1])});")
     constants = [f"{{ {', '.join(code.constants)} }}"] if code.constants else []
     head = f"function {code.name}_trace({', '.join([*code.arguments, *constants])}) {{"
     return "\n".join([head, "  const seen$ = [];", *lines, "  return seen$;", "}"])
 
 
-def _assigned(code: Code) -> list[str]:
-    return [s.targets[0].id for s in code.body if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)]
-
-
-def _texts(code: Code) -> list[tuple[str, str]]:
-    """Name and right-hand side of each line that `_trace` keeps, as Python writes them."""
-    texts = [
-        (s.targets[0].id, ast.unparse(s.value))
+def _shown(code: Code) -> list[tuple[str, ast.expr]]:
+    """Name and right-hand side of each line that `_trace` keeps; what is returned counts, where it has no name yet."""
+    kept = [
+        (s.targets[0].id, s.value)
         for s in code.body if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)
     ]  # fmt: skip
     new, _ = _returned(code, code.body[-1])
-    return texts if isinstance(new, ast.Name) and new.id in _assigned(code) else [*texts, ("theta", ast.unparse(new))]
+    return kept if isinstance(new, ast.Name) and new.id in dict(kept) else [*kept, ("theta", new)]
 
 
 # --- schedules ------------------------------------------------------------------------------------

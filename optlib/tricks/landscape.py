@@ -64,7 +64,7 @@ def random_direction(theta: ArrayLike, seed: int = 0) -> NDArray:
 def filter_normalised(
     unpack: Unpack | Sequence[Sequence[int]], theta: ArrayLike, seed: int = 0, *, direction: ArrayLike | None = None
 ) -> NDArray:
-    r"""A random direction in which each filter has the length of the trained filter in its place.
+    r"""A random direction, of shape (d,), in which each filter has the length of the trained filter in its place.
 
     .. math:: d_{i,j} \leftarrow \frac{d_{i,j}}{\lVert d_{i,j} \rVert} \lVert \theta_{i,j} \rVert
 
@@ -79,10 +79,6 @@ def filter_normalised(
     theta : the trained parameters, of shape (d,)
     seed : of the direction
     direction : one to normalise instead of a random one, of shape (d,)
-
-    Returns
-    -------
-    the direction, of shape (d,)
 
     Raises
     ------
@@ -178,11 +174,7 @@ def plane(loss: Loss, theta: ArrayLike, d1: ArrayLike, d2: ArrayLike, extent: Ex
 
 
 def through(first: ArrayLike, second: ArrayLike, third: ArrayLike) -> Frame:
-    """The plane through three points, with an orthonormal frame: for pictures of two walks' ends and their mean.
-
-    Returns
-    -------
-    Frame : `origin`, `d1`, `d2` for `plane`, and the points' `corners` in it.
+    """The plane through three points, with an orthonormal `Frame`: for pictures of two walks' ends and their mean.
 
     Source: Garipov et al. (2018), appendix on visualisation; Izmailov et al. (2018), figure 3.
 

@@ -66,14 +66,10 @@ def newton_step(theta: ArrayLike, g: ArrayLike, H: ArrayLike, *, lr: float = 1.0
 
     Parameters
     ----------
-    theta, g : point and gradient, of shape (d,)
+    theta, g : point and gradient, of shape (d,), as is the new point
     H : Hessian there, of shape (d, d)
     lr : share of the whole step, above 0
     damping : :math:`\lambda`, 0 or more, in the units of H
-
-    Returns
-    -------
-    the new point, of shape (d,)
 
     Raises
     ------

@@ -25,7 +25,7 @@ class Krylov(NamedTuple):
 
 
 def lanczos(product: Product, start: ArrayLike, k: int) -> Krylov:
-    r"""Lanczos' tridiagonalisation with full reorthogonalisation: :math:`V^\top H V = T`.
+    r"""Lanczos' tridiagonalisation with full reorthogonalisation, :math:`V^\top H V = T`: a `Krylov`.
 
     .. math:: \beta_j v_{j+1} = H v_j - \alpha_j v_j - \beta_{j-1} v_{j-1}, \qquad \alpha_j = v_j^\top H v_j
 
@@ -37,10 +37,6 @@ def lanczos(product: Product, start: ArrayLike, k: int) -> Krylov:
     product : v -> H v for a symmetric H of shape (d, d), which need never be written down
     start : first vector, of shape (d,), not zero
     k : most vectors, 1 to d; fewer come back where the Krylov space ends before
-
-    Returns
-    -------
-    Krylov : `basis` (d, k), and the two diagonals of T.
 
     Raises
     ------

@@ -149,15 +149,11 @@ def panels(
 
     Parameters
     ----------
-    shape : number of panels side by side, or (rows, columns)
+    shape : number of panels side by side, or (rows, columns); several give an array of axes of that shape
     size : width and height in CSS pixels; by default 640 wide (480 for one panel). Text does not
         shrink with it, but a phone shows 360 pixels: panels for phones stand one above the other, (2, 1)
     **kw : as for :meth:`matplotlib.figure.Figure.subplots`, such as ``sharey=True``, ``width_ratios=[2, 1]``,
         ``subplot_kw={"projection": "3d"}``
-
-    Returns
-    -------
-    The figure, and one axes or an array of axes of that shape.
 
     >>> figure, (left, right) = panels(2, sharey=True)
     >>> left.get_ylim() == right.get_ylim()
