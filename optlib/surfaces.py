@@ -11,6 +11,7 @@ array([-2.,  0.])
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -49,7 +50,7 @@ class Surface:
     start: tuple[float, ...]
     minima: tuple[tuple[float, ...], ...] = ()
     source: str = ""
-    constants: MappingProxyType[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    constants: Mapping[str, float] = field(default_factory=dict)
     _numbers: dict[str, float] = field(init=False, repr=False, compare=False)
     _shape: tuple[int] = field(init=False, repr=False, compare=False)
 
@@ -61,24 +62,21 @@ class Surface:
         for what in ("value", "gradient"):
             if not callable(getattr(self, what)):
                 raise TypeError(f"{what}={shown(getattr(self, what))}: it must be a function of the coordinates")
-        if (
-            (domain := numbers(self.domain, "domain")).ndim != 2
-            or domain.shape[1] != 2
-            or (domain[:, 0] >= domain[:, 1]).any()
-        ):
+        domain = numbers(self.domain, "domain")
+        if domain.ndim != 2 or domain.shape[1] != 2 or (domain[:, 0] >= domain[:, 1]).any():
             raise ValueError(f"domain={shown(self.domain)}: it must hold a pair (low, high) for each coordinate")
         for what, points in (("start", [self.start]), ("minima", self.minima)):
             if len(points) and numbers(points, what).shape[1:] != (len(domain),):
                 raise ValueError(f"{what}={shown(getattr(self, what))}: the domain has {len(domain)} coordinates")
-        object.__setattr__(self, "_numbers", dict(self.constants))  # a dict is unpacked faster than its proxy
-        object.__setattr__(self, "_shape", (len(self.domain),))
+        kept = dict(self.constants)  # a dict is unpacked faster than its proxy, which cannot be changed
+        vars(self).update(constants=MappingProxyType(kept), _numbers=kept, _shape=(len(self.domain),))
 
     def __hash__(self) -> int:  # constants are looked up by name, and cannot be hashed
         return hash((self.name, self.value, self.gradient))
 
     def __reduce__(self) -> tuple:  # so that one can be sent to a worker: a mapping proxy cannot
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
-        return _made, ({**given, "constants": self._numbers},)
+        return partial(Surface, **{**given, "constants": self._numbers}), ()
 
     @property
     def dim(self) -> int:
@@ -100,8 +98,8 @@ class Surface:
             return np.array(self.gradient(*theta, **self._numbers), theta.dtype)
         theta = self._points(theta)
         g = np.empty_like(theta)
-        for i, partial in enumerate(self.gradient(*np.moveaxis(theta, -1, 0), **self.constants)):
-            g[..., i] = partial
+        for i, slope in enumerate(self.gradient(*np.moveaxis(theta, -1, 0), **self.constants)):
+            g[..., i] = slope
         return g
 
     def but(self, **changes: Any) -> "Surface":
@@ -120,7 +118,7 @@ class Surface:
         for name, value in changes.items():
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
                 raise ValueError(f"surface {self.name!r}: {name}={value!r} is no finite number")
-        new = replace(self, constants=MappingProxyType({**self.constants, **changes}), **fields)
+        new = replace(self, constants={**self.constants, **changes}, **fields)
         if not changes or "minima" in fields:
             return new
         return replace(new, minima=tuple(p for p in self.minima if new._lowest_around(p)))
@@ -131,19 +129,13 @@ class Surface:
 
     def _points(self, theta: ArrayLike) -> NDArray:
         if type(theta) is not np.ndarray or theta.dtype.kind != "f":
-            theta = numbers(
-                theta, "theta"
-            )  # whole numbers, too, are points of the plane, whose gradients are not whole
+            theta = numbers(theta, "theta")  # whole numbers, too, are points: their gradients are not whole
         if theta.ndim == 0 or theta.shape[-1] != self.dim:
             raise ValueError(
                 f"surface {self.name!r} has {self.dim} coordinate{'s' * (self.dim > 1)}, so points have shape "
                 f"(..., {self.dim}); theta has shape {theta.shape}"
             )
         return theta
-
-
-def _made(fields: dict[str, Any]) -> Surface:
-    return Surface(**{**fields, "constants": MappingProxyType(fields["constants"])})
 
 
 # Products instead of powers: one point and many points then round alike, to the last bit.
@@ -159,12 +151,12 @@ def _quadratic_gradient(x, y, *, a, b):
 
 bowl = Surface(
     "bowl", _quadratic, _quadratic_gradient, ((-4.0, 4.0), (-4.0, 4.0)), (3.0, 2.0), ((0.0, 0.0),),
-    "the quadratic (a x² + b y²)/2 with equal curvatures", MappingProxyType({"a": 1.0, "b": 1.0}),
+    "the quadratic (a x² + b y²)/2 with equal curvatures", {"a": 1.0, "b": 1.0},
 )  # fmt: skip
 
 ravine = Surface(
     "ravine", _quadratic, _quadratic_gradient, ((-11.0, 11.0), (-1.6, 1.6)), (10.0, 1.0), ((0.0, 0.0),),
-    "the quadratic (x² + 100 y²)/2: condition number 100", MappingProxyType({"a": 1.0, "b": 100.0}),
+    "the quadratic (x² + 100 y²)/2: condition number 100", {"a": 1.0, "b": 100.0},
 )  # fmt: skip
 
 
@@ -235,7 +227,7 @@ saddle = Surface(
     "saddle", _saddle, _saddle_gradient, ((-2.0, 2.0), (-3.0, 3.0)), (1.0, 1e-4),
     ((0.0, 5.0**0.5), (0.0, -(5.0**0.5))),
     "(x² - y²)/2 with a quartic that closes it far away; c = 0 is the plain saddle, without minima",
-    MappingProxyType({"c": 0.05}),
+    {"c": 0.05},
 )  # fmt: skip
 
 # centre x, centre y, width, depth

@@ -5,7 +5,6 @@ page and its workers run the same code and nothing is fetched.
 """
 
 import ast
-import copy
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from .. import rules as _rules
 from ..surfaces import Surface
 from .js import Writer, functions_of, rule_entry, surface_entry
-from .source import CannotCompile, Code, Hoist, read
+from .source import CannotCompile, Code, read, taken_apart
 
 
 def library(
@@ -90,24 +89,15 @@ def _entry(rule: Callable) -> str:
 # --- rules ----------------------------------------------------------------------------------------
 
 
-def _names(code: Code) -> tuple[list[str], bool]:
-    """A rule's memory, and whether it is given the loss."""
-    return [n for n in code.arguments[2:] if n not in ("t", "loss")], "loss" in code.arguments
-
-
 def _advance(code: Code) -> str:
     """The rule over whole arrays, in place; what follows from the clock alone is computed once, as NumPy does."""
-    memory, loss = _names(code)
-    hoist = Hoist({*code.constants, "t"})
-    body = [s for s in (hoist.visit(copy.deepcopy(s)) for s in code.body) if s is not None]
-    writer = Writer(code)
-    writer.declared |= {name for name, _ in hoist.hoisted}
-    once = [f"  const {name} = {writer.write(value)};" for name, value in hoist.hoisted]
-    new, kept = _returned(code, body[-1])
-    elements = ", ".join(f"{name} = {name}$[i$]" for name in ["theta", "g", *memory, *(["loss"] if loss else [])])
-    targets = ["theta", *memory]
-    values = [writer.write(v) for v in (new, *kept)]
-    stores = [f"    {t}$[i$] = {v};" for t, v in zip(targets, values, strict=True)]
+    hoisted, body, results = taken_apart(code)
+    writer, memory = Writer(code), code.memory
+    writer.declared |= {name for name, _ in hoisted}
+    once = [f"  const {name} = {writer.write(value)};" for name, value in hoisted]
+    loss = ["loss"] if "loss" in code.arguments else []
+    elements = ", ".join(f"{name} = {name}$[i$]" for name in ["theta", "g", *memory, *loss])
+    stores = [f"    {t}$[i$] = {writer.write(v)};" for t, v in zip(["theta", *memory], results, strict=True)]
     hyper = f", {{ {', '.join(code.constants)} }}" if code.constants else ""
     unpack = [f"  const [{', '.join(f'{m}$' for m in memory)}] = memory$;"] if memory else []
     return "\n".join(
@@ -116,23 +106,12 @@ def _advance(code: Code) -> str:
             *unpack, *once,
             "  for (let i$ = 0; i$ < theta$.length; i$++) {",
             f"    let {elements};",
-            *writer.lines(body[:-1], 2),
+            *writer.lines(body, 2),
             *stores,
             "  }",
             "}",
         ]
     )  # fmt: skip
-
-
-def _returned(code: Code, statement: ast.stmt) -> tuple[ast.expr, list[ast.expr]]:
-    """The new point and the new memory, as expressions."""
-    match statement:
-        case ast.Return(value=ast.Tuple(elts=[new, ast.Tuple(elts=kept)])):
-            return new, kept
-    raise CannotCompile(
-        f"{code.name}, line {statement.lineno}: a rule ends with `return new, (memory, ...)`, "
-        f"not with {ast.unparse(statement)!r}"
-    )
 
 
 def _trace(code: Code) -> str:
@@ -157,7 +136,8 @@ def _shown(code: Code) -> list[tuple[str, ast.expr]]:
         (s.targets[0].id, s.value)
         for s in code.body if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)
     ]  # fmt: skip
-    new, _ = _returned(code, code.body[-1])
+    last: Any = code.body[-1]  # a return of a tuple, or `_advance` had refused it
+    new = last.value.elts[0]
     return kept if isinstance(new, ast.Name) and new.id in dict(kept) else [*kept, ("theta", new)]
 
 

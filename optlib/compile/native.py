@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .._written import draft
 from ..optimizer import Optimizer, State, require_finite
-from .source import CannotCompile, Code, Hoist, names, read
+from .source import CannotCompile, Code, names, read, taken_apart
 
 
 def available() -> bool:
@@ -71,15 +71,14 @@ def kernel(optimizer: Optimizer, *, dtype: Any = np.float64, strict: bool = True
             f"{optimizer.rule.__name__} sees whole vectors, so it has no kernel coordinate by coordinate; use tell"
         )
     code = read(optimizer.rule)
-    names_ = [n for n in code.arguments[2:] if n != "t"]
-    if "loss" in names_:
+    if "loss" in code.arguments:
         raise CannotCompile(f"{code.name} compares losses, which a kernel over one vector does not know")
     inner = _load(f"kernel_{code.name}_{dtype.name}", _source(optimizer.rule, dtype.name)).kernel
 
     def step(theta: NDArray, g: NDArray, state: State) -> None:
         optimizer._check_state(state, theta)
-        arrays = [theta, g, *(state[name] for name in names_)]
-        for name, array in zip(("theta", "g", *names_), arrays, strict=True):
+        arrays = [theta, g, *(state[name] for name in code.memory)]
+        for name, array in zip(("theta", "g", *code.memory), arrays, strict=True):
             known = isinstance(array, np.ndarray)
             if not known or array.dtype != dtype or array.shape != theta.shape:
                 given = f"a {array.dtype} array of shape {array.shape}" if known else repr(array)
@@ -189,18 +188,10 @@ def _source(rule: Callable, dtype: str) -> str:
     """A module whose `kernel` updates arrays in place: what follows from the clock alone is computed once, in double
     precision as NumPy does, then rounded to the arrays' type; the rest for every coordinate."""
     code = read(rule)
-    memory = tuple(n for n in code.arguments[2:] if n != "t")
-    hoist = Hoist({*code.constants, "t"})
-    *statements, last = [s for s in (hoist.visit(copy.deepcopy(s)) for s in code.body) if s is not None]
-    if not (isinstance(last, ast.Return) and isinstance(last.value, ast.Tuple) and len(last.value.elts) == 2):
-        raise CannotCompile(f"{code.name} must end in `return theta, (memory, ...)`")
-    theta, kept = last.value.elts
-    if not isinstance(kept, ast.Tuple) or len(kept.elts) != len(memory):
-        raise CannotCompile(f"{code.name} must return as many memories as it takes: {', '.join(memory) or 'none'}")
-    results = [theta, *kept.elts]
-    scalars = {*code.constants, "t", *(name for name, _ in hoist.hoisted)}
+    hoisted, statements, results = taken_apart(code)
+    memory, scalars = code.memory, {*code.constants, "t", *(name for name, _ in hoisted)}
     scalar = _Scalar(lambda name: f"c_{name}" if name in scalars else name)
-    once = [f"{name} = {_unparse(_Scalar(typed=False).visit(copy.deepcopy(e)))}" for name, e in hoist.hoisted]
+    once = [f"{name} = {_unparse(_Scalar(typed=False).visit(copy.deepcopy(e)))}" for name, e in hoisted]
     once += [f"c_{n} = F({n})" for n in sorted(scalars & set().union(*map(names, [*statements, *results])))]
     lines = [line for s in statements for line in _unparse(scalar.visit(s)).splitlines()]
     values = [_unparse(scalar.visit(r)) for r in results]

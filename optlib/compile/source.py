@@ -1,6 +1,7 @@
 """Reading a rule: its syntax tree as straight-line code, and what in it depends on the clock alone."""
 
 import ast
+import copy
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
@@ -38,6 +39,11 @@ class Code:
     def parameters(self) -> tuple[str, ...]:
         """All arguments, in order."""
         return self.arguments + self.constants
+
+    @property
+    def memory(self) -> tuple[str, ...]:
+        """What a rule keeps from step to step."""
+        return tuple(name for name in self.arguments[2:] if name not in ("loss", "t"))
 
 
 _READ: dict[Callable, Code] = {}
@@ -154,7 +160,21 @@ def names(node: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in called}
 
 
-class Hoist(ast.NodeTransformer):
+def taken_apart(code: Code) -> tuple[list[tuple[str, ast.expr]], list[ast.stmt], list[ast.expr]]:
+    """A rule: by name what follows from the clock alone, its other statements, and its new point and memory."""
+    hoist = _Hoist({*code.constants, "t"})
+    *body, last = [s for s in (hoist.visit(copy.deepcopy(s)) for s in code.body) if s is not None]
+    match last:
+        case ast.Return(value=ast.Tuple(elts=[new, ast.Tuple(elts=kept)])) if len(kept) == len(code.memory):
+            return hoist.hoisted, body, [new, *kept]
+    memory = "".join(f"{name}, " for name in code.memory)
+    raise CannotCompile(
+        f"{code.name}, line {last.lineno}: a rule ends with `return theta, ({memory})`, "
+        f"not with {ast.unparse(code.body[-1])!r}"
+    )
+
+
+class _Hoist(ast.NodeTransformer):
     """Takes out of a rule's body what depends on hyper-parameters and the clock alone, so it is computed once a step.
 
     That is what NumPy does too: ``1 - beta1**t`` is one number there, rounded to the array's type when it meets it.
