@@ -29,6 +29,10 @@ TICK = 0.02
 #: Seconds between two questions to the scheduler who is there.
 LOOK = 0.5
 
+#: What a process of `connect` keeps when it frees memory, up to 64 MB in pieces of up to 32. By Dask's own setting each
+#: array of 128 kB or more is new from the system, page by page: that costs more than to send it.
+KEEPS = {"MALLOC_TRIM_THRESHOLD_": 1 << 26, "MALLOC_MMAP_THRESHOLD_": 1 << 25}
+
 #: Deaths at the same step, and losses without an update between, after which nobody tries again.
 DEATHS, SETBACKS = 3, 6
 
@@ -55,11 +59,13 @@ def connect(address: str | None = None, *, workers: int = 2, timeout: float = 10
     ConnectionError : no scheduler answers there, or it has no worker; RuntimeError : a script that would start itself
     again in each process.
     """
+    from dask import config
     from distributed import Client, LocalCluster
 
     if address is None:
         _check_guard()
-        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
+        with config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in KEEPS.items()}):
+            cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
         client: Any = Client(cluster)
         client._downhill_cluster = cluster  # it is ours to close
         return client

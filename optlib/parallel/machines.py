@@ -23,8 +23,9 @@ Memory = dict[str, Any]
 BLOCK = 8_000
 
 
-#: Numbers in a shard from which on its update is compiled, if it can be: that takes half a second, once on a machine.
-COMPILED = 200_000
+#: Numbers in a shard from which on its update is compiled, if it can be: that takes a second or two, once on a machine.
+#: From here on it takes half the time of blocks, or a quarter (Adam); below, a push is the network's anyway.
+COMPILED = 50_000
 
 
 class Joined(NamedTuple):

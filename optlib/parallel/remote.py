@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..optimizer import Oracle, takes_step
 from .engine import gradient
 from .machines import Algorithm, Joined, Memory, Server, Worker
-from .messages import Message, Reply, Shards
+from .messages import Message, Payload, Reply, Shards
 from .result import Span
 
 #: Seconds before the attempts to reach a shard whose connection broke; after the last one it counts as lost.
@@ -33,6 +33,9 @@ ATTEMPTS = (0.02, 0.1, 0.5)
 
 #: Gifts of one worker that may be under way at once: while a shard works on one, the next is on the line.
 UNDER_WAY = 2
+
+#: Bytes of arrays up to which a message travels as one string, packed here: to Dask every array of its own costs more.
+SMALL = 1 << 16
 
 #: Seconds between two looks of a shard whether anybody still wants it.
 WANTED = 1.0
@@ -155,25 +158,28 @@ class ShardActor:
         """As `Server.leave`."""
         return self._guarded(lambda: self._answer(self._ready().leave(worker)))
 
-    async def receive(self, head: bytes, *arrays: NDArray) -> Reply | Failure:
+    async def receive(self, head: bytes, *arrays: NDArray) -> Reply | Failure | bytes:
         """As `Server.receive` for one message or several, but the caller waits for the last one's answer. See `parcel`.
 
         Messages of one worker may overtake each other on the way: then the later one waits for the earlier.
         """
-        left, reply = list(arrays), None
+        left = list(arrays)
+        reply: Any = None
         for message, names in pickle.loads(head):
-            message = message._replace(payload={name: left.pop(0) for name in names})
+            if names is not None:
+                message = message._replace(payload={name: left.pop(0) for name in names})
             while self._ready().early(message) or self._ready().holds_back(message):
                 await self._turn()
             reply = self._guarded(partial(self._received, message))
             self._next_turn()
             if isinstance(reply, Failure):
                 return reply
-        if reply is not None:
-            return reply
-        if message.worker not in self._waiting:
-            self._waiting[message.worker] = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(self._waiting[message.worker])
+        if reply is None:
+            if message.worker not in self._waiting:
+                self._waiting[message.worker] = asyncio.get_running_loop().create_future()
+            reply = await asyncio.shield(self._waiting[message.worker])
+        small = isinstance(reply, Reply) and _bytes(reply.payload) <= SMALL
+        return pickle.dumps(reply, 5) if small else reply
 
     def _received(self, message: Message) -> Reply | None:
         return self._answer(self._ready().receive(message), message.worker)
@@ -293,8 +299,9 @@ class Line:
 
         try:
             answer = await self._rpc.actor_execute(
-                function=name, actor=self.key, args=[to_serialize(arg) for arg in args], kwargs={}
-            )
+                function=name, actor=self.key, kwargs={},
+                args=[arg if isinstance(arg, bytes) else to_serialize(arg) for arg in args],
+            )  # fmt: skip
         except Exception as error:
             raise Lost(f"{self.address} cannot be reached ({type(error).__name__})") from None
         if answer["status"] != "OK":
@@ -338,9 +345,15 @@ class Outcome:
     failure: Failure | None = None
 
 
+def _bytes(payload: Payload | None) -> int:
+    return sum(array.nbytes for array in payload.values()) if payload else 0
+
+
 def parcel(messages: Sequence[Message]) -> tuple[Any, ...]:
     """Messages as `ShardActor.receive` takes them: Dask hands arrays on without a copy only if they stand alone."""
     payloads = [message.payload or {} for message in messages]
+    if sum(map(_bytes, payloads)) <= SMALL:
+        return (pickle.dumps([(message, None) for message in messages], 5),)
     heads = [
         (message._replace(payload=None), list(payload)) for message, payload in zip(messages, payloads, strict=True)
     ]
@@ -416,6 +429,8 @@ class _Failed(Exception):
 
 
 def _sound(reply: Any) -> Any:
+    if isinstance(reply, bytes):
+        return pickle.loads(reply)
     if isinstance(reply, Failure):
         raise _Failed(reply)
     return reply
