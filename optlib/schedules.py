@@ -99,7 +99,7 @@ def _positive(**values: float) -> None:
         number(value, name, open_low=True)
 
 
-def _maker(*positive: str, check: Callable[..., None] | None = None) -> Callable[[Callable], Callable[..., Schedule]]:
+def _maker(*positive: str, check: Callable[..., Any] | None = None) -> Callable[[Callable], Callable[..., Schedule]]:
     """A formula's name becomes the maker of its schedules: the constants in order, without t."""
 
     def decorate(formula: Callable[..., Any]) -> Callable[..., Schedule]:
@@ -126,10 +126,6 @@ def _maker(*positive: str, check: Callable[..., None] | None = None) -> Callable
         return make
 
     return decorate
-
-
-def _check_factor(factor: float, **_: float) -> None:
-    whole(factor, "factor")
 
 
 def _check_rise(rise: float, steps: float, **_: float) -> None:
@@ -235,7 +231,7 @@ def cosine(t: float, *, high: float, steps: int, low: float = 0.0) -> float:
 # --- cycles -------------------------------------------------------------------------------------
 
 
-@_maker("first", check=_check_factor)
+@_maker("first", check=lambda factor, **_: whole(factor, "factor"))
 def warm_restarts(t: float, *, high: float, first: int, factor: int = 1, low: float = 0.0) -> float:
     r"""Cosine with warm restarts (SGDR): a cycle of `first` steps, each later one `factor` times as long.
 

@@ -6,7 +6,7 @@ An average keeps no memory of its own. ``init(theta)`` gives a state, ``tell(sta
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,21 +16,8 @@ from ..optimizer import State
 from ..schedules import Schedule
 
 
-class Average(Protocol):
-    """What `averages` needs of an average."""
-
-    def init(self, theta: ArrayLike) -> State:
-        """The state before the first step of a walk from theta."""
-
-    def tell(self, state: State, theta: ArrayLike) -> State:
-        """The state after a step to theta."""
-
-    def value(self, state: State) -> NDArray:
-        """The average, of theta's shape."""
-
-
-class _Mean:
-    """A mean that the points enter one by one."""
+class Average:
+    """What `averages` needs of an average, and how a mean keeps it that points enter one by one."""
 
     def init(self, theta: ArrayLike) -> State:
         """The state before the first step of a walk from theta."""
@@ -49,7 +36,7 @@ class _Mean:
         raise NotImplementedError
 
 
-class PolyakRuppert(_Mean):
+class PolyakRuppert(Average):
     r"""The mean of all points of a walk, the start apart: :math:`\bar\theta_t = \frac1t \sum_{i=1}^t \theta_i`.
 
     .. math:: \bar\theta_t = \bar\theta_{t-1} + \frac{\theta_t - \bar\theta_{t-1}}{t}
@@ -73,7 +60,7 @@ class PolyakRuppert(_Mean):
         return average + (theta - average) / max(1, t - self.after)  # what does not count yet is replaced
 
 
-class EMA:
+class EMA(Average):
     r"""An exponential moving average of the points, with memory of about 1/(1 - decay) steps.
 
     .. math:: a_t = \beta\,a_{t-1} + (1 - \beta)\,\theta_t
@@ -118,7 +105,7 @@ class EMA:
         return average / (1 - self.decay**t) if t else state["start"]
 
 
-class SWA(_Mean):
+class SWA(Average):
     r"""Stochastic weight averaging: the start of the averaging phase, and the point at the end of each cycle.
 
     .. math:: \text{if } i \bmod c = 0: \quad n_m = i/c, \qquad

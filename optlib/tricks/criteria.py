@@ -5,7 +5,7 @@ A criterion keeps no memory: ``init()`` gives a `Progress`, ``tell(progress, val
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -30,17 +30,9 @@ class Progress:
         return self.evaluations - self.best_at
 
 
-class Criterion(Protocol):
-    """What `early_stopped` needs of a criterion."""
+class Criterion:
+    """What `Patience`, `GL`, `PQ` and `UP` share."""
 
-    def init(self) -> Progress:
-        """Progress before the first evaluation."""
-
-    def tell(self, progress: Progress, validation: float, training: float | None = None) -> Progress:
-        """Progress after one more evaluation."""
-
-
-class _Criterion:
     def init(self) -> Progress:
         """Progress before the first evaluation."""
         return Progress()
@@ -60,7 +52,7 @@ class _Criterion:
         raise NotImplementedError
 
 
-class Patience(_Criterion):
+class Patience(Criterion):
     """Stop when the validation loss has not improved for `patience` evaluations.
 
     Parameters
@@ -91,7 +83,7 @@ class Patience(_Criterion):
         return replace(progress, evaluations=now, stop=now - progress.best_at >= self.patience)
 
 
-class GL(_Criterion):
+class GL(Criterion):
     r"""Generalisation loss: stop when the validation loss is `alpha` per cent above its lowest so far.
 
     .. math:: GL(t) = 100 \Bigl( \frac{E_{va}(t)}{\min_{t' \le t} E_{va}(t')} - 1 \Bigr) > \alpha
@@ -115,7 +107,7 @@ class GL(_Criterion):
         return replace(progress, stop=_generalisation_loss(progress, loss) > self.alpha)
 
 
-class PQ(_Criterion):
+class PQ(Criterion):
     r"""Generalisation loss against progress in training: as long as training still gains much, overfitting may mend.
 
     .. math:: P_k(t) = 1000 \Bigl( \frac{\sum_{t-k+1}^t E_{tr}}{k \min_{t-k+1..t} E_{tr}} - 1 \Bigr), \qquad
@@ -157,7 +149,7 @@ class PQ(_Criterion):
         return replace(progress, stop=excess > self.alpha * gain)
 
 
-class UP(_Criterion):
+class UP(Criterion):
     r"""Stop when the validation loss has risen in `strips` strips in a row, however little.
 
     .. math:: UP_s: \; UP_{s-1} \text{ stops at } t - k \text{ and } E_{va}(t) > E_{va}(t - k); \qquad
