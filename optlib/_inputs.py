@@ -4,6 +4,7 @@ A public function says in its annotations what each argument is; `guard`, the la
 them, so that a function itself checks only what no annotation can say: ranges, and shapes that must fit.
 """
 
+import builtins
 import collections.abc
 import functools
 import inspect
@@ -143,6 +144,11 @@ _KINDS: dict[Any, _Kind] = {
     type(None): (lambda v: v is None, "None"),
     Any: (lambda v: True, "anything"),
 }
+#: How the things are made that a call is most often given something else for.
+_MADE = {
+    "Optimizer": "Optimizer(rules.sgd, lr=0.1)", "Algorithm": "SyncSGD(optimizer)", "Code": "Largest(share=0.01)",
+    "Cluster": "Cluster(latency=0.01)", "SparseRows": "data.SparseRows.from_dense(X)",
+}  # fmt: skip
 
 
 _NUMBERS = {_KINDS[int], _KINDS[float], _SEED}
@@ -167,24 +173,32 @@ def _kinds(hint: Any) -> list[_Kind]:
         inside = [] if of is collections.abc.Iterable else [part for part in get_args(hint) if part is not Ellipsis]
         items = _kinds(inside[0]) if len(set(inside)) == 1 else [_KINDS[Any]]
         words = f"a sequence, each of it {items[0][1]}" if items != [_KINDS[Any]] else "a sequence"
-        return [(lambda v: _sequence(v) and (not inside or all(any(fits(x) for fits, _ in items) for x in v)), words)]
+        looked = lambda v: not inside or iter(v) is v or all(any(fits(x) for fits, _ in items) for x in v)  # noqa: E731
+        return [(lambda v: _sequence(v) and looked(v), words)]  # an iterator is not used up by looking
     kind = of or hint
     if getattr(kind, "_is_protocol", False) and not issubclass(kind, collections.abc.Sized):
         wanted = [name for name in vars(kind) if not name.startswith("_")]
         methods = f"an object with the method{'s' * (len(wanted) > 1)} {' and '.join(wanted)}"
         return [(lambda v: not isinstance(v, type) and all(callable(getattr(v, n, None)) for n in wanted), methods)]
     if isinstance(kind, type):
-        return [(lambda v: isinstance(v, kind), f"a {kind.__name__}")]
+        word = "dictionary" if kind is collections.abc.Mapping else kind.__name__
+        made = f", as in {_MADE[word]}" if word in _MADE else ""
+        return [(lambda v: isinstance(v, kind), f"a{'n' * (word[0] in 'AEIOU')} {word}{made}")]
     return [_KINDS[Any]]
+
+
+class _Names(dict):
+    """What annotations may name; a name that only type checkers import stands for anything."""
+
+    def __missing__(self, name: str) -> Any:
+        return getattr(builtins, name, Any)
 
 
 @functools.cache
 def _expected(function: Callable) -> dict[str, list[_Kind]]:
     """The kinds of each argument, by name, as far as annotations say."""
-    try:
-        expected = {name: _kinds(hint) for name, hint in get_type_hints(function).items() if name != "return"}
-    except NameError:  # a name that only type checkers import
-        return {}
+    hints = get_type_hints(function, localns=_Names(function.__globals__))
+    expected = {name: _kinds(hint) for name, hint in hints.items() if name != "return"}
     for name in expected.keys() & {"seed", "rng"}:
         expected[name] = [_SEED if kind is _KINDS[int] else kind for kind in expected[name]]
     return expected
@@ -220,15 +234,17 @@ def explained(function: Callable, given: dict[str, Any], error: Exception) -> Ex
     return kind(f"{function.__qualname__}: {said} (given {told})") if told else None
 
 
-_OURS = (str(Path(__file__).parent), str(Path(np.__file__).parent), inspect.__file__, "<")
+_ROOT = Path(np.__file__).parent
+_OURS = (str(Path(__file__).parent), str(_ROOT), str(_ROOT.with_name("matplotlib")), inspect.__file__, "<")
 _RAW = (TypeError, ValueError, AttributeError, KeyError, LookupError, OverflowError, ZeroDivisionError)
 
 
-def guard(room: dict[str, Any], *names: str, late: bool = False) -> None:
+def guard(room: dict[str, Any], *names: str, late: bool = False, methods: bool = True) -> None:
     """Hold the callers of a module's public functions and classes to their annotations. It is called in the last line.
 
     Functions and makers of objects check before they begin. Methods without a seed, and with `late` everything, stand
-    in loops: they look at their arguments only once they have failed, which costs a call nothing.
+    in loops: they look at their arguments only once they have failed, which costs a call nearly nothing; where even
+    that is too much, `methods` leaves them alone.
     """
     for name, thing in list(room.items()):
         if (
@@ -243,7 +259,7 @@ def guard(room: dict[str, Any], *names: str, late: bool = False) -> None:
             for kind in (kind for kind in thing.__mro__ if kind.__module__.startswith(room["__name__"])):
                 for method, call in list(vars(kind).items()):
                     known = not inspect.isfunction(call) or hasattr(call, "__wrapped__")
-                    if not known and (method == "__init__" or not method.startswith("_")):
+                    if not known and (method == "__init__" or (methods and not method.startswith("_"))):
                         begins = method == "__init__" or "seed" in call.__code__.co_varnames
                         setattr(kind, method, _guarded(call, late or not begins))
 

@@ -368,7 +368,7 @@ class SparseRows:
     @classmethod
     def from_dense(cls, X: ArrayLike) -> "SparseRows":
         """The non-zero entries of a table of shape (n, d)."""
-        X = np.asarray(X, dtype=float)
+        X = numbers(X, "X")
         if X.ndim != 2:
             raise ValueError(f"X has shape {X.shape}: it must be a table of shape (n, d)")
         i, j = np.nonzero(X)

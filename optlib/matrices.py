@@ -19,6 +19,8 @@ import numpy as np
 from numpy import abs, maximum, sqrt, where
 from numpy.typing import NDArray
 
+from ._inputs import guard, number
+
 Step = tuple[NDArray, tuple]  #: the new point, and the new memory
 
 #: Coefficients (a, b, c) of the odd polynomial a x + b x³ + c x⁵ that each step applies to the singular values; the
@@ -95,6 +97,7 @@ def newton_schulz(G: NDArray, *, steps: float = 5, coefficients: str = "jordan",
         raise ValueError(
             f"G has shape {np.shape(G)}, coefficients={coefficients!r}: it takes matrices (..., a, b), and {known}"
         )
+    number(steps, "steps", high=1000.0)
     X = G.swapaxes(-1, -2) if G.shape[-2] > G.shape[-1] else G
     X = _over(X, _length(_flat(X))[..., None, None] + eps)
     triples = COEFFICIENTS[coefficients]
@@ -478,3 +481,6 @@ def prodigy(
     u = _over(m, sqrt(v) + eps * new[..., None]) + weight_decay * theta
     theta = theta - (lr * d)[..., None] * u
     return theta, (origin, m, v, s, new, inner)
+
+
+guard(globals(), "newton_schulz", "inverse_root", late=True)

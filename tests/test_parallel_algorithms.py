@@ -628,7 +628,7 @@ def test_the_data_is_dealt_out_once():
         ({"backend": "gpu"}, ValueError, "backend='gpu' is unknown"),
         ({"order": "random"}, ValueError, "order='random' is unknown"),
         ({"order": [0, 3]}, ValueError, "order holds 3: it names workers .0 to 1."),
-        ({"algorithm": SGD}, TypeError, "algorithm=Optimizer.* is none"),
+        ({"algorithm": SGD}, TypeError, "algorithm=Optimizer.* an Algorithm, as in SyncSGD"),
         ({"speed": 1}, TypeError, "has no option speed"),
         ({"oracles": [lambda theta: np.ones(2)]}, ValueError, r"the gradient has shape \(2,\), but theta has shape"),
     ],

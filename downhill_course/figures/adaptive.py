@@ -115,7 +115,7 @@ def against(
     top : height at which the picture ends; what lies above is cut off
     log : whether the height is logarithmic
     """
-    drawn = loss_curves(values, x=x, ylabel=ylabel, log=log)
+    drawn = loss_curves(values, x=np.asarray(x, dtype=float), ylabel=ylabel, log=log)
     ax = drawn.figure.axes[0]
     with house():
         if log_x:

@@ -19,4 +19,4 @@ from .source import CannotCompile
 
 __all__ = ["CannotCompile", "available", "javascript", "kernel"]
 
-guard(globals(), "kernel", late=True)
+guard(globals(), "kernel", "javascript")

@@ -41,21 +41,4 @@ __all__ = [
     "power_sgd", "ring", "run_on_dask", "simulate", "stragglers", "train",
 ]  # fmt: skip
 
-guard(
-    globals(), "connect", "contraction", "exponential", "lognormal", "pair", "parts", "power_sgd", "ring", "stragglers"
-)
-guard(
-    globals(),
-    "Cluster",
-    "calibrate",
-    "complete",
-    "conflicts",
-    "curve",
-    "gossip",
-    "hogwild",
-    "lost",
-    "run_on_dask",
-    "simulate",
-    "train",
-    late=True,
-)
+guard(globals(), methods=False)

@@ -19,11 +19,6 @@ from .messages import Payload, Shards
 Merged = tuple[NDArray, State, list[Payload]]
 
 
-def _optimizer(name: str, value: Any) -> None:
-    if not isinstance(value, Optimizer):
-        raise TypeError(f"{name}={value!r} must be an Optimizer, as in Optimizer(rules.sgd, lr=0.1)")
-
-
 def _rate(name: str, value: Any, least: float = 0.0) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value < np.inf:
         raise ValueError(f"{name}={value!r} must be a number, {least:g} or more")
@@ -98,9 +93,6 @@ class SyncSGD(_Central):
     optimizer: Optimizer
     synchronous = True
 
-    def __post_init__(self) -> None:
-        _optimizer("optimizer", self.optimizer)
-
 
 @dataclass(frozen=True)
 class Downpour(_Central):
@@ -138,7 +130,6 @@ class Downpour(_Central):
     warm_start: int = 0
 
     def __post_init__(self) -> None:
-        _optimizer("optimizer", self.optimizer)
         for name in ("n_fetch", "n_push"):
             whole(getattr(self, name), name)
         whole(self.warm_start, "warm_start", 0)
@@ -150,7 +141,6 @@ class Downpour(_Central):
                     "not theirs: give them their own, as in local=Optimizer(rules.sgd, lr=0.01)"
                 )
             object.__setattr__(self, "local", Optimizer(rules.sgd, lr=rate))
-        _optimizer("local", self.local)
 
     @property
     def _own(self) -> Optimizer:
@@ -324,8 +314,6 @@ class LocalSGD(_Walking, _Central):
     synchronous = True
 
     def __post_init__(self) -> None:
-        _optimizer("local", self.local)
-        _optimizer("outer", self.outer)
         whole(self.period, "period")
 
     @property
@@ -575,7 +563,6 @@ class EASGD(Algorithm):
     vectors = (1, 0, 1)
 
     def __post_init__(self) -> None:
-        _optimizer("local", self.local)
         _rate("alpha", self.alpha)
         if self.alpha > 1:
             raise ValueError(f"alpha={self.alpha!r}: an exchange moves a share of the distance, 0 to 1")

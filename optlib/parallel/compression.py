@@ -287,8 +287,6 @@ class Compressed(Algorithm):
     def __post_init__(self) -> None:
         if not isinstance(self.inner, (SyncSGD, Downpour, LocalSGD)):
             raise TypeError(f"inner={shown(self.inner)}: it must be a SyncSGD, a Downpour or a LocalSGD")
-        if not isinstance(self.code, Code):
-            raise TypeError(f"code={shown(self.code)}: it must be a Code, as in Largest(share=0.01)")
 
     @property
     def synchronous(self) -> bool:  # type: ignore[override]

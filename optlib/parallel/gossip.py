@@ -102,8 +102,6 @@ def gossip(
     >>> points.mean(axis=0).round(6), points.ravel().round(2)
     (array([1.5]), array([1.47, 1.44, 1.56, 1.53]))
     """
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer={shown(optimizer)}: it must be an Optimizer, as in Optimizer(rules.sgd, lr=0.1)")
     if not oracles:
         raise TypeError("oracles must hold at least one callable theta -> gradient, one for each worker")
     for oracle in oracles:

@@ -375,8 +375,6 @@ def simulate(
     for oracle in oracles or []:
         check_oracle(oracle)
     cluster = Cluster() if cluster is None else cluster
-    if not isinstance(cluster, Cluster):
-        raise TypeError(f"cluster={cluster!r} must be a Cluster, as in Cluster(latency=0.01)")
     if math.isnan(until) or until <= 0:
         raise ValueError(f"until={until!r} must be a time above 0")
     start = None if theta is None else vector(theta)

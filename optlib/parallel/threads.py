@@ -307,8 +307,6 @@ def _together(work: Callable, jobs: list[tuple]) -> None:
 
 
 def _checked(X: SparseRows) -> SparseRows:
-    if not isinstance(X, SparseRows):
-        raise TypeError(f"X is a {type(X).__name__}: give optlib.data.SparseRows(indptr, indices, values, columns)")
     if not X.shape[0]:
         raise ValueError("X has no rows: there is nothing to learn from")
     return X

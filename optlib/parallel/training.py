@@ -74,8 +74,6 @@ def train(
     >>> run.theta, run.updates
     (array([ 0.5 , -0.25]), 3)
     """
-    if not isinstance(algorithm, Algorithm):
-        raise TypeError(f"algorithm={algorithm!r} is none: give one of optlib.parallel, as in SyncSGD(optimizer)")
     oracles, start = list(oracles), vector(theta)
     if not oracles:
         raise TypeError("oracles must hold at least one callable theta -> gradient, one for each worker")

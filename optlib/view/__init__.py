@@ -42,4 +42,4 @@ __all__ = [
     "timeline",
 ]
 
-guard(globals(), late=True)
+guard(globals())

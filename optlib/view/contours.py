@@ -6,11 +6,25 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..surfaces import Range, Surface
 from .pictures import Picture
-from .style import GREY, GROUND, figure_of, house, label, legend, listed, look_of, marks, named_paths, not_drawn, panels
+from .style import (
+    GREY,
+    GROUND,
+    figure_of,
+    frame,
+    house,
+    label,
+    legend,
+    listed,
+    look_of,
+    marks,
+    named_paths,
+    not_drawn,
+    panels,
+)
 
 Levels = Literal["auto", "log", "linear"]
 
@@ -56,7 +70,7 @@ def contour(
     if surface.dim != 2:
         raise ValueError(not_drawn(surface))
     named = named_paths(paths, 2)
-    box = np.asarray(surface.domain if domain is None else domain, dtype=float)
+    box = frame(surface.domain if domain is None else domain, "domain")
     if ax is None:
         _, ax = panels(size=(width, height_for(box, width)))
     with house():
@@ -82,8 +96,9 @@ def grid(surface: Surface, box: NDArray, n: int) -> tuple[NDArray, NDArray, NDAr
     return x, y, np.asarray(surface(np.stack([x, y], axis=-1)), dtype=float)
 
 
-def ground(surface: Surface, ax: Axes, box: NDArray, levels: Levels = "auto") -> None:
+def ground(surface: Surface, ax: Axes, box: ArrayLike, levels: Levels = "auto") -> None:
     """Contour lines and tint of a surface of two coordinates over a box ((x0, x1), (y0, y1)); sets the axes' limits."""
+    box = frame(box, "box")
     x, y, z = grid(surface, box, int(DRAWING["grid"]))
     heights = heights_of(z, levels)
     shade = np.linspace(1, 0, len(heights) - 1)
@@ -125,12 +140,12 @@ def mark_minima(surface: Surface, ax: Axes, box: NDArray) -> None:
 
 
 def draw_walk(
-    ax: Axes, path: NDArray, label: str = "", i: int = 0, box: NDArray | None = None, *, start: bool = True,
+    ax: Axes, path: ArrayLike, label: str = "", i: int = 0, box: ArrayLike | None = None, *, start: bool = True,
     arrows: bool = False, **style: Any,
 ) -> None:  # fmt: skip
     """One walk of shape (n, 2): its line within the box, some of its points, its start (ring) and end (dot)."""
-    look = look_of(label, i)
-    box = np.array([ax.get_xlim(), ax.get_ylim()]) if box is None else box
+    look, path = look_of(label, i), named_paths(path, 2)[""]
+    box = np.array([ax.get_xlim(), ax.get_ylim()]) if box is None else frame(box, "box")
     inside, exit_ = within(path, box)
     base = {"color": look.colour, "linewidth": 1.8, "zorder": 4 + 0.1 * i, "solid_joinstyle": "round", **style}
     steps = len(path) - 1

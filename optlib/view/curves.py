@@ -1,15 +1,30 @@
 """Curves: a function of one coordinate with walks on it, and losses against time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
+from .._inputs import numbers
 from ..surfaces import Surface
 from .pictures import Picture
-from .style import GREY, GROUND, Look, figure_of, house, label, legend, listed, look_of, named_paths, not_drawn, panels
+from .style import (
+    GREY,
+    GROUND,
+    Look,
+    figure_of,
+    frame,
+    house,
+    label,
+    legend,
+    listed,
+    look_of,
+    named_paths,
+    not_drawn,
+    panels,
+)
 
 
 def curve(
@@ -34,7 +49,7 @@ def curve(
     if surface.dim != 1:
         raise ValueError(not_drawn(surface))
     named = named_paths(paths, 1)
-    low, high = surface.domain[0] if domain is None else domain
+    low, high = frame(surface.domain[0] if domain is None else domain, "domain", (2,)).tolist()
     if ax is None:
         _, ax = panels()
     with house():
@@ -68,8 +83,8 @@ def _draw_walk(ax: Axes, surface: Surface, path: NDArray, label: str, i: int, st
 
 
 def loss_curves(
-    losses: Mapping[str, ArrayLike], *, log: bool = True, x: str | ArrayLike = "t", ax: Axes | None = None,
-    spread: bool = True, ylabel: str = "$f$", key: bool = True,
+    losses: Mapping[str, ArrayLike], *, log: bool = True, x: str | NDArray | Sequence[float] = "t",
+    ax: Axes | None = None, spread: bool = True, ylabel: str = "$f$", key: bool = True,
 ) -> Picture:  # fmt: skip
     """Losses against time, one curve for each name.
 
@@ -92,12 +107,12 @@ def loss_curves(
         _, ax = panels()
     with house():
         for i, (name, values) in enumerate(losses.items()):
-            array = np.atleast_2d(np.asarray(values, dtype=float))
+            array = np.atleast_2d(numbers(values, f"losses {name!r}"))
             if array.ndim != 2 or not array.size:
                 raise ValueError(f"losses {name!r} have shape {np.shape(values)}: they must be (n,) or (seeds, n)")
-            times = np.arange(array.shape[1]) if isinstance(x, str) else np.asarray(x, dtype=float)
+            times = np.arange(array.shape[1]) if isinstance(x, str) else numbers(x, "x")
             if times.shape != array.shape[1:]:
-                raise ValueError(f"losses {name!r} have {array.shape[1]} values, but there are {times.size} times")
+                raise ValueError(f"losses {name!r} have {array.shape[1]} values, but there are {times.size} times in x")
             _draw_losses(ax, times, array, name, i, log, spread)
         if log:
             ax.set_yscale("log")

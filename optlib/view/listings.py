@@ -33,11 +33,16 @@ class Listing:
 
     def __init__(self, function: Callable):
         if not inspect.isfunction(function):
-            raise TypeError(f"{function!r} cannot be listed: give a Python function, such as optlib.rules.adam")
+            raise TypeError(
+                f"function={function!r} cannot be listed: give a Python function, such as optlib.rules.adam"
+            )
         source = textwrap.dedent(inspect.getsource(function))
-        tree = ast.parse(source).body[0]
+        try:
+            tree: ast.stmt | None = ast.parse(source).body[0]
+        except SyntaxError:  # a lambda within an expression of several lines
+            tree = None
         if not isinstance(tree, ast.FunctionDef):
-            raise TypeError(f"{function.__name__} cannot be listed: it must be written as a def")
+            raise TypeError(f"function={function.__name__} cannot be listed: it must be written as a def")
         body = "\n".join(_body(tree, source.splitlines()))
         self.code = f"{_signature(tree, source)}\n{textwrap.indent(body, '    ')}"
 

@@ -7,10 +7,11 @@ from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from .._inputs import number
 from ..surfaces import Range, Surface
 from .contours import grid, heights_of, within
 from .pictures import Picture
-from .style import GREY, GROUND, figure_of, house, legend, listed, look_of, named_paths, not_drawn, panels
+from .style import GREY, GROUND, figure_of, frame, house, legend, listed, look_of, named_paths, not_drawn, panels
 
 
 def surface(
@@ -42,9 +43,9 @@ def surface(
         _, ax = panels(size=(width, 0.8 * width), subplot_kw={"projection": "3d"})
     elif not hasattr(ax, "get_zlim"):
         raise ValueError('these axes are flat: make them with view.panels(subplot_kw={"projection": "3d"})')
-    box = np.asarray(surface.domain if domain is None else domain, dtype=float)
+    box = frame(surface.domain if domain is None else domain, "domain")
     with house():
-        _dress(ax, elev, azim)
+        _dress(ax, number(elev, "elev", -np.inf), number(azim, "azim", -np.inf))
         bottom = _land(surface, ax, box, floor, top)
         for i, (label, path) in enumerate(named.items()):
             _walk(surface, ax, path, label, i, box, bottom, top)

@@ -16,6 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike, NDArray
 
 from .. import rules
+from .._inputs import number, numbers, shown, whole
 
 #: Text, ticks and frames: the grey whose contrast is the same (4.29 : 1) on white and on the dark page's #131416.
 GREY = "#7a7a7a"
@@ -159,10 +160,12 @@ def panels(
     >>> left.get_ylim() == right.get_ylim()
     True
     """
-    rows, columns = (1, shape) if isinstance(shape, int) else shape
+    rows, columns = (1, shape) if isinstance(shape, (int, np.integer)) else shape
+    rows, columns = whole(rows, "shape: rows"), whole(columns, "shape: columns")
     if size is None:
         width = 480.0 if rows * columns == 1 else 640.0
         size = (width, rows * (width / columns / 1.3 if columns > 1 else width / 1.5))
+    size = (number(size[0], "size: width", 1.0), number(size[1], "size: height", 1.0))
     if "3d" in str(kw.get("subplot_kw", {}).get("projection", "")):
         import_module("mpl_toolkits.mplot3d")  # it registers the projection
     with house():
@@ -240,6 +243,15 @@ def figure_of(ax: Axes) -> Figure:
 # --- walks --------------------------------------------------------------------------------------
 
 
+def frame(value: Any, name: str, shape: tuple[int, ...] = (2, 2)) -> NDArray:
+    """The part of a line or a plane that is shown, as an array: a pair (low, high) for each coordinate."""
+    box = numbers(value, name)
+    if box.shape != shape or not np.isfinite(box).all() or not (box[..., 0] < box[..., 1]).all():
+        pairs = "(low, high)" if shape == (2,) else "((low, high), (low, high))"
+        raise ValueError(f"{name}={shown(value)}: it must be {pairs}, finite, each low below its high")
+    return box
+
+
 def not_drawn(surface: Any) -> str:
     """What to do with a surface of another number of coordinates."""
     instead = {1: "draw it with view.curve", 2: "draw it with view.contour"}.get(
@@ -261,7 +273,7 @@ def named_paths(paths: Any, dim: int) -> dict[str, NDArray]:
     named = {}
     for label, path in items.items():
         label = label if isinstance(label, str) else getattr(label, "__name__", str(label))
-        array = np.asarray(path, dtype=float)
+        array = numbers(path, f"path {label!r}")
         if array.ndim != 2 or array.shape[1] != dim or not len(array):
             raise ValueError(
                 f"path {label!r} has shape {array.shape}, but a walk on this surface has shape (steps + 1, {dim}), "

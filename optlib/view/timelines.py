@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
+from .._inputs import number
+from .._inputs import shown as written
 from .pictures import Picture
 from .style import GREY, figure_of, house, label, panels, series
 
@@ -30,9 +32,15 @@ def timeline(result: "Result", *, until: float | None = None, ax: Axes | None = 
     >>> timeline(simulate(SyncSGD(Optimizer(rules.sgd, lr=0.1)), workers=3, steps=4))
     <12 gradients of 3 workers>
     """
+    if not hasattr(result, "spans"):
+        raise TypeError(f"result={written(result)}: give what optlib.parallel.train or simulate returned")
     if result.backend == "inline":
         raise ValueError("a run of the backend 'inline' has no times: draw one of 'simulate' or of a cluster")
-    end = float(max((span.end for span in result.spans), default=1.0)) if until is None else until
+    end = (
+        float(max((span.end for span in result.spans), default=1.0))
+        if until is None
+        else number(until, "until", open_low=True)
+    )
     shown = [span for span in result.spans if span.start < end]
     workers = len(result.workers)
     if ax is None:

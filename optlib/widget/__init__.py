@@ -5,8 +5,11 @@
 'ravine'
 """
 
+from .._inputs import guard
 from .chart import Curves
 from .explorer import Explorer
 from .network import Network
 
 __all__ = ["Curves", "Explorer", "Network"]
+
+guard(globals())

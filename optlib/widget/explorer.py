@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import rules, schedules
 from .._inputs import number
+from .._inputs import shown as written
 from ..compile import js
 from ..compile.front import library
 from ..compile.source import UFUNCS, read
@@ -297,8 +298,9 @@ class Explorer:
         """
         from .still import animation, picture
 
+        number(seconds, "seconds", high=60.5, open_low=True)
         if Path(path).suffix == ".gif":
-            animation(self, Path(path), number(seconds, "seconds", high=60.5, open_low=True))
+            animation(self, Path(path), seconds)
         else:
             picture(self).save(path)
 
@@ -361,6 +363,8 @@ def _pairs(algorithms: Any) -> Iterable[tuple[Any, Mapping[str, Any]]]:
         return algorithms.items()
     if isinstance(algorithms, (str, Optimizer)) or callable(algorithms):
         algorithms = [algorithms]
+    if not np.iterable(algorithms):
+        raise TypeError(f"algorithms={written(algorithms)}: give names, rules, Optimizers, or a dictionary of them")
     return [(rule, {}) for rule in algorithms]
 
 

@@ -157,6 +157,8 @@ class Network:
 
     def limit(self, name: str) -> float | None:
         """The curvature that an optimizer of the figure can bear with its rate; None where there is no such number."""
+        if name not in self.optimizers:
+            raise ValueError(f"name={name!r}: the figure has {', '.join(self.optimizers)}")
         optimizer = self.optimizers[name]
         known = LIMITS.get(optimizer.rule)
         return known(**{key: optimizer.hyper[key] for key in read(known).constants}) if known else None
