@@ -410,7 +410,6 @@ class StreamingDiLoCo(_Walking):
     by_coordinate = False  # a fragment's turn is one for the whole vector
 
     def __post_init__(self) -> None:
-        _optimizer("local", self.local)
         whole(self.period, "period")
         if isinstance(self.fragments, (list, tuple)):
             whole(len(self.fragments), "the number of fragments", 1, self.period)
