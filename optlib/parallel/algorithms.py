@@ -452,7 +452,7 @@ class StreamingDiLoCo(_Walking):
         return self.period * f // self._count == t % self.period
 
     def asks(self, t: int) -> bool:
-        return self._due(t - self.overlap)
+        return t > self.overlap and self._due(t - self.overlap)  # a life begins with a question in any case
 
     def gives(self, t: int, steps: int) -> bool:
         return t == steps - 1 or (self._due(t + 1) and t + 1 + self.overlap < steps)  # each gift is asked about
