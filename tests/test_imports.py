@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -76,11 +77,17 @@ def room(file: Path) -> tuple[str, str]:
     return package, rest[0]
 
 
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
 def imported(file: Path) -> set[tuple[str, ...]]:
     """Everything a file imports, anywhere in it, as absolute names split at the dots; `import_module` counts too."""
     package = file.relative_to(ROOT).parent.parts
     found = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Import):
             found |= {tuple(alias.name.split(".")) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -145,7 +152,7 @@ def test_rooms_of_one_storey_make_no_circle(package):
 def test_private_names_stay_at_home(file):
     """A name that begins with an underscore is used by its own module alone; so is a module of such a name by its
     own room."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = tree_of(file)
     modules = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
@@ -192,6 +199,10 @@ EXTRAS = {
 CALLED = {"torch": "torch", "optax": "optax", "jax": "jax", "nbgrader": "nbgrader", "sklearn": "scikit-learn"}
 
 
+#: Which distributions bring a module; to look through all that is installed takes a fifth of a second.
+distributions_of = cache(packages_distributions)
+
+
 def declared(extras: set[str]) -> set[str]:
     """The distributions that these extras name, those of extras that they name included."""
     found = {Requirement(line).name.lower() for line in PROJECT["dependencies"]}
@@ -223,7 +234,7 @@ HELPERS |= {"tests", "frames", "plain", "cliff"}  # in the sandbox, beside the w
 def test_what_a_file_imports_is_declared_in_its_extra(file):
     place = file.relative_to(ROOT).as_posix()
     extras = EXTRAS[max((known for known in EXTRAS if place.startswith(known)), key=len)]
-    allowed, owners = declared(extras), packages_distributions()
+    allowed, owners = declared(extras), distributions_of()
     for name in {name[0] for name in imported(file)} - {*STOREYS, *HELPERS} - set(sys.stdlib_module_names):
         distributions = {d.lower() for d in owners.get(name, [CALLED.get(name, name)])}
         assert distributions & allowed, (
@@ -242,7 +253,7 @@ def test_the_environment_of_make_test_holds_no_peer():
     peers = {Requirement(line).name for line in PROJECT["optional-dependencies"]["parity"]} | {"nbgrader"}
     assert not peers & pinned
     if os.environ.get("DOWNHILL_PEERS") != "1":
-        there = {name for name in peers if any(name in d for d in packages_distributions().values())}
+        there = {name for name in peers if any(name in d for d in distributions_of().values())}
         assert not there, (
             f"{', '.join(sorted(there))} installed beside the course: `make test` is for an environment without peers, "
             "`make test-peers` runs what needs them"
