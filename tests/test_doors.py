@@ -162,6 +162,7 @@ REASONS = {
     "what the two machines and the codes say to each other, thousands of times a second": (
         "Server.", "Worker.", "Shards.", "Cluster.", "Compressed.", "Downpour.", "LocalSGD.", "SyncSGD.", "EASGD.",
         "SyncEASGD.", "AdaptiveRevision.", "adaptive_revision", "Drawn.", "Largest.", "LowRank.", "Signs.",
+        "StreamingDiLoCo.",
     ),
 }  # fmt: skip
 NET_THETA = NET.init(seed=0)

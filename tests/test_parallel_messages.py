@@ -198,7 +198,7 @@ def test_layers_stream_as_the_numbers_do():
     goals = random_moves(2, NET.size)
     streaming = StreamingDiLoCo(SGD, 4, crossed)
     run = train(streaming, [lambda x, c=c: x - c for c in goals], np.zeros(NET.size), steps=10)
-    cut = StreamingDiLoCo(SGD, 4, [Part(slice(0, 34), (34,), "bias"), Part(slice(34, 59), (25,), "bias")])
+    cut = StreamingDiLoCo(SGD, 4, [[Part(slice(0, 34), (34,), "bias")], [Part(slice(34, 59), (25,), "bias")]])
     moved = train(cut, [lambda x, c=c: x - c[place] for c in goals], np.zeros(NET.size), steps=10)
     np.testing.assert_allclose(run.theta[place], moved.theta, rtol=0, atol=1e-15)
 
@@ -421,12 +421,12 @@ def test_a_server_goes_on_from_its_snapshot():
         (lambda: diloco(SGD, period=0), "period=0"),
         (lambda: StreamingDiLoCo(rules.sgd), "must be an Optimizer"),
         (lambda: StreamingDiLoCo(SGD, period=4, fragments=5), "fragments=5: it must be a whole number, 1 to 4"),
-        (lambda: StreamingDiLoCo(SGD, fragments=2.5), "fragments=2.5: it must be a whole number, 1 to 500"),
-        (lambda: StreamingDiLoCo(SGD, fragments=[["W1"], ["W2"]]), "'0 of fragment 0' is 'W1'; it must be .slice"),
-        (lambda: StreamingDiLoCo(SGD, fragments=[[]]), "give what model.parts"),
+        (lambda: StreamingDiLoCo(SGD, fragments=2.5), "fragments=2.5: it must be a whole number or a sequence"),
+        (lambda: StreamingDiLoCo(SGD, fragments=[["W1"], ["W2"]]), "fragments=.*, each of it a Part"),
+        (lambda: StreamingDiLoCo(SGD, fragments=[[]]), "each must hold a part at least"),
         (lambda: StreamingDiLoCo(SGD, period=1, fragments=by_layers()), "number of fragments=2: .* 1 to 1"),
         (lambda: StreamingDiLoCo(SGD, 8, 4, overlap=2), "overlap=2: it must be a whole number, 0 to 1"),
-        (lambda: StreamingDiLoCo(SGD, 8, 4, blend=1.5), "blend=1.5 is out of range"),
+        (lambda: StreamingDiLoCo(SGD, 8, 4, blend=1.5), "blend=1.5: it mixes two points"),
         (lambda: StreamingDiLoCo(SGD, 8, 4, momentum=-1.0), "momentum=-1.0 must be a number"),
         (lambda: train(StreamingDiLoCo(SGD, 8, 4), [half_square], [1.0], steps=1), "fragments=4, but theta has only 1"),
         (lambda: train(StreamingDiLoCo(SGD, 8, by_layers()), [half_square], np.ones(60), steps=1),

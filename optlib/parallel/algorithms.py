@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from .. import compile as compiler
 from .. import rules
-from .._inputs import number, whole
+from .._inputs import shown, whole
 from ..optimizer import Optimizer, State
-from ..parts import Part, checked_parts
+from ..parts import Part
 from .machines import Algorithm, Memory, mean
 from .messages import Payload, Shards
 
@@ -411,22 +411,17 @@ class StreamingDiLoCo(_Walking):
 
     def __post_init__(self) -> None:
         whole(self.period, "period")
-        if isinstance(self.fragments, (list, tuple)):
+        if isinstance(self.fragments, Sequence):
             whole(len(self.fragments), "the number of fragments", 1, self.period)
-            taken = []
-            for i, each in enumerate(self.fragments):
-                held = each if isinstance(each, (list, tuple)) and not isinstance(each, Part) else [each]
-                taken.append(
-                    tuple(checked_parts({f"{j} of fragment {i}": part for j, part in enumerate(held)}).values())
-                )
-            object.__setattr__(self, "fragments", tuple(taken))
+            if not all(self.fragments):
+                raise ValueError(f"fragments={shown(self.fragments)}: each must hold a part at least")
         else:
             object.__setattr__(self, "fragments", whole(self.fragments, "fragments", 1, self.period))
         whole(self.overlap, "overlap", 0, self.period // self._count - 1)
-        if self.blend is not None:
-            number(self.blend, "blend", 0.0, np.nextafter(1.0, 2.0))
-        for name in ("lr", "momentum"):
-            _rate(name, getattr(self, name))
+        for name, value in (("lr", self.lr), ("momentum", self.momentum), ("blend", self.blend or 0.0)):
+            _rate(name, value)
+        if self.blend is not None and self.blend > 1:
+            raise ValueError(f"blend={self.blend!r}: it mixes two points, by a share of 0 to 1")
 
     @property
     def _count(self) -> int:
