@@ -65,6 +65,20 @@ class Tab:
             assert time.monotonic() < ends, f"never: {expression}"
             time.sleep(0.05)
 
+    def back(self) -> None:
+        self.ask("browsingContext.traverseHistory", context=self.context, delta=-1)
+
+    @contextmanager
+    def cold(self, before: str) -> Iterator[None]:
+        """Pages come as to a new reader, nothing kept; the function ``before`` is called before their scripts."""
+        script = self.ask("script.addPreloadScript", functionDeclaration=before)["script"]
+        self.ask("network.setCacheBehavior", cacheBehavior="bypass")
+        try:
+            yield
+        finally:
+            self.ask("network.setCacheBehavior", cacheBehavior="default")
+            self.ask("script.removePreloadScript", script=script)
+
     def press(self, selector: str, key: str) -> None:
         """A key, on an element."""
         self.value(f"document.querySelector({json.dumps(selector)}).focus()")

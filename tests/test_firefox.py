@@ -1,15 +1,33 @@
-"""The site in Firefox: a figure lives, the search finds, the switch keeps its place, home answers, pages are kept."""
+"""The site in Firefox: links land, a figure lives, the switch keeps its place, home answers, pages are kept."""
 
 import json
 
 import firefox
 import pytest
 from needs import need
-from pages import LAPTOP, SITE
-from test_site import LANDED
+from pages import LAPTOP, PHONE, SITE
+from serving import serve
+from test_site import LANDED, LANDINGS
 
 pytestmark = pytest.mark.slow
 RIGHT = "\ue014"  # WebDriver's arrow key
+#: Whether the page stands where its address says.
+HERE = f"({LANDED})(decodeURIComponent(location.hash.slice(1)))"
+#: From the end of a page's text on, once it has landed: the frames in which it was elsewhere, as in the frame before.
+FOLLOW = f"""() => {{
+  let landed = false, before = false;
+  window.strayed = 0;
+  const look = () => {{
+    if (document.readyState !== "loading" && location.hash) {{
+      const here = {HERE};
+      if (landed && !here && !before) window.strayed++;
+      landed ||= here;
+      before = here;
+    }}
+    requestAnimationFrame(look);
+  }};
+  look();
+}}"""
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +50,40 @@ def test_a_figure_lives_and_the_switch_keeps_the_place(tab, address):
     tab.value("document.getElementById('momentum-ball').scrollIntoView()")
     tab.value("document.querySelector('.sidebar-drawer .view-switch a[data-view=zh]').click()")
     tab.until("location.pathname.includes('/zh/') && document.readyState === 'complete' && location.hash")
-    tab.until(f"({LANDED})(decodeURIComponent(location.hash.slice(1)))")
+    tab.until(HERE)
 
 
-def test_the_search_finds(tab, address):
-    tab.goto(f"{address}/zh/search.html?q=动量")
-    tab.until("document.querySelector('article a[href*=\"03-momentum\"]')")
+@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["390px", "1440px"])
+@pytest.mark.parametrize(("view", "name"), LANDINGS)
+def test_every_link_lands_where_it_says(tab, view, name, size):
+    """Links of the contents, the way back, and first loads, to which the fonts and the live figures come late."""
+    tab.size(**size)
+    with serve(SITE, late=(".woff2", "explorer.js")) as site:
+        page = f"{site}{view}/{name}.html"
+        tab.goto(page)
+        places = tab.value("[...document.querySelectorAll('article section[id]')].map((section) => section.id)")
+        assert len(places) > 8
+        for place in places:
+            tab.value(f'void document.querySelector(\'.toc-tree a[href="#{place}"], a[href="#{place}"]\').click()')
+            tab.until(f"location.hash === '#{place}' && {HERE}")
+        tab.goto("about:blank")
+        tab.back()
+        tab.until(f"location.hash === '#{places[-1]}' && {HERE}")
+        with tab.cold(FOLLOW):
+            for place in places:
+                tab.goto("about:blank")
+                tab.goto(f"{page}#{place}")
+                tab.until("document.fonts.status === 'loaded'")
+                assert tab.value(f"[{HERE}, strayed]") == [True, 0], f"{place} was not landed on, or moved away"
+
+
+def test_the_search_finds_and_lands(tab, address):
+    found = "document.querySelectorAll('article a[href*=\".html#\"]')"
+    for number, page in enumerate(["03-momentum", "03-momentum", "03-momentum-deeper"]):
+        tab.goto(f"{address}/zh/search.html?q=动量")
+        tab.until(f"{found}.length > {number}")
+        tab.value(f"void {found}[{number}].click()")
+        tab.until(f"location.pathname.endsWith('/{page}.html') && document.readyState === 'complete' && {HERE}")
 
 
 def test_the_home_page_changes_places(tab, address):

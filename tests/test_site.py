@@ -145,8 +145,12 @@ LANDED = """(id) => {
 }"""
 
 
+#: Whose sections are all visited, here and in Firefox.
+LANDINGS = [("en", "03-momentum"), ("zh", "01-variants"), ("both", "05-adam")]
+
+
 @pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["390px", "1440px"])
-@pytest.mark.parametrize(("view", "name"), [("en", "03-momentum"), ("zh", "01-variants"), ("both", "05-adam")])
+@pytest.mark.parametrize(("view", "name"), LANDINGS)
 def test_every_link_lands_where_it_says(visit, address, view, name, size):
     """First loads, links of the contents, and the way back, also while figures above come to life."""
     page = visit(f"{view}/{name}.html", size)

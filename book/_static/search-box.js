@@ -152,7 +152,7 @@
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1))) ?? document.querySelector("article");
     const first = ranges.find((range) =>
       target.compareDocumentPosition(range.startContainer) & Node.DOCUMENT_POSITION_FOLLOWING);
-    if (first) addEventListener("load", () => reveal(first), { once: true });
+    if (first) addEventListener("load", () => document.fonts.ready.then(() => reveal(first)), { once: true });
   }
 
   // Where the texts stand, also across the borders of elements. A Latin word is marked whole or not at all.
@@ -197,6 +197,7 @@
       closed.open = true;
     }
     const { top, bottom } = range.getBoundingClientRect();
-    if (top < 80 || bottom > innerHeight) element.scrollIntoView({ block: "center", behavior: "instant" });
+    const covered = document.querySelector(".mobile-header").getBoundingClientRect().bottom; // 0 where it is not shown
+    if (top < covered || bottom > innerHeight) element.scrollIntoView({ block: "center", behavior: "instant" });
   }
 })();
