@@ -80,6 +80,9 @@ def test_the_nuclear_norm_is_dual_and_a_factor_makes_steps_like_adam_s():
         W = polar(RNG.standard_normal(shape))
         assert np.sqrt((W**2).mean()) == pytest.approx(1 / math.sqrt(max(shape)), rel=1e-12)
         assert matrices.SCALINGS["match_rms_adamw"](*shape) * np.sqrt((W**2).mean()) == pytest.approx(0.2, rel=1e-12)
+        unclamped = matrices.SCALINGS["spectral_unclamped"](*shape)
+        assert unclamped == pytest.approx(math.sqrt(shape[1] / shape[0]))  # of x W: from 64 to 256 is wider
+        assert matrices.SCALINGS["original"](*shape) == max(1.0, unclamped)
 
 
 # --- symmetries of the rules that see matrices ------------------------------------------------------------
