@@ -24,7 +24,7 @@ def test_a_sheet_has_the_share_of_lies_that_was_asked_for():
     np.testing.assert_array_equal(clean.given, clean.right)
     np.testing.assert_array_equal(clean.X, random.X)
     assert (random.given == random.right).mean() < 0.25
-    with pytest.raises(ValueError, match="from 0 to 1"):
+    with pytest.raises(ValueError, match=r"lies=1.5 is out of range; allowed is \[0, 1\]"):
         data.mislabelled(lies=1.5)
 
 
