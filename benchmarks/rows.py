@@ -114,6 +114,14 @@ def asked(doc: str, results: str, parts: Iterable[str] = ()) -> argparse.Namespa
     return options
 
 
+def said(results: str) -> str:
+    """What somebody has written above the table there: a new one leaves it."""
+    path = HERE / results
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    prose = text.partition("\n\nMachine: ")[2].partition("\n| job |")[0].partition("\n\n")[2].strip()
+    return f"{prose}\n\n" if prose else ""
+
+
 def report(rows: list[Row], options: argparse.Namespace, script: str, results: str, notes: str = "") -> None:
     """Print the table and what is to be said about it, and write what was asked for."""
     where, notes = machine(), f"{notes}\n\n" if notes else ""
@@ -126,6 +134,7 @@ def report(rows: list[Row], options: argparse.Namespace, script: str, results: s
         facts = ", ".join(f"{name} {value}" for name, value in where.items())
         (HERE / results).write_text(
             f"# Results of `benchmarks/{script}`\n\nThe peer's time over ours, in turns in one run: above 1, "
-            f"ours is faster. Median, and the range over the repeats.\n\nMachine: {facts}.\n\n{notes}{table(rows)}\n",
+            "ours is faster. Median, and the range over the repeats.\n\n"
+            f"Machine: {facts}.\n\n{notes or said(results)}{table(rows)}\n",
             encoding="utf-8",
         )
