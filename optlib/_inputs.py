@@ -265,6 +265,7 @@ def guard(room: dict[str, Any], *names: str, late: bool = False, methods: bool =
 
 
 def _guarded(function: Callable, late: bool) -> Callable:
+    flags = [name for name, hint in function.__annotations__.items() if late and hint is bool]
     names, check, explain, raw = (
         function.__code__.co_varnames[: function.__code__.co_argcount],
         refused,
@@ -275,6 +276,9 @@ def _guarded(function: Callable, late: bool) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
         if not late and (wrong := check(function, dict(zip(names, args)) | kwargs)):  # noqa: B905
             raise wrong[1]
+        for flag in flags:  # any thing is true or false: this is never found out later
+            if flag in kwargs and (wrong := check(function, {flag: kwargs[flag]})):
+                raise wrong[1]
         try:
             return function(*args, **kwargs)
         except raw as error:

@@ -43,14 +43,14 @@ def line(n: int = 100, *, slope: float = 2.0, intercept: float = 1.0, noise: flo
     rng = _rng(seed, n=n)
     x = rng.uniform(-1.0, 1.0, n)
     X = np.column_stack([np.ones(n), x])
-    return X, X @ [intercept, slope] + noise * rng.standard_normal(n)
+    return X, X @ [intercept, slope] + number(noise, "noise") * rng.standard_normal(n)
 
 
 def regression(n: int = 200, d: int = 10, *, condition: float = 10.0, noise: float = 0.5, seed: int = 0) -> Data:
     """Linear regression in d dimensions whose columns' scales span the given condition number of the Hessian."""
     rng = _rng(seed, n=n, d=d)
     X = rng.standard_normal((n, d)) * np.sqrt(np.geomspace(1.0, 1.0 / number(condition, "condition", open_low=True), d))
-    return X, X @ rng.standard_normal(d) + noise * rng.standard_normal(n)
+    return X, X @ rng.standard_normal(d) + number(noise, "noise") * rng.standard_normal(n)
 
 
 def two_classes(n: int = 200, d: int = 2, *, distance: float = 2.0, seed: int = 0) -> Data:
@@ -94,7 +94,7 @@ def spirals(n: int = 200, *, turns: float = 1.5, noise: float = 0.05, seed: int 
     radius = np.sqrt(rng.uniform(0.01, 1.0, n))  # so that the points lie evenly along the arms
     angle = 2 * np.pi * turns * radius + np.pi * y
     X = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
-    return X + noise * rng.standard_normal((n, 2)), y
+    return X + number(noise, "noise") * rng.standard_normal((n, 2)), y
 
 
 def split(X: Any, y: ArrayLike, *, test: float = 0.2, seed: int = 0) -> tuple[Data, Data]:
@@ -276,7 +276,7 @@ def low_rank(
     M = rng.standard_normal((rows, rank)) @ rng.standard_normal((columns, rank)).T / np.sqrt(rank)
     known = np.sort(rng.permutation(M.size)[: max(1, round(observed * M.size))])
     i, j = np.divmod(known, columns)
-    return np.column_stack([i, j]), M[i, j] + noise * rng.standard_normal(len(known))
+    return np.column_stack([i, j]), M[i, j] + number(noise, "noise") * rng.standard_normal(len(known))
 
 
 def adding_digits(digits: ArrayLike, *, places: int, seed: int = 0) -> Data:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._inputs import guard, number
+from ._inputs import guard, number, numbers
 
 # --- activations ----------------------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ def batch_statistics(x: ArrayLike, *, unbiased: bool = False) -> tuple[NDArray, 
     >>> float(mean[0, 0]), float(variance[0, 0])
     (2.0, 1.0)
     """
-    x = np.asarray(x)
+    x = numbers(x, "x")
     if x.ndim < 2 or x.shape[-2] < 2:
         raise ValueError(
             f"batch normalisation of an array of shape {x.shape}: it needs shape (..., n, features) with at least "
@@ -118,9 +118,9 @@ def batch_norm(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 
 
     Source: Ioffe & Szegedy (2015), algorithm 1.
     """
-    x, gamma, beta = np.asarray(x), np.asarray(gamma)[..., None, :], np.asarray(beta)[..., None, :]
+    x, gamma, beta = numbers(x, "x"), numbers(gamma, "gamma")[..., None, :], numbers(beta, "beta")[..., None, :]
     mean, variance = batch_statistics(x)
-    variance += eps
+    variance += number(eps, "eps")
     inverse = 1.0 / np.sqrt(variance)
     normal = x - mean
     normal *= inverse
@@ -146,7 +146,7 @@ def batch_norm_backward(dy: ArrayLike, memory: Normalised) -> tuple[NDArray, NDA
     Source: Ioffe & Szegedy (2015), section 3, its sums put together.
     """
     normal, inverse, gamma = memory
-    dy = np.asarray(dy)
+    dy = numbers(dy, "dy")
     dbeta = dy.sum(axis=-2)
     dgamma = np.einsum("...ni,...ni->...i", dy, normal)
     n = dy.shape[-2]
@@ -175,12 +175,12 @@ def batch_norm_inference(
 
     Source: Ioffe & Szegedy (2015), algorithm 2.
     """
-    scale = np.asarray(gamma)[..., None, :] / np.sqrt(_row(variance) + eps)
-    return scale * (np.asarray(x) - _row(mean)) + np.asarray(beta)[..., None, :]
+    scale = numbers(gamma, "gamma")[..., None, :] / np.sqrt(_row(variance, "variance") + number(eps, "eps"))
+    return scale * (numbers(x, "x") - _row(mean, "mean")) + numbers(beta, "beta")[..., None, :]
 
 
-def _row(statistic: ArrayLike) -> NDArray:
-    statistic = np.asarray(statistic)
+def _row(statistic: ArrayLike, name: str) -> NDArray:
+    statistic = numbers(statistic, name)
     return statistic if statistic.ndim >= 2 and statistic.shape[-2] == 1 else statistic[..., None, :]
 
 
@@ -200,9 +200,9 @@ def moving_statistics(
     >>> round(float(mean[0, 0]), 3), round(float(variance[0, 0]), 3)
     (0.2, 1.1)
     """
-    number(momentum, "momentum", 0.0, 1.0, closed=True)
+    momentum = number(momentum, "momentum", 0.0, 1.0, closed=True)
     mean, variance = batch_statistics(x, unbiased=unbiased)
-    old_mean, old_variance = _row(running[0]), _row(running[1])
+    old_mean, old_variance = _row(running[0], "running"), _row(running[1], "running")
     return (1 - momentum) * old_mean + momentum * mean, (1 - momentum) * old_variance + momentum * variance
 
 
@@ -232,7 +232,7 @@ def dropout(x: ArrayLike, rate: float, rng: np.random.Generator | int) -> tuple[
 
     Source: Srivastava et al. (2014), in the inverted form of section 10.
     """
-    x = np.asarray(x)
+    x = numbers(x, "x")
     mask = dropout_mask(x.shape, rate, np.random.default_rng(rng), x.dtype if x.dtype.kind == "f" else float)
     return x * mask, mask
 
@@ -254,7 +254,7 @@ def softmax(z: ArrayLike) -> NDArray:
     >>> softmax([0.0, np.log(3.0)])
     array([0.25, 0.75])
     """
-    z = np.asarray(z)
+    z = numbers(z, "z")
     p = z - z.max(axis=-1, keepdims=True)
     np.exp(p, out=p)
     p /= p.sum(axis=-1, keepdims=True)
@@ -272,7 +272,7 @@ def cross_entropy(z: ArrayLike, labels: ArrayLike) -> NDArray:
     >>> cross_entropy([[0.0, 0.0]], [1]).round(6)
     array([0.693147])
     """
-    z = np.asarray(z)
+    z = numbers(z, "z")
     y = checked_labels(labels, z)
     top = z.max(axis=-1)
     return np.log(np.exp(z - top[..., None]).sum(axis=-1)) + (top - z[..., np.arange(len(y)), y])

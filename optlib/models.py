@@ -79,7 +79,7 @@ def _parameters(theta: ArrayLike, X: NDArray, y: NDArray | None = None) -> NDArr
 
 def _fitting(theta: ArrayLike, size: int, because: str) -> NDArray:
     """Theta as an array of shape (..., size)."""
-    theta = np.asarray(theta, dtype=None if isinstance(theta, np.ndarray) else float)
+    theta = numbers(theta, "theta")
     if theta.ndim == 0 or theta.shape[-1] != size:
         raise ValueError(f"theta has shape {theta.shape}, but {because}: it must have shape (..., {size})")
     return theta
@@ -206,7 +206,7 @@ class SoftmaxRegression(_Mean):
 
     def unpack(self, theta: ArrayLike) -> NDArray:
         """W as a view of theta, of shape (..., columns, classes)."""
-        theta = np.asarray(theta)
+        theta = numbers(theta, "theta")
         return theta.reshape(*theta.shape[:-1], -1, self.classes)
 
     def parts(self) -> dict[str, Part]:
@@ -228,7 +228,7 @@ class SoftmaxRegression(_Mean):
         error = layers.cross_entropy_gradient(self._logits(theta, X, y), y)
         error /= len(X)
         slope = (error.swapaxes(-1, -2) @ X).swapaxes(-1, -2)
-        theta = np.asarray(theta)
+        theta = numbers(theta, "theta")
         return slope.reshape(theta.shape) + self.l2 * theta
 
     def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:

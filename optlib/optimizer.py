@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import rules
-from ._inputs import guard, numbers, shown, whole
+from ._inputs import floats, guard, numbers, shown, whole
 from ._written import draft
 
 State = dict[str, NDArray]
@@ -568,7 +568,7 @@ def save(path: str | os.PathLike, theta: ArrayLike, state: State) -> None:
     if not isinstance(state, Mapping) or "t" not in state:
         raise TypeError(f"state={shown(state)}: it must be an optimizer's state, a dict of arrays with t")
     with draft(Path(path)) as new, new.open("wb") as file:
-        np.savez(file, **{"theta": as_point(theta), **state})  # type: ignore[arg-type]
+        np.savez(file, **{"theta": floats(as_point(theta)), **state})  # type: ignore[arg-type]
 
 
 def load(path: str | os.PathLike) -> tuple[NDArray, State]:

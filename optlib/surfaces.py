@@ -368,5 +368,6 @@ class Quadratic:
         return float(self.curvatures.max() / self.curvatures.min())
 
 
+guard(globals(), "Surface", methods=False)
 guard(globals(), "Quadratic", late=True)
 guard(globals(), "of")

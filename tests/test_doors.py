@@ -158,7 +158,9 @@ REASONS = {
     "an oracle's own, given what it is given": (
         "noisy.noise", "clipped.loss", "noisy.loss", "l2.loss", "sharp.loss", "SparseRows.dense",
     ),
-    "a formula: its hyper-parameters are walked through an Optimizer, which calls it": ("optlib.rules",),
+    "a formula: its hyper-parameters are walked through an Optimizer, which calls it": (
+        "optlib.rules", "d_adaptation_look_ahead",
+    ),
     "what the two machines and the codes say to each other, thousands of times a second": (
         "Server.", "Worker.", "Shards.", "Cluster.", "Compressed.", "Downpour.", "LocalSGD.", "SyncSGD.", "EASGD.",
         "SyncEASGD.", "AdaptiveRevision.", "adaptive_revision", "Drawn.", "Largest.", "LowRank.", "Signs.",
@@ -172,8 +174,11 @@ INSTANCES = {
     "noisy": oracles.noisy(BOWL.grad), "l2": oracles.l2(BOWL.grad, 0.1),
 }  # fmt: skip
 #: Whose walk is long: a landscape is drawn, or kernels are compiled.
-LONG = ("optlib.view.surface", "optlib.parallel.hogwild", "optlib.parallel.complete", "optlib.parallel.conflicts",
-        "optlib.parallel.lost")  # fmt: skip
+LONG = {
+    *(f"optlib.view.{name}" for name in ("surface", "contour", "curve", "contest", "loss_curves", "timeline")),
+    *(f"optlib.parallel.{name}" for name in ("hogwild", "complete", "conflicts", "lost")),
+    "optlib.view.Picture.save", "optlib.widget.Explorer.save", "optlib.compile.kernel",
+}  # fmt: skip
 #: What an argument's parts are called.
 ALSO = {"pieces": "piece|length", "points": "points|theta", "unpack": "unpack|shapes",
         "paths": "path", "target": "target|source|plain function", "over": "over|curves"}  # fmt: skip
@@ -250,7 +255,8 @@ def targets() -> list:
         found.append(pytest.param(value, name, id=label, marks=[slow] * (label in LONG)))
         if inspect.isclass(value):
             for method in methods(value):
-                found.append(pytest.param((value, method), f"{name}.{method}", id=f"{label}.{method}"))
+                long = [slow] * (f"{label}.{method}" in LONG)
+                found.append(pytest.param((value, method), f"{name}.{method}", id=f"{label}.{method}", marks=long))
     return found
 
 
@@ -314,6 +320,17 @@ def test_the_good_values_are_good(call, owner):
         return
     if inspect.isgenerator(result):
         next(result)
+
+
+@pytest.mark.parametrize(("call", "owner"), targets())
+def test_a_flag_is_true_or_false(call, owner):
+    """Any thing is true or false: what is none would never be found out later."""
+    if isinstance(call, tuple):
+        call = getattr(instance(call[0], call[0].__name__), call[1])
+    for name, parameter in inspect.signature(call).parameters.items():
+        if parameter.annotation is bool:
+            with pytest.raises(TypeError, match=rf"\b{name}='no'.*True or False"):
+                made(call, {**arguments(owner, call), name: "no"})
 
 
 def test_every_reason_is_one_for_something():

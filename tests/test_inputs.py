@@ -12,9 +12,12 @@ from optlib import (
     NotFinite,
     Optimizer,
     compare,
+    data,
     descend,
     iterates,
+    layers,
     load,
+    matrices,
     oracles,
     rules,
     run,
@@ -255,11 +258,36 @@ def shorter(theta, g, m, *, lr=0.1):
         (lambda: BOWL.but(start=(1.0,)), r"start=\(1.0,\)"),
         (lambda: surfaces.Quadratic([1.0, 2.0]).grad([1.0, 2.0, 3.0]), r"theta has shape \(3,\)"),
         (lambda: oracles.full_batch(None, np.eye(2), [1.0, 2.0]), "model=None"),
+        (lambda: save("run.npz", [np.nan], ADAM.init([1.0])), "theta is not finite"),
+        (lambda: surfaces.Surface({}, BOWL.value, BOWL.gradient, BOWL.domain, BOWL.start), r"name=\{\}"),
+        (lambda: data.regression(noise=-1.0), "noise=-1.0"),
+        (lambda: layers.batch_norm(np.eye(2), MASKED, [0.0, 0.0]), "gamma is masked"),
+        (lambda: layers.batch_norm(np.eye(2), [1.0, 1.0], [0.0, 0.0], eps=[1, 1]), r"eps=\[1, 1\]"),
+        (lambda: LinearRegression().loss(MASKED, np.eye(2), [1.0, 2.0]), "theta is masked"),
+        (lambda: matrices.inverse_root(np.eye(2), 1j, 0.0), "root=1j"),
+        (lambda: matrices.newton_schulz(np.eye(2), eps=1j), "eps=1j"),
+        (lambda: matrices.newton_schulz(np.eye(2), steps=10**9), "steps=1000000000"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(use, says):
     with pytest.raises((TypeError, ValueError), match=says):
         use()
+
+
+def test_an_iterator_is_not_used_up_by_looking_at_it():
+    from optlib import parallel
+
+    oracles_ = (BOWL.grad for _ in range(2))
+    assert len(parallel.train(parallel.SyncSGD(ADAM), oracles_, [1.0, 2.0], steps=1).workers) == 2
+
+
+def test_a_fraction_counts_as_the_number_that_it_is():
+    from optlib.tricks import equivalent_ridge
+
+    half = Fraction(1, 2)
+    assert np.array_equal(equivalent_ridge([0.5, 1.0], half, 3), equivalent_ridge([0.5, 1.0], 0.5, 3))
+    moved = layers.moving_statistics(([0.0], [1.0]), [[1.0], [2.0]], momentum=half)
+    assert {array.dtype.kind for array in moved} == {"f"}
 
 
 def plain(theta, g, *, lr=0.1):
@@ -301,7 +329,7 @@ def test_training_names_its_arguments():
         (lambda: parallel.train(ADAM, [BOWL.grad], [1.0, 2.0], steps=2), "algorithm="),
         (lambda: parallel.lognormal("a"), "median='a'"),
         (lambda: parallel.curve(3), "result=3"),
-        (lambda: parallel.conflicts(None), "X is"),
+        (lambda: parallel.conflicts(None), "X=None.*from_dense"),
     ):
         with pytest.raises((TypeError, ValueError), match=name):
             use()

@@ -89,7 +89,8 @@ def equivalent_ridge(curvatures: ArrayLike, lr: float, steps: int) -> NDArray:
     lam = np.asarray(curvatures, dtype=float)
     if not (np.isfinite(lam).all() and (lam >= 0).all()):
         raise ValueError("curvatures must be finite and 0 or more: the filter is that of a convex quadratic")
-    left = (1 - number(lr, "lr", open_low=True) * lam) ** whole(steps, "steps")
+    lr, steps = number(lr, "lr", open_low=True), whole(steps, "steps")
+    left = (1 - lr * lam) ** steps
     small = lr * lam * steps < 1e-6  # the quotient loses its digits there: its limit and the next term of the series
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(small, 1 / (lr * steps) - lam * (steps + 1) / (2 * steps), lam * left / (1 - left))

@@ -165,6 +165,8 @@ def panels(
     if size is None:
         width = 480.0 if rows * columns == 1 else 640.0
         size = (width, rows * (width / columns / 1.3 if columns > 1 else width / 1.5))
+    if np.shape(size) != (2,):
+        raise ValueError(f"size={shown(size)}: it must be (width, height), in CSS pixels")
     size = (number(size[0], "size: width", 1.0), number(size[1], "size: height", 1.0))
     if "3d" in str(kw.get("subplot_kw", {}).get("projection", "")):
         import_module("mpl_toolkits.mplot3d")  # it registers the projection

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import rules, schedules
-from .._inputs import number
+from .._inputs import number, whole
 from .._inputs import shown as written
 from ..compile import js
 from ..compile.front import library
@@ -227,7 +227,7 @@ class Explorer:
 
     def gradient(self, theta: NDArray, t: int) -> NDArray:
         """The gradient that step t (from 0) sees at a point of shape (d,): with the scene's examples and noise."""
-        state = self.state
+        state, t = self.state, whole(t, "t", 0)
         if state["stream"]:
             g = np.array(state["stream"][t % len(state["stream"])])
         elif state["batch"] and state["surface"] in EXAMPLES:
