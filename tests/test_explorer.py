@@ -441,6 +441,16 @@ def test_axe_finds_nothing_in_a_text_that_drives_a_figure(bowl):
     assert axe.faults(bowl, "main", tags=axe.PRACTICE) == []
 
 
+def test_a_figure_is_seen_when_it_is_drawn_and_what_waits_behind_more_is_made_when_asked_for(show):
+    page = show(Explorer("ravine"))
+    assert page.evaluate(f"{FIGURE}.timings.length") > 0
+    assert page.locator(".dx-more *").count() == 1
+    more(page)
+    assert page.locator(".dx-more [data-key]").count() > 10
+    assert page.evaluate(f"{FIGURE}.fill()") is None
+    assert page.locator(".dx-more > summary").count() == 1
+
+
 def test_the_copied_python_walks_the_same(show):
     for name in ("ravine", "triangular", "one-cycle", "reddi", "barrier"):
         figure = Explorer(name)

@@ -112,6 +112,37 @@ def test_side_by_side_on_a_laptop_and_in_turn_on_a_phone(visit, name):
         assert chinese["top"] >= english["bottom"]
 
 
+@pytest.mark.parametrize("name", ["index", *sampled(CHAPTERS)])
+def test_scripts_that_a_page_begins_with_are_few_and_wait(name):
+    page = soup(SITE / "both" / f"{name}.html")
+    scripts = page.select("script[src]")
+    assert all(script.has_attr("defer") for script in scripts)
+    files = [script["src"].partition("?")[0] for script in scripts]
+    assert not [file for file in files if "furo" in file or "explorer" in file]  # theme.js; explore.js loads the others
+    assert sum((SITE / "both" / file).stat().st_size for file in files) < 90_000
+    assert 'classList.remove("no-js")' in str(page.head)  # later it would have the whole page styled anew
+
+
+def test_the_themes_own_things_work_without_its_script(visit):
+    page = visit("en/03-momentum.html#jump-measure-correct-nesterov", LAPTOP)
+    current = "document.querySelector('.toc-tree .scroll-current .scroll-current a')?.hash"
+    page.wait_for_function(f"{current} === '#jump-measure-correct-nesterov'")
+    down = "scrollTo(0, document.body.scrollHeight)"  # again, if figures that come have moved the end
+    page.wait_for_function(f"() => {{ {down}; return {current} === '#sources-and-further-reading'; }}")
+    back = page.locator(".back-to-top")
+    assert not back.is_visible()
+    page.wait_for_function(
+        "() => { scrollBy(0, -200); return document.querySelector('.back-to-top').checkVisibility(); }"
+    )
+    back.click()
+    page.wait_for_function("scrollY === 0")
+    back.wait_for(state="hidden")
+    for mode in ("dark", "light", "auto"):
+        page.locator(".theme-toggle:visible").click()
+        assert page.evaluate("[document.body.dataset.theme, localStorage.getItem('theme')]") == [mode, mode]
+    assert page.troubles == []
+
+
 def test_a_tap_shows_a_figure_at_its_own_size_or_larger(visit):
     page = visit("zh/03-momentum.html#fig-momentum-plain", {"width": 360, "height": 740}, has_touch=True)
     clear = "getComputedStyle(document.querySelector('figure:target')).backgroundColor"

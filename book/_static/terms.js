@@ -3,7 +3,7 @@
 (function () {
   const tips = document.querySelector(".tips");
   if (!tips) return;
-  document.querySelector(".page").append(tips); // where the view's own rules reach it, and no box of the article cuts it off
+  const page = document.querySelector(".page");
   const SOON = 120, LATER = 250, GAP = 6;
   let shown = null, timer = 0, openAtTouch = null;
 
@@ -14,6 +14,8 @@
     clearTimeout(timer);
     if (shown === term) return;
     hide();
+    // Where the view's own rules reach it, and no box of the article cuts it off.
+    if (tips.parentElement !== page) page.append(tips);
     shown = term;
     const tip = tipOf(term);
     tip.hidden = false;

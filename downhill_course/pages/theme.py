@@ -10,7 +10,7 @@ from sphinx.builders.html._assets import _JavaScript
 from downhill_course.notebook.views import VIEWS, View
 from downhill_course.pages.bilingual import current_view
 
-UNUSED = ("design-tabs",)  # scripts and styles that no page of ours needs
+UNUSED = ("design-tabs", "scripts/furo.js")  # that no page of ours needs; theme.js does what Furo's script does
 
 # What Furo and myst-nb write into their templates without offering it for translation.
 CHINESE = {

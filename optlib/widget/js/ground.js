@@ -34,12 +34,16 @@ export function heights(z, levels, n = DATA.drawing.lines) {
   return [low, ...all.slice(1).filter((h) => h > quantile(DATA.drawing.crumb))];
 }
 
-/** Which band of heights a value lies in, as a share: 0 lowest, 1 highest. */
-export function share(z, hs) {
-  let k = 1;
+/** Which band of heights a value lies in, from 1 for the lowest; the search begins at a neighbour's. */
+function band(z, hs, near) {
+  let k = near;
+  while (k > 1 && !(z > hs[k - 1])) k--;
   while (k < hs.length - 1 && z > hs[k]) k++;
-  return (k - 1) / Math.max(hs.length - 2, 1);
+  return k;
 }
+
+/** The same as a share: 0 lowest, 1 highest. */
+export const share = (z, hs) => (band(z, hs, 1) - 1) / Math.max(hs.length - 2, 1);
 
 /** The tint of the bands as a small canvas: opacity carries the height. */
 export function tinted({ n, z, heights: hs }) {
@@ -49,7 +53,10 @@ export function tinted({ n, z, heights: hs }) {
   canvas.width = canvas.height = size;
   const context = canvas.getContext("2d"),
     image = context.createImageData(size, size),
-    px = image.data;
+    px = image.data,
+    { tint, fade } = DATA.drawing,
+    opacity = hs.map((_, k) => 255 * tint * (1 - (k - 1) / Math.max(hs.length - 2, 1)) ** fade);
+  let near = 1;
   for (let j = 0; j < size; j++) {
     const y = Math.min(((size - 1 - j) / (size - 1)) * (n - 1), n - 1.0001),
       y0 = Math.floor(y),
@@ -64,7 +71,8 @@ export function tinted({ n, z, heights: hs }) {
       px[p] = r;
       px[p + 1] = g;
       px[p + 2] = b;
-      px[p + 3] = Number.isFinite(value) ? 255 * DATA.drawing.tint * (1 - share(value, hs)) ** DATA.drawing.fade : 0;
+      near = band(value, hs, near);
+      px[p + 3] = Number.isFinite(value) ? opacity[near] : 0;
     }
   }
   context.putImageData(image, 0, 0);

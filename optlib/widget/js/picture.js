@@ -43,7 +43,8 @@ export function pieces(figure) {
   if (!figure.width || !["plane", "line"].includes(scene)) return [];
   const out = [() => figure.currentWalks()];
   if (scene === "line") return out;
-  if (view === "relief") return [...out, () => groundOf(figure)];
+  out.push(() => groundOf(figure));
+  if (view === "relief") return out;
   out.push(
     () => tintOf(figure),
     () => linesOf(figure),
