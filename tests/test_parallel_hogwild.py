@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from optlib import data
-from optlib.parallel.threads import LOSSES, VARIANTS, complete, conflicts, hogwild, lost
+from optlib.parallel import complete, conflicts, hogwild, lost
+from optlib.parallel.threads import LOSSES, VARIANTS
 
 X, Y = data.zipf(300, d=400, words=8, seed=1)
 
