@@ -137,6 +137,7 @@ def sample_notebook(*extra_cells) -> nbformat.NotebookNode:
                 id="numbers",
                 outputs=[numbers],
                 execution_count=3,
+                metadata={"tags": ["hide-input"]},
             ),
             *prose("ask", "Where does the line end?", "这条线停在哪里？"),
             figure("still"),

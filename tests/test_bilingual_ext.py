@@ -158,6 +158,12 @@ def test_a_listing_shows_its_code_and_no_call(site):
     assert "view.listing" not in site["en"].get_text()
 
 
+def test_folded_code_opens_and_says_what_it_is(site):
+    words = {view: site[view].select_one("details.folded > summary").get_text() for view in VIEWS}
+    assert words == {"en": "Code", "zh": "代码", "both": "Code · 代码"}
+    assert "wider than a telephone" in site["zh"].select_one("details.folded").get_text()
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_words_that_set_and_read_a_figure(site, view):
     """Buttons and live lines in every view, in the passage's language, of the figure with that name."""

@@ -73,6 +73,7 @@ def counted() -> dict:
             *prose("why", "One two $x$ three `four`, [five](there).\n\n![six](six.png)", "一二三"),
             new_code_cell("import optlib", id="install", metadata={"tags": ["remove-cell"]}),
             new_code_cell("a = 1\n\nb = 2", id="code"),
+            new_code_cell("import numpy", id="folded", metadata={"tags": ["hide-input"]}),
             new_code_cell("listing()", id="listing", metadata={"tags": ["remove-input"]}, outputs=[listing]),
             figure("still"),
             live,

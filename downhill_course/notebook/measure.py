@@ -82,8 +82,8 @@ def measure(notebook: dict) -> Measure:
             total += count
             exercises += count if practising or cell["id"].startswith("exercise-") else 0
         elif cell["cell_type"] == "code" and "remove-cell" not in tags:
-            cells += 1
-            shown = [] if "remove-input" in tags else text.splitlines()
+            cells += "hide-input" not in tags  # folded: imports before a first figure, say
+            shown = [] if {"remove-input", "hide-input"} & set(tags) else text.splitlines()
             bundles = [output.get("data", {}) for output in cell.get("outputs", [])]
             for bundle in bundles:  # a listing is read as code is
                 shown += [line for _, code in parts("".join(bundle.get("text/markdown", ""))).verbatim

@@ -1,4 +1,4 @@
-"""Sphinx extension: alt texts and captions in the view's language, and stills for animations."""
+"""Sphinx extension: alt texts and captions in the view's language, stills for animations, folded code."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sphinx.util import logging
 from sphinx.util.osutil import ensuredir
 from sphinx.writers.html5 import HTML5Translator
 
-from downhill_course.notebook.views import View
-from downhill_course.pages.bilingual import passage
+from downhill_course.notebook.views import VIEWS, View
+from downhill_course.pages.bilingual import passage, say
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,22 @@ def visit_image(self: HTML5Translator, node: nodes.image) -> None:
     self.body[start:] = [html]
 
 
+class HideCodeCellNode(nodes.Element):
+    """myst-nb's node of this name: Sphinx finds handlers by it, so that nothing of myst-nb need be imported."""
+
+
+def visit_folded(self: HTML5Translator, node: HideCodeCellNode) -> None:
+    """What the tag ``hide-input`` folds: code that stands before a chapter's first figure, say."""
+    words = say("Code · 代码", VIEWS[self.config.downhill_view])
+    self.body.append(f'<details class="folded"><summary>{words}</summary>\n')
+
+
+def depart_folded(self: HTML5Translator, node: HideCodeCellNode) -> None:
+    self.body.append("</details>\n")
+
+
 def setup(app: Sphinx) -> dict:
     app.connect("downhill-notebook", describe)
+    app.add_node(HideCodeCellNode, override=True, html=(visit_folded, depart_folded))
     app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
