@@ -345,6 +345,12 @@ def test_a_bad_link_says_why_and_shows_the_default(show, link, why):
     assert_walks(page, Explorer("ravine"))
 
 
+def test_an_old_link_names_the_batch_size_as_it_was_called(show):
+    page = show(Explorer("order-batches"), link="#explorer=0." + packed({"batch": 7, "show": ["batch"]}))
+    assert state(page)["batch_size"] == 7
+    assert page.locator('.dx-shown [data-key="batch_size"]').input_value() == "7"
+
+
 def test_a_bad_link_is_told_in_the_pages_language(show):
     link = "#explorer=0." + packed({"runs": [{"rule": "constructor", "hyper": {}}]})
     page = show(Explorer("ravine"), link=link, lang="zh-CN")
@@ -1315,6 +1321,14 @@ def test_early_stopping_in_the_page_is_the_librarys(seed):
         assert lowest == pytest.approx(progress.best, rel=1e-4)
 
 
+def test_the_scatter_of_steps_is_numpys():
+    figure = Explorer("three-words")
+    answers = told(figure, *({"set": {"tab": name}, "read": "scatter"} for name in ("free", "the", "lottery")))
+    for name, answer in zip(("free", "the", "lottery"), answers, strict=True):
+        figure.state = {"tab": name}
+        assert answer["value"] == pytest.approx(np.diff(figure.paths()["adam"][:, 0]).std(), rel=1e-12)
+
+
 def test_what_curves_say_and_what_they_refuse():
     english = told(learning(), {"read": "says"}, {"set": {"at": "141"}, "read": "says"}, {"read": "end.train"})
     assert english[0]["text"].startswith("At update 590: training 0.00548, test 1.08. Patience 5 would have stopped")
@@ -1330,6 +1344,8 @@ def test_what_curves_say_and_what_they_refuse():
     assert [each["text"] for each in told(valleys, {"read": "says"}, {"set": {"at": -2}, "read": "says"})] == [
         "At log₂ η −4: SGD 2, Adam 3.", "At log₂ η −2: Adam 1, SGD 5.",
     ]  # fmt: skip
+    named = told(Curves({"momentum": [1.0, 2.0]}), {"read": "says"}, lang="zh")
+    assert named[0]["text"] == "步数 1：动量法 2。"
     wrong = [
         {"set": {"alpha": 0.3}}, {"set": {"at": "x"}}, {"set": {"at": 30}}, {"set": {"patience": 3}},
         {"set": {"__proto__": 1}}, {"read": "constructor"}, {"read": "kept.centre"}, {"read": "stop"},
@@ -1538,7 +1554,7 @@ def test_a_network_fits_a_phone_rests_if_asked_and_axe_finds_nothing(show, schem
     assert page.locator(".dx").bounding_box()["height"] < 780
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert axe.faults(page, ".dx", tags=axe.PRACTICE) == []
-    assert page.locator(".dx-says").inner_text().startswith("更新 20 次后：SGD 已发散；Momentum 损失 ")
+    assert page.locator(".dx-says").inner_text().startswith("更新 20 次后，SGD：已发散；动量法：损失 ")
     shown = page.evaluate(
         f"""async () => {{
           const f = {FIGURE}, seen = new Set();

@@ -104,7 +104,7 @@ class Explorer:
         if surface is not None:
             self._state |= {"surface": self._named(surface), "constants": self._constants(surface)}
             if preset:
-                for name in ("start", "tab"):
+                for name in ("start", "tab", "names"):
                     self._state.pop(name, None)
         if algorithms is not None:
             self._state["runs"] = [self._run(rule, hyper) for rule, hyper in _pairs(algorithms)]
@@ -192,7 +192,7 @@ class Explorer:
             changes = {**presets.tabbed(self.state, changes["tab"]), **changes}
         self._state = {**self._state, **copy.deepcopy(dict(changes))}
         if changes.get("surface", self.state["surface"]) != before.get("surface", DEFAULTS["surface"]):
-            self._state = {**self._state, "constants": {}, "start": None, **dict(changes)}
+            self._state = {**self._state, "constants": {}, "start": None, "names": [], **dict(changes)}
         try:
             self._check()
         except Exception:
@@ -230,10 +230,10 @@ class Explorer:
         state, t = self.state, whole(t, "t", 0)
         if state["stream"]:
             g = np.array(state["stream"][t % len(state["stream"])])
-        elif state["batch"] and state["surface"] in EXAMPLES:
+        elif state["batch_size"] and state["surface"] in EXAMPLES:
             example, rows = EXAMPLES[state["surface"]]
-            drawn = [int(noise.uniform(state["seed"], t, k + 16) * len(rows)) for k in range(state["batch"])]
-            g = np.sum([example(*theta, *rows[j]) for j in drawn], axis=0) / state["batch"]
+            drawn = [int(noise.uniform(state["seed"], t, k + 16) * len(rows)) for k in range(state["batch_size"])]
+            g = np.sum([example(*theta, *rows[j]) for j in drawn], axis=0) / state["batch_size"]
         else:
             surface = self.surface()
             assert surface is not None
@@ -397,6 +397,11 @@ def live() -> bool:
 # --- the module -----------------------------------------------------------------------------------
 
 
+def _algorithms() -> State:
+    """Names of the algorithms: one text, or one for each language where they differ."""
+    return {name: en if en == zh else {"en": en, "zh": zh} for name, (en, zh) in labels.ALGORITHMS.items()}
+
+
 def _number(known: rules.Hyper) -> State:
     """What a slider needs to know of a number; no upper end is null."""
     told = {name: value for name, value in known._asdict().items() if name != "names"}
@@ -412,7 +417,7 @@ def _tables() -> State:
     shades = [dict(zip(palette.PAPER, pair, strict=True)) for pair in palette.SERIES]
     return {
         "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in labels.LABELS.items()},
-        "algorithms": labels.ALGORITHMS, "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
+        "algorithms": _algorithms(), "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
         "symbols": _LETTERS, "hyper": {name: _number(known) for name, known in HYPER.items()}, "looks": looks,
         "series": shades, "paper": palette.PAPER, "ground": style.GROUND, "alike": presets.ALIKE,
         "drawing": contours.DRAWING, "defaults": DEFAULTS, "tabbed": presets.TABBED, "rates": _RATES,
@@ -506,6 +511,7 @@ def _network_body() -> str:
     tables = {
         "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in words.items()}, "paper": palette.PAPER,
         "sides": dict(zip(palette.PAPER, zip(*palette.SIDES, strict=True), strict=True)), "symbols": {}, "hyper": {},
+        "algorithms": _algorithms(),
     }  # fmt: skip
     texts = modules.texts()
     return modules.joined(

@@ -2,8 +2,20 @@
 
 from .. import rules
 
-#: Names of the algorithms, in both languages.
-ALGORITHMS = {name: row.title for name, row in rules.ROWS.items() if not row.whole}
+#: Names of the algorithms that differ in Chinese.
+_CHINESE = {
+    "momentum": "动量法",
+    "momentum_ema": "动量法（EMA）",
+    "momentum_torch": "动量法（PyTorch）",
+    "heavy_ball": "重球法",
+    "averaged_sgd": "平均 SGD",
+    "rmsprop_centred": "RMSprop（中心化）",
+    "rmsprop_momentum": "RMSprop + 动量",
+    "adam_uncorrected": "Adam（不校正）",
+    "sign_descent": "符号下降",
+}
+#: Names of the algorithms, (English, Chinese): every figure that names one reads them here.
+ALGORITHMS = {name: (row.title, _CHINESE.get(name, row.title)) for name, row in rules.ROWS.items() if not row.whole}
 
 #: Rules that are one algorithm under different conventions: what the switch offers.
 CONVENTIONS = [
@@ -16,16 +28,6 @@ CONVENTIONS = [
 SQUARES = {"G": 1, "v": 1, "v_max": 1, "Eg2": 1, "Ed2": 1}
 
 LABELS: dict[str, tuple[str, str]] = {
-    # algorithms whose names differ in the two languages
-    "rule.momentum": ("Momentum", "动量法"),
-    "rule.momentum_ema": ("Momentum (EMA)", "动量法（EMA）"),
-    "rule.momentum_torch": ("Momentum (PyTorch)", "动量法（PyTorch）"),
-    "rule.heavy_ball": ("Heavy ball", "重球法"),
-    "rule.averaged_sgd": ("Averaged SGD", "平均 SGD"),
-    "rule.rmsprop_centred": ("RMSprop (centred)", "RMSprop（中心化）"),
-    "rule.rmsprop_momentum": ("RMSprop + momentum", "RMSprop + 动量"),
-    "rule.adam_uncorrected": ("Adam (uncorrected)", "Adam（不校正）"),
-    "rule.sign_descent": ("Sign descent", "符号下降"),
     # surfaces
     "surface": ("Surface", "曲面"),
     "bowl": ("Bowl", "碗"),
@@ -42,6 +44,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "knobs": ("Two volume knobs", "两个音量旋钮"),
     "turned": ("Turned valley", "转过的山谷"),
     "deliveries": ("A promised delivery time", "预计送达时间"),
+    "mails": ("What e-mails tell a weight", "邮件给一个权重的梯度"),
     "stream": ("Given gradients", "给定的梯度"),
     "noisy": ("Noisy ravine", "带噪声的峡谷"),
     # the picture
@@ -91,8 +94,8 @@ LABELS: dict[str, tuple[str, str]] = {
     "steps": ("Steps", "步数"),
     "noise": ("Gradient noise σ", "梯度噪声 σ"),
     "seed": ("Seed", "随机种子"),
-    "batch": ("Batch size", "批大小"),
-    "batch.all": ("all", "全部"),
+    "batch_size": ("Batch size", "批大小"),
+    "batch_size.all": ("all", "全部"),
     # algorithms
     "algorithms": ("Algorithms", "算法"),
     "algorithm": ("Algorithm", "算法"),
@@ -160,7 +163,28 @@ LABELS: dict[str, tuple[str, str]] = {
     "series.rate": ("effective rate", "有效学习率"),
     "series.lr": ("rate η", "学习率 η"),
     "series.memory": ("memory", "记忆量"),
+    "series.move": ("step", "步长（带符号）"),
     "panel": ("{what} against the step", "{what}随步数的变化"),
+    # what a scene calls its axes and what it leads to
+    "axis.orders": ("orders", "订单数"),
+    "axis.promise": ("promise θ, minutes", "预计 θ（分钟）"),
+    "goal.truth": ("the truth: 30 minutes", "真值：30 分钟"),
+    "axis.lottery": ("weight of the rare word “lottery”", "少见词“中奖”的权重"),
+    "axis.the": ("weight of the frequent word “the”", "常见词“的”的权重"),
+    "goal": ("goal", "目标"),
+    "axis.updates": ("updates", "更新次数"),
+    "axis.weight": ("weight, in learning rates", "权重，以学习率为单位"),
+    "axis.mails": ("e-mails", "邮件数"),
+    "axis.step": ("step, in learning rates (dots: gradients)", "步长，以学习率为单位（圆点是梯度）"),
+    "goal.agree": ("as far as they agree", "梯度的一致程度"),
+    "free": ("free", "“免费”"),
+    "the": ("the", "“的”"),
+    "lottery": ("lottery", "“中奖”"),
+    # what the one number that a figure is about means
+    "hyper.lr": ("learning rate η", "学习率 η"),
+    "hyper.gamma": ("memory γ", "记忆 γ"),
+    "hyper.beta1": ("memory β₁", "记忆 β₁"),
+    "hyper.beta2": ("memory of squares β₂", "平方的记忆 β₂"),
     # numbers
     "numbers": ("Numbers at this step", "这一步的数值"),
     "position": ("position", "位置"),
@@ -369,13 +393,13 @@ RULE: dict[str, tuple[str, str]] = {
 #: Words of the network that is trained in the page (`optlib.widget.Network`), besides those of LABELS that it uses.
 NET: dict[str, tuple[str, str]] = {
     "net": ("A network in training", "训练中的网络"),
-    "net.says": ("After {t} updates: {told}.", "更新 {t} 次后：{told}。"),
+    "net.says": ("After {t} updates: {told}.", "更新 {t} 次后，{told}。"),
     "net.told": (
         "{name}: loss {loss}, largest curvature {bend}; it can bear {limit}",
-        "{name} 损失 {loss}，最大曲率 {bend}，能承受 {limit}",
+        "{name}：损失 {loss}，最大曲率 {bend}，能承受 {limit}",
     ),
-    "net.free": ("{name}: loss {loss}, largest curvature {bend}", "{name} 损失 {loss}，最大曲率 {bend}"),
-    "net.gone": ("{name} has left for good", "{name} 已发散"),
+    "net.free": ("{name}: loss {loss}, largest curvature {bend}", "{name}：损失 {loss}，最大曲率 {bend}"),
+    "net.gone": ("{name} has left for good", "{name}：已发散"),
     "net.left": ("diverged", "已发散"),
     "net.again": ("From the start", "从头训练"),
     "net.seed": ("Other weights", "换一组初始权重"),

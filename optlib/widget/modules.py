@@ -12,24 +12,24 @@ HERE = Path(__file__).parent / "js"
 _NOTE = re.compile(r"^ *(?://|/\*\*|\*/|\* |\*$).*\n", re.MULTILINE)  # what readers of the modules have, pages need not
 _IMPORT = re.compile(r'^import \{(?P<names>[^}]*)\} from "\./(?P<file>[\w-]+)\.js";\n', re.MULTILINE)
 _INDENT = re.compile(r"^ +", re.MULTILINE)
+#: Ends of lines where the next one may follow at once.
+_NEEDLESS = re.compile(r"(?<=[;,{(\[])\n|\n(?=[})\].?:&|])")
+_TIGHT = re.compile(r" (=>|===|!==|&&|\|\|) ")  # neither Python nor a sentence has these
+_REMARK = re.compile(r"(?<=[;,{(\[]) +//[^\n]*$", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re.MULTILINE)
 _DECLARED = re.compile(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
 _EXPORTED = re.compile(r"^export (?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
 
 
 def joined(files: Mapping[str, str]) -> str:
-    """The text of all modules by name in one scope, with neither imports nor exports, comments nor indentation.
+    """All modules by name in one scope, without imports, exports, comments, indentation, line ends that say nothing.
 
     Raises
     ------
     ValueError : an import of what its module does not export, or a name that two modules declare.
 
     >>> print(joined({"a": 'export const x = 1;\\n', "b": 'import { x } from "./a.js";\\n\\nconst y = x;\\n'}))
-    // --- a
-    const x = 1;
-    <BLANKLINE>
-    // --- b
-    const y = x;
+    const x = 1;const y = x;
     <BLANKLINE>
     """
     exports = {name: set(_EXPORTED.findall(text)) for name, text in files.items()}
@@ -50,8 +50,8 @@ def joined(files: Mapping[str, str]) -> str:
                     f"{name}.js imports {', '.join(sorted(missing))}, which {wanted['file']}.js does not export"
                 )
         bare = _NOTE.sub("", _EXPORT.sub("", _IMPORT.sub("", text)))
-        out.append(f"// --- {name}\n{_INDENT.sub('', bare).strip()}\n")
-    return "\n".join(out)
+        out += [line for line in _REMARK.sub("", _INDENT.sub("", bare)).split("\n") if line]
+    return _TIGHT.sub(r"\1", _NEEDLESS.sub("", "\n".join(out)) + "\n")
 
 
 def texts(part: str = ".") -> dict[str, str]:

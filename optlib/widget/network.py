@@ -186,7 +186,7 @@ class Network:
 
         runs = [
             {
-                "rule": name, "name": labels.ALGORITHMS[name], "look": palette.look(name),
+                "rule": name, "look": palette.look(name),
                 "hyper": {key: float(value) for key, value in each.hyper.items()},
                 "limit": LIMITS[each.rule].__name__ if each.rule in LIMITS else None,
             }

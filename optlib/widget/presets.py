@@ -7,6 +7,8 @@ part of the figure ("curve", "closeup", "map", "view", "surface", "levels"). ``v
 out. ``goal`` says when a walk has arrived: from when on each coordinate is ``within`` some distance of a minimum's, or
 the loss exceeds the lowest by a ``gap`` at most. ``tabs`` is a row of scenes to choose from, by ``name``: each has its
 surface, what else differs from :data:`DEFAULTS`, and the ``rates`` of each algorithm; ``tab`` is the chosen one.
+``names`` are what the picture calls its axes and the goal, each a row of `labels.LABELS` or a text; ``ideal`` is a
+height that a curve should come to, where no minimum says it.
 """
 
 from collections.abc import Callable
@@ -117,6 +119,29 @@ deliveries = Surface(
     "half the squared error of a promised delivery time, above its minimum; every order pulls by x - y",
 )  # fmt: skip
 
+# --- one weight of a spam filter: an e-mail pushes it, or says nothing -----------------------------
+
+_MAILS = ((1.0,), *((0.0,),) * 99)
+
+
+def _one_mail(x, y):
+    return (0 * x - y,)
+
+
+def _mails(x, *, a):
+    return -a * x
+
+
+def _mails_gradient(x, *, a):
+    return (0 * x - a,)
+
+
+mails = Surface(
+    "mails", _mails, _mails_gradient, ((-2.5, 4.0),), (0.0,), (),
+    "a slope without an end: the mean push of e-mails, of which one in a hundred pushes by 1",
+    MappingProxyType({"a": 0.01}),
+)  # fmt: skip
+
 # --- a plain with one well ------------------------------------------------------------------------
 
 
@@ -176,7 +201,7 @@ turned = Surface(
 
 #: All surfaces of the explorer by name, those of `optlib.surfaces` first.
 SURFACES: dict[str, Surface] = {
-    **TABLE, **{s.name: s for s in (regression, three_points, deliveries, plain, knobs, turned)},
+    **TABLE, **{s.name: s for s in (regression, three_points, deliveries, mails, plain, knobs, turned)},
 }  # fmt: skip
 
 #: Losses that are means over examples: surface -> (gradient of one example, the examples).
@@ -184,22 +209,24 @@ EXAMPLES: dict[str, tuple[Callable, tuple]] = {
     "regression": (_example_gradient, _TWENTY),
     "three_points": (_example_gradient, _THREE),
     "deliveries": (_one_order, _ORDERS),
+    "mails": (_one_mail, _MAILS),
 }
 
 # --- scenes ---------------------------------------------------------------------------------------
 
 DEFAULTS: State = {
     "scene": "plane", "surface": "ravine", "constants": {}, "start": None, "steps": 100, "domain": None,
-    "runs": [{"rule": "sgd", "hyper": {}}], "noise": 0.0, "seed": 1, "batch": 0, "stream": None, "project": False,
+    "runs": [{"rule": "sgd", "hyper": {}}], "noise": 0.0, "seed": 1, "batch_size": 0, "stream": None, "project": False,
     "levels": "auto", "view": "plane", "turn": 35.0, "tilt": 50.0, "map": "off", "mapOf": 0, "axes": None,
     "series": "loss", "at": None, "cartoon": False, "follow": 0, "limit": False,
-    "show": [], "vivid": None, "goal": {"within": 0.01}, "tabs": [], "tab": None, "own": None,
+    "show": [], "vivid": None, "goal": {"within": 0.01}, "ideal": None, "names": [], "tabs": [], "tab": None,
+    "own": None,
 }  # fmt: skip
 
 #: What a tab sets, beside the surface and the rates: to its own value, or to the usual one.
 TABBED = (
-    "constants", "start", "domain", "noise", "batch", "stream", "project", "steps", "levels", "view", "map", "limit",
-    "goal", "axes", "at",
+    "constants", "start", "domain", "noise", "batch_size", "stream", "project", "steps", "levels", "view", "map",
+    "limit", "goal", "ideal", "axes", "at",
 )  # fmt: skip
 
 #: A part of the ravine that is as wide as it is high on a page, so that the picture can be true to scale.
@@ -214,7 +241,7 @@ NUMBERS: dict[str, Hyper] = {
     "rise": Hyper(high=1.0, scale="linear", shown=(0.05, 0.95)),
     **dict.fromkeys(("start", "end", "k", "c", "a", "tau", "start_ratio", "end_ratio"), Hyper()),
     "noise": Hyper(usual=0.3), "seed": Hyper(low=1.0, scale="linear", shown=(1.0, 50.0), whole=True, step=1.0),
-    **dict.fromkeys(("delay", "batch"), Hyper(scale="linear", shown=(0.0, 20.0), whole=True, step=1.0)),
+    **dict.fromkeys(("delay", "batch_size"), Hyper(scale="linear", shown=(0.0, 20.0), whole=True, step=1.0)),
     "turn": Hyper(low=-180.0, scale="linear", shown=(-180.0, 180.0), step=1.0),
     "tilt": Hyper(low=10.0, scale="linear", shown=(10.0, 90.0), step=1.0),
     "ridge": Hyper("δ", shown=(1e-16, 1e-2)),  # how far beside a saddle's ridge a walk starts
@@ -316,6 +343,18 @@ def _signal() -> list[list[float]]:
     return [[round(sin(t / 16) + 0.6 * float(normal(3, t, 0)), 3)] for t in range(160)]
 
 
+#: Three words of a spam filter, as tabs: what an e-mail tells a weight. `ideal` is the mean over the root mean square.
+WORDS: list[State] = [
+    {
+        "name": name, "surface": "mails", "start": [0.0], "steps": 300, "domain": [[-2.5, 4.0]], "ideal": ideal,
+        "constants": {"a": mean}, **drawn,
+    }
+    for name, mean, drawn, ideal in (
+        ("free", 1.0, {"noise": 1.0}, 0.5**0.5), ("the", 0.0, {"noise": 1.0}, 0.0),
+        ("lottery", 0.01, {"batch_size": 1}, 0.1),
+    )
+]  # fmt: skip
+
 PRESETS: dict[str, State] = {
     "how-far": {
         "surface": "three_points", "steps": 30, "limit": True, "runs": [run("sgd", lr=0.47)],
@@ -326,14 +365,15 @@ PRESETS: dict[str, State] = {
         "show": ["runs.0.hyper.lr"],
     },
     "orders": {
-        "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 400, "series": "x", "batch": 1,
+        "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 400, "series": "x", "batch_size": 1,
         "runs": [run("sgd", lr=0.1)],
-        "show": ["lr"], "goal": {"within": 5.0},
+        "show": ["lr"], "goal": {"within": 5.0}, "names": ["axis.orders", "axis.promise", "goal.truth"],
     },
     "order-batches": {
-        "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 100, "series": "x", "batch": 1,
+        "scene": "time", "surface": "deliveries", "start": [60.0], "steps": 100, "series": "x", "batch_size": 1,
         "runs": [run("sgd", lr=0.28)],
-        "show": ["lr", "batch"], "goal": {"within": 5.0},
+        "show": ["lr", "batch_size"], "goal": {"within": 5.0},
+        "names": ["axis.updates", "axis.promise", "goal.truth"],
     },
     "knobs-saddle": {
         "surface": "knobs", "constants": {"a": 0.0}, "start": [1.000001, -1.0], "steps": 300, "levels": "log",
@@ -355,7 +395,7 @@ PRESETS: dict[str, State] = {
     "filter": {
         "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]], "steps": 400,
         "series": "x", "at": 61, "runs": [run("sgd", lr=0.018), run("momentum", lr=0.018, gamma=0.8)],
-        "show": ["runs.1.hyper.gamma"],
+        "show": ["runs.1.hyper.gamma"], "names": ["axis.lottery", "axis.the", "goal"],
     },
     "stability": {
         "scene": "map", "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]],
@@ -392,7 +432,12 @@ PRESETS: dict[str, State] = {
         "scene": "time", "surface": "stream", "start": [0.0], "steps": 100, "series": "x", "stream": [[-1.0]],
         "domain": [[0.0, 1500.0]],  # as far as beta2 = 0.9999 throws it: Adam's line stays where it is
         "runs": [run("adam", lr=1.0), run("adam_uncorrected", lr=1.0)], "show": ["beta2"],
+        "names": ["axis.updates", "axis.weight"],
     },
+    "three-words": tabbed({
+        "scene": "time", "series": "move", "seed": 7, "tabs": WORDS,
+        "runs": [run("adam", lr=1.0)], "show": ["beta1"], "names": ["axis.mails", "axis.step", "goal.agree"],
+    }, "free"),
     "adam-floor": {
         "surface": "bowl", "start": [3.0, 2.0], "steps": 400, "noise": 1.0,
         "runs": [run("adam", lr=0.05), run("sgd", lr=0.05)], "show": ["noise"],

@@ -44,30 +44,34 @@ def picture(figure: "Explorer", paths: dict[str, np.ndarray] | None = None) -> A
 
 
 def _against_time(figure: "Explorer") -> Any:
-    """What the algorithms remember, or where they are, against the step."""
+    """What the algorithms remember, where they are, or how they move, against the step."""
     from .. import view
     from ..view import style
 
     state = figure.state
     drawn, ax = view.panels()
     with view.house():
-        if state["series"] == "memory":
-            stream = np.array(state["stream"])[:, 0]
-            ax.plot(np.arange(1, len(stream) + 1), stream, ".", color=style.GREY, markersize=3, alpha=0.6)
+        if state["series"] in ("memory", "move"):
+            dots = [-figure.gradient(np.zeros(1), t)[0] for t in range(state["steps"])]
+            dots = dots if state["series"] == "move" else np.array(state["stream"])[:, 0]
+            ax.plot(np.arange(1, len(dots) + 1), dots, ".", color=style.GREY, markersize=3, alpha=0.6)
         for i, (label, each) in enumerate(zip(figure.paths(), state["runs"], strict=True)):
             values = _memory(figure, each) if state["series"] == "memory" else figure.paths()[label][:, 0]
+            values = np.diff(values) if state["series"] == "move" else values
             ax.plot(values, color=view.series(i) if " " in label else view.colour(label), label=_told(each, state))
         for goal in _goals(figure):
-            within = state["goal"].get("within", 0.0)
+            within = 0.0 if state["ideal"] is not None else state["goal"].get("within", 0.0)
             ax.axhspan(goal - within, goal + within, color=style.GREY, alpha=0.12, linewidth=0)
             ax.axhline(goal, color=style.GREY, linestyle="--", linewidth=1)
-        view.label(ax, "$t$", "$m$" if state["series"] == "memory" else "$x$")
+        view.label(ax, "$t$", {"memory": "$m$", "move": r"$\Delta x$"}.get(state["series"], "$x$"))
         view.legend(ax)
     return view.picture(drawn, f"{state['series']} against the step")
 
 
 def _goals(figure: "Explorer") -> list[float]:
-    """Where the curve of a coordinate should come to."""
+    """Where the curve should come to."""
+    if figure.state["ideal"] is not None:
+        return [figure.state["ideal"]]
     surface = figure.surface()
     return [x for x, *_ in surface.minima] if surface is not None and figure.state["series"] == "x" else []
 

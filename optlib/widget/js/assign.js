@@ -71,8 +71,8 @@ export function assigned(lib, state, values) {
       continue;
     }
     if (key === "surface" && text !== next.surface) {
-      for (const name of ["constants", "start", "domain"]) before.push([[name], structuredClone(state[name])]);
-      Object.assign(next, { constants: {}, start: null, domain: null });
+      for (const name of ["constants", "start", "domain", "names"]) before.push([[name], structuredClone(state[name])]);
+      Object.assign(next, { constants: {}, start: null, domain: null, names: [] });
     }
     for (const path of places(lib, next, key)) {
       before.push([path, structuredClone(valueAt(state, path))]);

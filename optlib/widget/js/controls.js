@@ -109,14 +109,16 @@ export function hyperSlider(figure, i, name, { key = `runs.${i}.hyper.${name}`, 
   const { state, lib } = figure,
     { rule, hyper } = state.runs[i],
     letter = symbol(name, hyper),
-    bare = key === name;
+    bare = key === name,
+    alone = named && state.show.length === 1 && DATA.labels[`hyper.${name}`], // then it says what it means
+    shared = named && !bare && state.runs.length > 1;
   const put = (value) => {
     for (const path of places(lib, figure.state, key)) valueAt(figure.state, path.slice(0, -1))[name] = value;
     figure.changed();
   };
   return slider(figure, {
     key,
-    label: named && !bare && state.runs.length > 1 ? `${figure.ruleName(rule)} ${letter}` : letter,
+    label: alone ? figure.say(`hyper.${name}`) : shared ? `${figure.ruleName(rule)} ${letter}` : letter,
     name,
     get: () => figure.state.runs[i].hyper[name],
     set: put,
@@ -124,7 +126,7 @@ export function hyperSlider(figure, i, name, { key = `runs.${i}.hyper.${name}`, 
     range: lib.rules[rule].ranges[name],
     title: bare ? letter : `${figure.nameOf(i)}: ${letter}`,
     limit: name === "lr" && rule === "sgd",
-    run: named && !bare && state.runs.length > 1 ? i : undefined,
+    run: shared ? i : undefined,
   });
 }
 
@@ -140,7 +142,7 @@ export function byKey(figure, key) {
   const set = (v) => figure.put(path, isWhole(name) ? Math.round(v) : v),
     spec = { key, label: figure.say(name), name, get: () => valueAt(figure.state, path), set };
   spec.usual = valueAt(figure.initial, path);
-  if (key === "batch") spec.words = (v) => (v === 0 ? figure.say("batch.all") : String(v));
+  if (key === "batch_size") spec.words = (v) => (v === 0 ? figure.say("batch_size.all") : String(v));
   if (parts[0] === "constants") spec.label = name;
   if (parts[0] === "runs") Object.assign(spec, { run: path[1], title: `${figure.nameOf(path[1])}: ${spec.label}` });
   if (parts[0] === "start") return startSlider(figure, spec);

@@ -54,6 +54,7 @@ export function seriesOf(lib, state, walks, what) {
         for (let i = 0; i < d; i++) s += (path[(t + 1) * d + i] - path[t * d + i]) ** 2;
         return Math.sqrt(s);
       });
+    else if (what === "move") column(n, (t) => path[(t + 1) * d] - path[t * d]);
     else if (what === "rate") for (let i = 0; i < d; i++) column(n, (t) => rateAt(w, t, i));
     else if (what === "lr" && "lr" in w.run.hyper) {
       const { hyper, moving } = settle(lib, lib.rules[w.run.rule], w.run.hyper);

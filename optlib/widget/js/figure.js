@@ -20,7 +20,7 @@ import { themeOf, watchTheme } from "./theme.js";
 import { drawNumbers, tell } from "./told.js";
 import { sentence, why } from "./trouble.js";
 import { constantsOf, isSchedule, joined, walk } from "./walk.js";
-import { show, symbol } from "./words.js";
+import { ruleName, show, symbol } from "./words.js";
 
 let count = 0; // of figures on the page, for ids
 
@@ -133,8 +133,7 @@ export class Figure {
   }
 
   ruleName(rule) {
-    const own = `rule.${rule}`;
-    return DATA.labels[own] ? this.say(own) : (DATA.algorithms[rule] ?? rule);
+    return ruleName(rule, this.lang);
   }
 
   /** The name of a run, with the number that tells it from others of its algorithm. */
@@ -410,8 +409,8 @@ export class Figure {
 
   /** The walks of the state as it is now; walked anew only if something that they depend on has changed. */
   currentWalks() {
-    const { surface, constants, start, steps, runs, noise, seed, batch, project, own } = this.state,
-      key = JSON.stringify([surface, constants, start, steps, runs, noise, seed, batch, project, own]);
+    const { surface, tab, constants, start, steps, runs, noise, seed, batch_size, project, own } = this.state,
+      key = JSON.stringify([surface, tab, constants, start, steps, runs, noise, seed, batch_size, project, own]);
     if (key !== this.walked) {
       this.walks = walksOf(this.lib, this.state);
       this.walked = key;

@@ -181,6 +181,7 @@ function seriesOnly(figure) {
 function offers({ state, lib }, series) {
   if (series === "loss") return state.surface !== "stream";
   if (series === "y") return state.start.length > 1;
+  if (series === "move") return state.start.length === 1;
   if (series === "memory") return state.runs.some((run) => lib.rules[run.rule].memory.length);
   return true;
 }
@@ -205,7 +206,7 @@ function otherSurface(figure, name) {
   if (!surface) return;
   const tab = tabOf(figure.state, name);
   if (tab) return figure.choose(tab);
-  const { domain, stream, project, batch, limit, axes, at } = DATA.defaults;
+  const { domain, stream, project, batch_size, limit, axes, at, ideal, names } = DATA.defaults;
   const fresh = {
     surface: name,
     constants: {},
@@ -213,10 +214,12 @@ function otherSurface(figure, name) {
     domain,
     stream,
     project,
-    batch,
+    batch_size,
     limit,
     axes,
     at,
+    ideal,
+    names,
   };
   const series = figure.state.surface === "stream" ? "loss" : figure.state.series;
   const scene = surface.dim === 2 ? "plane" : "line";
@@ -256,7 +259,7 @@ function sceneSettings(figure, open) {
     "steps",
     ...Object.keys(lib.surfaces[state.surface]?.constants ?? {}).map((n) => `constants.${n}`),
     ...(state.stream ? [] : ["noise", "seed"]),
-    ...(lib.examples[state.surface] ? ["batch"] : []),
+    ...(lib.examples[state.surface] ? ["batch_size"] : []),
     ...(state.view === "relief" ? ["turn", "tilt"] : []),
   ];
   return [...out, ...keys.filter((key) => !open.includes(key)).map((key) => byKey(figure, key))];

@@ -7,6 +7,7 @@ import { contours, grid, tinted } from "./ground.js";
 import { arranged, writeNames } from "./names.js";
 import { relief } from "./relief.js";
 import { paintTime } from "./series.js";
+import { sentence } from "./trouble.js";
 import { constantsOf } from "./walk.js";
 import { symbol } from "./words.js";
 
@@ -52,6 +53,10 @@ export function pieces(figure) {
   return [...out, () => paintGround(figure, null, frameOf(figure), figure.ink)];
 }
 
+/** What the scene calls its axes and its goal, or the usual letters. */
+export const namesOf = ({ state, lang }, ...usual) =>
+  [0, 1, 2].map((k) => (k in state.names ? sentence(lang, state.names[k]) : usual[k]));
+
 /** The order of drawing: what stands out comes last. */
 export const paleFirst = ({ styles }) => [...styles.keys()].sort((a, b) => styles[a].vivid - styles[b].vivid);
 
@@ -82,6 +87,7 @@ function paintRelief(figure, brush) {
 /** Tint, map, contour lines, minima and axes; for a canvas they are drawn once, and copied where there is a brush. */
 export function paintGround(figure, brush, f, ink) {
   const cache = groundOf(figure),
+    names = namesOf(figure, "x", "y"),
     direct = (b) => {
       if (figure.mapCanvas && figure.state.map !== "off") b.image(figure.mapCanvas, f.x, f.y, f.w, f.h, false);
       else b.image(tintOf(figure), f.x, f.y, f.w, f.h);
@@ -99,11 +105,12 @@ export function paintGround(figure, brush, f, ink) {
         const [p, q] = [f.X(x), f.Y(y)];
         if (p < f.x || p > f.x + f.w || q < f.y || q > f.y + f.h) continue;
         b.line([p - 5, q, p + 5, q, NaN, NaN, p, q - 5, p, q + 5], { stroke: ink, width: 1.6 });
+        if (names[2]) b.text(p, q + 20, names[2], { fill: ink, size: 12, halo: figure.paper });
       }
-      axes(b, f, ink, ["x", "y"]);
+      axes(b, f, ink, names);
     };
   if (brush instanceof Svg) return direct(brush);
-  const key = [cache.groundKey, f.w, f.h, ink, figure.mapVersion, figure.state.map].join("|");
+  const key = [cache.groundKey, f.w, f.h, ink, figure.mapVersion, figure.state.map, ...names].join("|");
   if (cache.stillKey !== key || !cache.still) {
     const canvas = document.createElement("canvas");
     fit(canvas, figure.width, figure.height);
@@ -200,7 +207,7 @@ export function paintLine(figure, brush, f, ink) {
     const [p, q] = [g.X(x), g.Y(value(x))];
     brush.line([p - 5, q, p + 5, q, NaN, NaN, p, q - 5, p, q + 5], { stroke: ink, width: 1.6 });
   }
-  axes(brush, g, ink, ["x", "f"]);
+  axes(brush, g, ink, namesOf(figure, "x", "f"));
   brush.clip(g.x, 0, g.w, foot);
   const ends = figure.walks.map(({ path, n }, i) => {
     const end = Math.min(figure.upTo(), n),

@@ -33,9 +33,9 @@ function optimizerOf(lib, { rule, hyper }, own) {
 
 /** Whether plain `descend` walks so: no noise, examples, delays, given gradients. */
 function isPlain(lib, state) {
-  const { surface, noise, batch, stream, project, runs } = state;
+  const { surface, noise, batch_size, stream, project, runs } = state;
   if (!lib.surfaces[surface] || !Object.hasOwn(DATA.library, surface)) return false;
-  return !noise && !batch && !stream && !project && runs.every((run) => !run.delay);
+  return !noise && !batch_size && !stream && !project && runs.every((run) => !run.delay);
 }
 
 /** The lines of Python that make the same walks. */

@@ -84,6 +84,16 @@ function stepAt(walked, t) {
   return Array.from(placeAt(walked, t + 1), (v, i) => v - from[i]);
 }
 
+/** How far the steps of a walk lie from their mean: the root of the mean square. */
+function scatter({ path, d, n }) {
+  let sum = 0;
+  for (let i = 0; i < d; i++) {
+    const mean = (path[n * d + i] - path[i]) / n;
+    for (let t = 0; t < n; t++) sum += (path[(t + 1) * d + i] - path[t * d + i] - mean) ** 2;
+  }
+  return Math.sqrt(sum / n);
+}
+
 const gradientAt = ({ grads, d, n }, t) => (t < n ? grads.subarray(t * d, t * d + d) : [NaN]);
 
 const asNumber = (value) => ({ value, text: show(value) });
@@ -114,6 +124,7 @@ const READINGS = {
     return asNumber(minima.length ? distance(minima, placeAt(walked, t)) : NaN);
   },
   gradient: ({ walked, t }) => asNumber(Math.hypot(...gradientAt(walked, t))),
+  scatter: ({ walked }) => asNumber(scatter(walked)),
   step: ({ walked, t }) => asNumber(Math.hypot(...stepAt(walked, t))),
   position: ({ walked, t }) => asPlace(placeAt(walked, t)),
   end: ({ walked }) => asPlace(placeAt(walked, walked.n)),

@@ -3,7 +3,7 @@
 import { axes, frame } from "./axes.js";
 import { Brush, wipe } from "./brush.js";
 import { seriesOf, span } from "./curves.js";
-import { nameEnds, paleFirst } from "./picture.js";
+import { nameEnds, namesOf, paleFirst } from "./picture.js";
 import { minimaOf } from "./readings.js";
 import { show } from "./words.js";
 
@@ -15,9 +15,9 @@ function chartFrame(figure, { x, y, w, h }) {
     what = state.series;
   if (figure.cache.series?.what !== what) {
     const found = seriesOf(lib, state, figure.walks, what),
-      extra = what === "memory" && state.stream ? [[Float64Array.from(state.stream, (g) => g[0])]] : [];
+      extra = dotsOf(figure) ? [[dotsOf(figure)]] : [];
     // Of a scene of its own the axis stays while a number is dragged, as long as the curves fit.
-    const frame = state.scene === "time" && what === "x" ? [figure.box()] : [];
+    const frame = state.scene === "time" && ["x", "move"].includes(what) ? [figure.box()] : [];
     figure.cache.series = { what, ...found, ...span([...found.curves, ...extra, ...frame], what) };
   }
   const { log, range } = figure.cache.series;
@@ -62,32 +62,48 @@ function lastIn(xy, g) {
 export function paintTime(figure, brush, ink) {
   const { state } = figure,
     g = chartFrame(figure, figure.area);
-  axes(brush, g, ink, ["t", figure.say(`series.${state.series}`)]);
+  const names = namesOf(figure, "t", figure.say(`series.${state.series}`));
+  axes(brush, g, ink, names);
   brush.clip(g.x, g.y, g.w, g.h);
-  if (state.series === "x") paintGoal(figure, brush, g, ink);
-  if (state.stream && state.series === "memory") {
-    const dots = new Float64Array(2 * state.steps);
-    for (let t = 0; t < state.steps; t++) {
-      dots[2 * t] = g.X(t + 1);
-      dots[2 * t + 1] = g.Y(state.stream[t % state.stream.length][0]);
-    }
+  const goals = goalsOf(figure);
+  for (const goal of goals) paintGoal(brush, g, ink, goal);
+  const given = dotsOf(figure);
+  if (given) {
+    const dots = Float64Array.from({ length: 2 * given.length }, (_, k) =>
+      k % 2 ? g.Y(given[k >> 1]) : g.X((k >> 1) + 1),
+    );
     brush.dots(dots, 1.8, { fill: ink, alpha: 0.45 });
   }
   const ends = paintCurves(figure, brush, g, 2);
   brush.open();
-  nameEnds(figure, brush, ends, g, ink);
+  const told = { fill: ink, size: 12, align: "right", halo: figure.paper };
+  if (names[2]) for (const [x, within] of goals) brush.text(g.x + g.w - 4, g.Y(x + within) - 12, names[2], told);
+  // A curve that is alone needs no name where the axis has one.
+  nameEnds(figure, brush, names[2] && ends.length === 1 ? [null] : ends, g, ink);
   figure.frame = g;
 }
 
+/** The gradients that a curve follows; those that it makes steps of point as the steps do. */
+function dotsOf({ state: { series, stream, steps, start }, walks }) {
+  if (series === "move" && walks.length && start.length === 1)
+    return walks[0].grads.slice(0, walks[0].n).map((g) => -g);
+  return stream && series === "memory"
+    ? Float64Array.from({ length: steps }, (_, t) => stream[t % stream.length][0])
+    : null;
+}
+
+/** Heights that the curve should come to, each with what counts as there. */
+function goalsOf({ lib, state }) {
+  if (state.ideal !== null) return [[state.ideal, 0]];
+  return state.series === "x" ? minimaOf(lib, state).map(([x]) => [x, state.goal.within ?? 0]) : [];
+}
+
 /** Where the curve should come to: a dashed line, and a band as wide as "arrived" allows. */
-function paintGoal({ lib, state }, brush, g, ink) {
-  const { within } = state.goal;
-  for (const [x] of minimaOf(lib, state)) {
-    const low = g.Y(x - (within ?? 0)),
-      high = g.Y(x + (within ?? 0));
-    brush.line([g.x, low, g.x, high, g.x + g.w, high, g.x + g.w, low, g.x, low], { fill: ink, alpha: 0.08 });
-    brush.line([g.x, g.Y(x), g.x + g.w, g.Y(x)], { stroke: ink, width: 1, dash: [5, 4], alpha: 0.6 });
-  }
+function paintGoal(brush, g, ink, [x, within]) {
+  const low = g.Y(x - within),
+    high = g.Y(x + within);
+  brush.line([g.x, low, g.x, high, g.x + g.w, high, g.x + g.w, low, g.x, low], { fill: ink, alpha: 0.08 });
+  brush.line([g.x, g.Y(x), g.x + g.w, g.Y(x)], { stroke: ink, width: 1, dash: [5, 4], alpha: 0.6 });
 }
 
 /** The small panel beside the picture or below it. */

@@ -4,7 +4,7 @@ import { DATA } from "./data.js";
 import { ask } from "./trouble.js";
 import { isSchedule } from "./walk.js";
 
-export const SERIES = ["loss", "x", "y", "gradient", "step", "rate", "lr", "memory"];
+export const SERIES = ["loss", "x", "y", "gradient", "step", "move", "rate", "lr", "memory"];
 
 const CHOICES = {
   scene: ["plane", "line", "time", "map"],
@@ -16,13 +16,13 @@ const CHOICES = {
 const LIMITS = {
   noise: [0, 1e6],
   seed: [0, 1e9],
-  batch: [0, 1000],
+  batch_size: [0, 1000],
   turn: [-360, 360],
   tilt: [0, 90],
   mapOf: [0, 24],
   follow: [0, 24],
 };
-const COUNTS = ["batch", "mapOf", "follow"];
+const COUNTS = ["batch_size", "mapOf", "follow"];
 
 export const finite = (x) => typeof x === "number" && Number.isFinite(x);
 
@@ -81,12 +81,14 @@ function checkScene(lib, state) {
     allow(finite(value) && value >= low && value <= high, name, value);
     if (COUNTS.includes(name)) allow(Number.isInteger(value), name, value);
   }
-  const { steps, at, show, vivid, goal, axes, tabs, tab, own } = state;
+  const { steps, at, show, vivid, goal, ideal, names, axes, tabs, tab, own } = state;
   ask(Number.isInteger(steps) && steps >= 1 && steps <= 5000, "why.steps", { value: steps });
   allow(at === null || (Number.isInteger(at) && at >= 0), "at", at);
   allow(isList(show, 12) && show.every((key) => typeof key === "string"), "show", show);
   allow(vivid === null || (isList(vivid, 24) && vivid.every(Number.isInteger)), "vivid", vivid);
   allow(isObject(goal) && (goal.within > 0 || goal.gap > 0), "goal", goal);
+  allow(ideal === null || finite(ideal), "ideal", ideal);
+  allow(isList(names, 3) && names.every((name) => typeof name === "string"), "names", names);
   const scenes = isList(tabs, 12) && tabs.every((each) => isObject(each) && typeof each.name === "string");
   allow(scenes && new Set(tabs.map(({ name }) => name)).size === tabs.length, "tabs", tabs);
   allow(tab === null || tabs.some(({ name }) => name === tab), "tab", tab);
@@ -119,8 +121,10 @@ function settled(state) {
 /** A whole state from a partial one, checked; throws what is wrong with it. */
 export function checked(lib, given, base) {
   ask(isObject(given), "why.none");
-  const { sliders, ...rest } = given; // `show` was called so in notebooks that were saved before
+  const { sliders, batch, ...rest } = given; // `show` and `batch_size` were called so in what was saved before
   if (sliders !== undefined) rest.show = sliders;
+  if (batch !== undefined) rest.batch_size = batch;
+  if (Array.isArray(rest.show)) rest.show = rest.show.map((key) => (key === "batch" ? "batch_size" : key));
   for (const name of Object.keys(rest)) ask(Object.hasOwn(DATA.defaults, name), "why.entry", { name });
   const state = { ...structuredClone(DATA.defaults), ...structuredClone(base ?? {}), ...structuredClone(rest) };
   if (base && rest.surface !== undefined && rest.surface !== base.surface) {

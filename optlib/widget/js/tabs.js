@@ -51,7 +51,12 @@ export function tabList(figure) {
     });
   return h(
     "div",
-    { class: "dx-tabs", role: "tablist", "aria-label": figure.say("surface"), onkeydown: go },
+    {
+      class: "dx-tabs",
+      role: "tablist",
+      "aria-label": figure.say(new Set(tabs.map(({ surface }) => surface)).size > 1 ? "surface" : tabs[0].surface),
+      onkeydown: go,
+    },
     ...tabs.map(one),
   );
 }

@@ -39,7 +39,7 @@ export const constantsOf = (lib, state) => ({ ...lib.surfaces[state.surface]?.co
 export function oracle(lib, state) {
   const surface = lib.surfaces[state.surface],
     constants = constantsOf(lib, state);
-  const examples = state.batch > 0 ? lib.examples[state.surface] : null;
+  const examples = state.batch_size > 0 ? lib.examples[state.surface] : null;
   const { uniform, normal } = lib.functions;
   return (x, t, out) => {
     const d = out.length;
@@ -48,12 +48,12 @@ export function oracle(lib, state) {
       for (let i = 0; i < d; i++) out[i] = g[i];
     } else if (examples) {
       out.fill(0);
-      for (let k = 0; k < state.batch; k++) {
+      for (let k = 0; k < state.batch_size; k++) {
         const j = Math.floor(uniform(state.seed, t, k + 16) * examples.data.length);
         const g = examples.gradient(...x, ...examples.data[j]);
         for (let i = 0; i < d; i++) out[i] += g[i];
       }
-      for (let i = 0; i < d; i++) out[i] /= state.batch;
+      for (let i = 0; i < d; i++) out[i] /= state.batch_size;
     } else {
       const g = d === 2 ? surface.gradient(x[0], x[1], constants) : surface.gradient(x[0], constants);
       for (let i = 0; i < d; i++) out[i] = g[i];

@@ -28,6 +28,12 @@ export const symbol = (name, hyper = {}) =>
   (Object.hasOwn(hyper, name) && DATA.hyper[name]?.symbol) ||
   (DATA.symbols[name] ?? (DATA.hyper[name]?.symbol || name));
 
+/** What an algorithm is called; the reader's own is called as it is written. */
+export function ruleName(rule, lang) {
+  const name = Object.hasOwn(DATA.algorithms, rule) ? DATA.algorithms[rule] : rule;
+  return name[lang] ?? name;
+}
+
 /** A line of a rule as mathematics; `value` gives a number for a name, or nothing. */
 export function formula(text, value = () => undefined, hyper = {}) {
   const out = text

@@ -10,7 +10,7 @@ import { assignedNet, checkedNet, prepared, readingNet, saysNet, trainings } fro
 import { themeOf, watchTheme } from "./theme.js";
 import { Training } from "./training.js";
 import { why } from "./trouble.js";
-import { show } from "./words.js";
+import { ruleName, show } from "./words.js";
 
 const PACE = 3; // updates a frame, while it plays
 const BUDGET = 6; // milliseconds of a frame that go into training
@@ -165,7 +165,7 @@ export class Net extends Base {
 
   slider(run) {
     const { svg, update } = swatch(),
-      title = `${run.name} η`,
+      title = `${ruleName(run.rule, this.lang)} η`,
       middle = Math.log10(run.hyper.lr),
       output = h("output", { class: "dx-clock" });
     const input = h("input", {
@@ -261,7 +261,12 @@ export class Net extends Base {
       radius = side < 160 ? 1.8 : 3;
     brush.dots(of(1), radius, { fill: plus, stroke: this.paper, width: 0.8 });
     brush.dots(of(-1), radius, { fill: this.paper, stroke: minus, width: 1.6 });
-    brush.text(x, 9, training.run.name, { fill: this.colourOf(training.run), size: 12, align: "left", bold: true });
+    brush.text(x, 9, ruleName(training.run.rule, this.lang), {
+      fill: this.colourOf(training.run),
+      size: 12,
+      align: "left",
+      bold: true,
+    });
     const words = training.gone ? this.say("net.left") : show(training.loss, 2);
     brush.text(x + side, 9, words, { fill: this.ink, size: 11, align: "right" });
   }

@@ -2,7 +2,7 @@
 
 import { Training } from "./training.js";
 import { ask, sentence } from "./trouble.js";
-import { show } from "./words.js";
+import { ruleName, show } from "./words.js";
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
@@ -64,7 +64,7 @@ export const trainings = (lib, data, state) => data.runs.map((run) => new Traini
 export function saysNet(runs, lang) {
   const told = runs.map(({ run, gone, loss, bend, limit }) =>
     sentence(lang, gone ? "net.gone" : limit === null ? "net.free" : "net.told", {
-      name: run.name,
+      name: ruleName(run.rule, lang),
       loss: show(loss, 2),
       bend: show(bend, 2),
       limit: show(limit, 2),

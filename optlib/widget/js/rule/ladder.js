@@ -17,7 +17,7 @@ function settingsOf(defaults, hyper) {
 
 /** Losses at the start and at fifty looks, infinite from where a run has failed. */
 function lossesOf(figure, rule, { surface, start, steps, every }, hyper) {
-  const { path, n } = figure.walkIn({ surface, start, steps, noise: 0, batch: 0 }, { rule, hyper }),
+  const { path, n } = figure.walkIn({ surface, start, steps, noise: 0, batch_size: 0 }, { rule, hyper }),
     { value, constants } = figure.lib.surfaces[surface];
   let alive = true;
   return Array.from({ length: LOOKS + 1 }, (_, look) => {
