@@ -656,7 +656,7 @@ class MatrixCompletion(_Mean):
         return (U[..., i, :] * V[..., j, :]).sum(axis=-1)
 
     def matrix(self, theta: ArrayLike) -> NDArray:
-        """The whole matrix :math:`UV^\top`, of shape (..., rows, columns)."""
+        r"""The whole matrix :math:`UV^\top`, of shape (..., rows, columns)."""
         U, V = self.unpack(theta)
         return U @ V.swapaxes(-1, -2)
 

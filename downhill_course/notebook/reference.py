@@ -3,7 +3,8 @@
     optlib.rules:
       sgd: ["1f2e…", "梯度下降：逆着梯度走一步。"]
 
-The mark is that of the docstring's first paragraph for which the line was written.
+The mark is that of the docstring's first paragraph for which the line was written. A method is named with its class, as
+`Optimizer.tell`.
 """
 
 from __future__ import annotations
@@ -54,6 +55,30 @@ def _is_own(value: Any, module: ModuleType) -> bool:
     return type(value).__module__ == module.__name__  # an instance of a class of this module, such as a surface
 
 
+def members(kind: type) -> dict[str, Any]:
+    """The methods and properties that the reference lists with a class: public ones, with a docstring of the library.
+
+    What a class has from another public one is said there.
+
+    >>> from optlib import oracles
+    >>> list(members(oracles.minibatch))
+    ['batches', 'indices']
+    """
+    found = {}
+    for name, value in inspect.getmembers_static(kind):
+        owner = next(base for base in kind.__mro__ if name in vars(base))
+        listed = owner is kind or owner.__name__.startswith("_")
+        if listed and owner.__module__.startswith(LIBRARY) and not name.startswith("_") and said(value):
+            found[name] = value
+    return found
+
+
+def said(member: Any) -> str:
+    """The docstring of a method or a property, as a class holds it; empty if it is neither."""
+    inner = member.fget if isinstance(member, property) else inspect.unwrap(getattr(member, "__func__", member))
+    return (inner.__doc__ or "") if inspect.isfunction(inner) else ""
+
+
 def submodules(module: ModuleType) -> Iterator[ModuleType]:
     """The public modules of a package that its ``__all__`` names, those of the library's root excepted: rooms."""
     if module.__name__ != LIBRARY:
@@ -85,12 +110,15 @@ def first_paragraph(text: str) -> str:
 
 
 def summaries(book: Path) -> dict[str, dict[str, str]]:
-    """Of every module that the book's pages list: the first paragraph of each public name, and the module's own."""
+    """Of every module that the book lists: the first paragraphs of its public names and their methods, and its own."""
     found: dict[str, dict[str, str]] = {}
 
     def add(module: ModuleType) -> None:
         texts = {MODULE: module.__doc__ or ""}
-        texts |= {name: docstring(name, value, module) for name, value in public(module).items()}
+        for name, value in public(module).items():
+            texts[name] = docstring(name, value, module)
+            inner = members(value) if inspect.isclass(value) else {}
+            texts |= {f"{name}.{each}": said(member) for each, member in inner.items()}
         found[module.__name__] = {name: first_paragraph(text) for name, text in texts.items()}
         for inner in submodules(module):
             add(inner)

@@ -23,7 +23,18 @@ from myst_parser.mocking import MockRSTParser
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from downhill_course.notebook.reference import FILE, LIBRARY, MODULE, docstring, public, submodules, table
+from downhill_course.notebook.reference import (
+    FILE,
+    LIBRARY,
+    MODULE,
+    docstring,
+    first_paragraph,
+    members,
+    public,
+    said,
+    submodules,
+    table,
+)
 from downhill_course.notebook.views import View
 from downhill_course.pages.bilingual import Passage, current_view
 
@@ -33,20 +44,6 @@ CODE = re.compile(r":[\w:]+:`[^`]*`|``.*?``|`(?P<name>[^`]+)`(?P<glued>\w)?", re
 ITEM = re.compile(r"^(?P<names>[*\w]+(?:, [*\w]+)*) : (?P<text>.*(?:\n(?:[ \t]+\S.*|[ \t]*$))*)", re.M)
 ERROR = re.compile(r"(?:^|(?<=[.;])\s+)([A-Z]\w+(?:, [A-Z]\w+)*) : ")  # errors stand in one paragraph
 MATHS = re.compile(r"^\.\. math::(?P<formula>.*(?:\n(?:[ \t]+\S.*|[ \t]*$))*)", re.M)
-
-
-# --- what is public -------------------------------------------------------------------------------
-
-
-def members(kind: type) -> dict[str, Any]:
-    """The public methods and properties of a class that the library wrote and documents."""
-    found = {}
-    for name, value in inspect.getmembers_static(kind):
-        inner = value.fget if isinstance(value, property) else inspect.unwrap(getattr(value, "__func__", value))
-        own = inspect.isfunction(inner) and inner.__module__.startswith(LIBRARY)
-        if own and inner.__doc__ and not name.startswith("_"):
-            found[name] = value
-    return found
 
 
 # --- as reStructuredText --------------------------------------------------------------------------
@@ -159,34 +156,34 @@ def described(name: str, value: Any, module: ModuleType, fold: Fold) -> str:
     head, inner = "", []
     if inspect.isclass(value):
         what, head = "exception" if issubclass(value, BaseException) else "class", signature(value)
-        inner = [_member(n, v) for n, v in members(value).items()]
+        inner = [_member(f"{name}.{each}", v, module, fold) for each, v in members(value).items()]
     elif callable(value) and hasattr(value, "__code__"):
         what, head = "function", signature(value)
     else:
         what = "data"
-    text = fold(module.__name__, name, "\n\n".join([restructured(docstring(name, value, module)), *inner]))
+    text = "\n\n".join([fold(module.__name__, name, docstring(name, value, module)), *inner])
     return f".. py:{what}:: {name}{head}\n\n{textwrap.indent(text, '   ')}\n"
 
 
-def _member(name: str, value: Any) -> str:
-    if isinstance(value, property):
-        head, text = f".. py:property:: {name}", value.fget.__doc__ if value.fget else None
-    else:
-        call = getattr(value, "__func__", value)
-        head, text = f".. py:method:: {name}{signature(call)}", call.__doc__
-    return f"{head}\n\n{textwrap.indent(restructured(text or ''), '   ')}\n"
+def _member(name: str, value: Any, module: ModuleType, fold: Fold) -> str:
+    own = name.rpartition(".")[2]
+    is_property = isinstance(value, property)
+    head = f"property:: {own}" if is_property else f"method:: {own}{signature(getattr(value, '__func__', value))}"
+    return f".. py:{head}\n\n{textwrap.indent(fold(module.__name__, name, said(value)), '   ')}\n"
 
 
-Fold = Callable[[str, str, str], str]  # module, name, English: what stands there
+Fold = Callable[[str, str, str], str]  # module, name, docstring: what stands there
 
 
 def english(module: str, name: str, text: str) -> str:
     """Where English is read, the docstring is all."""
-    return text
+    return restructured(text)
 
 
-def folding(view: View, said: dict[str, dict[str, str]]) -> Fold:
+def folding(view: View, lines: dict[str, dict[str, str]]) -> Fold:
     """How a view gives a name's docstring: with its line of Chinese, where Chinese is read.
+
+    Where only Chinese is read, a method that is said in one paragraph is said by its line.
 
     >>> from downhill_course.notebook.views import VIEWS
     >>> print(folding(VIEWS["zh"], {"optlib.rules": {"sgd": "梯度下降。"}})("optlib.rules", "sgd", "Descent."))
@@ -203,10 +200,11 @@ def folding(view: View, said: dict[str, dict[str, str]]) -> Fold:
         return english
 
     def both(module: str, name: str, text: str) -> str:
-        line = _marked(said[module][name])
+        line, docs = f".. lang:: zh\n   :place:\n\n   {_marked(lines[module][name])}", restructured(text)
         if "en" not in view.languages:
-            text = f".. dropdown:: 英文文档\n\n{textwrap.indent(text, '   ')}"
-        return f".. lang:: zh\n   :place:\n\n   {line}\n\n{text}"
+            all_said = "." in name.strip(MODULE) and first_paragraph(text) == " ".join(text.split())
+            docs = "" if all_said else f".. dropdown:: 英文文档\n\n{textwrap.indent(docs, '   ')}"
+        return f"{line}\n\n{docs}"
 
     return both
 
@@ -214,7 +212,7 @@ def folding(view: View, said: dict[str, dict[str, str]]) -> Fold:
 def reference(module: ModuleType, fold: Fold = english) -> str:
     """A module and everything public in it."""
     name = module.__name__
-    parts = [f".. py:currentmodule:: {name}", fold(name, MODULE, restructured(module.__doc__ or ""))]
+    parts = [f".. py:currentmodule:: {name}", fold(name, MODULE, module.__doc__ or "")]
     parts += [described(inner, value, module, fold) for inner, value in public(module).items()]
     for inner in submodules(module):
         parts += [f".. rubric:: {inner.__name__}", reference(inner, fold)]
