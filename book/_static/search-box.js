@@ -192,6 +192,7 @@
   }
 
   function reveal(range) {
+    dispatchEvent(new Event("downhill-moved")); // the page need not hold the place any longer (page.html)
     const element = range.startContainer.parentElement;
     for (let closed = element.closest("details:not([open])"); closed; closed = element.closest("details:not([open])")) {
       closed.open = true;
