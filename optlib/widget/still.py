@@ -52,8 +52,8 @@ def _against_time(figure: "Explorer") -> Any:
     drawn, ax = view.panels()
     with view.house():
         if state["series"] in ("memory", "move"):
-            dots = [-figure.gradient(np.zeros(1), t)[0] for t in range(state["steps"])]
-            dots = dots if state["series"] == "move" else np.array(state["stream"])[:, 0]
+            pushes = [-figure.gradient(np.zeros(1), t)[0] for t in range(state["steps"])]
+            dots = np.array(pushes) if state["series"] == "move" else np.array(state["stream"])[:, 0]
             ax.plot(np.arange(1, len(dots) + 1), dots, ".", color=style.GREY, markersize=3, alpha=0.6)
         for i, (label, each) in enumerate(zip(figure.paths(), state["runs"], strict=True)):
             values = _memory(figure, each) if state["series"] == "memory" else figure.paths()[label][:, 0]
