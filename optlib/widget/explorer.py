@@ -436,7 +436,7 @@ def _body() -> str:
     )
     data = f"export function library() {{\n{code}}}\n\n{_constant('DATA', _tables())}"
     return (
-        "// Made by optlib.widget.explorer: `library` is compiled from optlib, the rest is optlib/widget/js.\n\n"
+        "// Made by optlib.widget: from optlib and optlib/widget/js.\n"
         + modules.joined({"data": data, **modules.texts()})
     )
 

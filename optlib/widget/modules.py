@@ -14,7 +14,7 @@ _IMPORT = re.compile(r'^import \{(?P<names>[^}]*)\} from "\./(?P<file>[\w-]+)\.j
 _INDENT = re.compile(r"^ +", re.MULTILINE)
 #: Ends of lines where the next one may follow at once.
 _NEEDLESS = re.compile(r"(?<=[;,{(\[])\n|\n(?=[})\].?:&|])")
-_TIGHT = re.compile(r" (=>|===|!==|&&|\|\|) ")  # neither Python nor a sentence has these
+_TIGHT = re.compile(r" (=>|===|!==|>=|<=|&&|\|\|) ")  # neither Python nor a sentence has these
 _REMARK = re.compile(r"(?<=[;,{(\[]) +//[^\n]*$", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re.MULTILINE)
 _DECLARED = re.compile(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
