@@ -192,11 +192,13 @@ EXTRAS = {
     "downhill_course": {"chapters", "notebook", "book", "grade", "nbgrader"},
     "downhill_course/grade": {"grade", "nbgrader"},
     "tests": {"chapters", "notebook", "book", "grade", "nbgrader", "test", "parity"},
-    "benchmarks": {"chapters", "notebook", "book", "grade", "test", "parity"},
+    "benchmarks": {"chapters", "notebook", "book", "grade", "test", "parity", "bench"},
     "conftest.py": {"notebook"},
 }
 #: Modules whose distribution has another name, where it may not be installed.
-CALLED = {"torch": "torch", "optax": "optax", "jax": "jax", "nbgrader": "nbgrader", "sklearn": "scikit-learn"}
+CALLED = {
+    "torch": "torch", "optax": "optax", "jax": "jax", "nbgrader": "nbgrader", "sklearn": "scikit-learn", "ray": "ray",
+}  # fmt: skip
 
 
 #: Which distributions bring a module; to look through all that is installed takes a fifth of a second.
