@@ -1,6 +1,9 @@
 """Hogwild!: with one thread plain SGD, nothing lost where nothing may be, real races elsewhere."""
 
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -171,5 +174,35 @@ def test_divergence_is_an_error_and_not_a_result():
 def test_completion_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="outside"):
         complete([[0, 5]], [1.0], (2, 2), 1)
-    with pytest.raises(ValueError, match="lock-free and atomic"):
+    with pytest.raises(ValueError, match="lock-free, atomic"):
         complete([[0, 1]], [1.0], (2, 2), 1, variant="private")
+
+
+WITHOUT_COMPILER = """
+import numpy as np
+from optlib import Optimizer, compile, data, parallel, rules
+
+X, y = data.zipf(60, d=40, words=4)
+kernel, adam = compile.kernel(Optimizer(rules.adam)), Optimizer(rules.adam)
+theta, g = np.linspace(1, 2, 5), np.ones(5)
+state = adam.init(theta)
+kernel(theta, g, state)
+assert np.array_equal(theta, adam.tell(np.linspace(1, 2, 5), g, adam.init(theta))[0])
+assert parallel.conflicts(X).omega == 4 and parallel.lost(1, 50) == 0
+run = parallel.hogwild(X, y, lr=0.5, threads=1)
+assert run.losses[-1] < run.losses[0]
+for variant in ("atomic", "locked", "private"):
+    try:
+        parallel.hogwild(X, y, variant=variant)
+    except RuntimeError as error:
+        print(error)
+"""
+
+
+def test_with_numbas_compiler_switched_off():
+    """What Python can run runs; what it cannot is refused, with what to do."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_COMPILER], env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, text=True,
+        capture_output=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout.count("NUMBA_DISABLE_JIT switches the compiler off: unset it") == 3

@@ -123,8 +123,7 @@ def hogwild(
         raise ValueError(f"decay={decay!r}: the step must not grow; allowed is (0, 1]")
     if not (np.isfinite(l2) and l2 >= 0):
         raise ValueError(f"l2={l2!r} is out of range; allowed is [0, inf)")
-    if variant not in VARIANTS:
-        raise ValueError(f"variant={variant!r} is unknown; there are {', '.join(VARIANTS)}")
+    _check_variant(variant, VARIANTS)
     rows = _Rows(X, target, l2)
     theta, guard = np.zeros(X.shape[1]), np.zeros(8, dtype=np.int64)
     kinds, rng = (LOSSES.index(loss), VARIANTS.index(variant)), np.random.default_rng([seed, 7])
@@ -160,8 +159,7 @@ def lost(
     """
     for name, value in dict(threads=threads, updates=updates, weights=weights).items():
         whole(value, name)
-    if variant not in VARIANTS[:2]:
-        raise ValueError(f"variant={variant!r}: additions are counted for {' and '.join(VARIANTS[:2])} only")
+    _check_variant(variant, VARIANTS[:2])
     shared = np.zeros(weights)
     draws = np.random.default_rng(seed).integers(0, weights, size=(threads, updates))
     _together(_kernels().add, [(shared, each, variant == "atomic") for each in draws])
@@ -201,8 +199,7 @@ def complete(
     _positive(lr=lr, decay=decay)
     if not (pairs >= 0).all() or not (pairs < [rows, columns]).all():
         raise ValueError(f"X names entries outside of a matrix of shape {shape}")
-    if variant not in VARIANTS[:2]:
-        raise ValueError(f"variant={variant!r}: matrix completion has {' and '.join(VARIANTS[:2])}")
+    _check_variant(variant, VARIANTS[:2])
     if not (np.isfinite(l2) and l2 >= 0):
         raise ValueError(f"l2={l2!r} is out of range; allowed is [0, inf)")
     rng = np.random.default_rng([seed, 7])
@@ -310,6 +307,16 @@ def _checked(X: SparseRows) -> SparseRows:
     if not X.shape[0]:
         raise ValueError("X has no rows: there is nothing to learn from")
     return X
+
+
+def _check_variant(variant: str, allowed: tuple[str, ...]) -> None:
+    if variant not in allowed:
+        raise ValueError(f"variant={variant!r} is not known here; allowed are {', '.join(allowed)}")
+    if variant != "lock-free" and not hasattr(_kernels().factor, "py_func"):  # Numba's decorator left it as it was
+        raise RuntimeError(
+            f"variant={variant!r} needs compiled code, and NUMBA_DISABLE_JIT switches the compiler off: unset it "
+            "before Python starts, or take variant='lock-free'"
+        )
 
 
 def _labels(y: ArrayLike, X: SparseRows, loss: str) -> NDArray:
