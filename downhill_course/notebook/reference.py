@@ -117,8 +117,8 @@ def summaries(book: Path) -> dict[str, dict[str, str]]:
         texts = {MODULE: module.__doc__ or ""}
         for name, value in public(module).items():
             texts[name] = docstring(name, value, module)
-            inner = members(value) if inspect.isclass(value) else {}
-            texts |= {f"{name}.{each}": said(member) for each, member in inner.items()}
+            methods = members(value) if inspect.isclass(value) else {}
+            texts |= {f"{name}.{each}": said(member) for each, member in methods.items()}
         found[module.__name__] = {name: first_paragraph(text) for name, text in texts.items()}
         for inner in submodules(module):
             add(inner)

@@ -435,9 +435,8 @@ def _body() -> str:
         examples=EXAMPLES,
     )
     data = f"export function library() {{\n{code}}}\n\n{_constant('DATA', _tables())}"
-    return (
-        "// Made by optlib.widget: from optlib and optlib/widget/js.\n"
-        + modules.joined({"data": data, **modules.texts()})
+    return "// Made by optlib.widget: from optlib and optlib/widget/js.\n" + modules.joined(
+        {"data": data, **modules.texts()}
     )
 
 
