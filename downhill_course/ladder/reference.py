@@ -75,9 +75,12 @@ def needed(functions: Iterable[Callable]) -> tuple[list[Callable | str], set[str
     numpy: set[str] = set()
 
     def visit(function: Any) -> None:
+        function = inspect.unwrap(function)
         module = inspect.getmodule(function)
         for name in function.__code__.co_names:
             thing = vars(module).get(name)
+            if _looks_at_arguments(thing):
+                continue
             if inspect.isfunction(thing) and thing.__module__.startswith("optlib.") and name not in found:
                 visit(thing)
             elif name in ("np", "numpy"):
@@ -93,12 +96,28 @@ def needed(functions: Iterable[Callable]) -> tuple[list[Callable | str], set[str
     return list(found.values()), numpy
 
 
+def _looks_at_arguments(thing: Any) -> bool:
+    """Whether a function of the library is one of those that check what others are given."""
+    return inspect.isfunction(thing) and thing.__module__ == "optlib._inputs"
+
+
 def _bare(function: Callable) -> str:
-    """A function without its docstring and its types."""
+    """A function without its docstring, its types, and the calls that only look at its arguments."""
     tree = ast.parse(inspect.getsource(function))
     (body,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
     if ast.get_docstring(body) is not None:
         body.body = body.body[1:]
+    room = vars(inspect.getmodule(inspect.unwrap(function)))
+    body.body = [
+        node
+        for node in body.body
+        if not (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Call)
+            and isinstance(node.value.func, ast.Name)
+            and _looks_at_arguments(room.get(node.value.func.id))
+        )
+    ]
     body.returns, body.decorator_list = None, []
     for argument in ast.walk(body.args):
         if isinstance(argument, ast.arg):
