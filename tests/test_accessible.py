@@ -33,8 +33,9 @@ REACHABLE = """() => [...document.querySelectorAll("article pre, article .math-w
 
 def test_a_box_that_scrolls_can_be_reached_by_keyboard(visit):
     page = visit("en/03-momentum.html", PHONE)
-    wide = page.locator("article pre[tabindex='0']:visible").first  # the first of all is folded
+    wide = page.locator("article .cell_input pre:visible").first
     wide.scroll_into_view_if_needed()
+    page.locator("article pre[tabindex='0']").first.wait_for()
     wide.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("document.activeElement.scrollLeft > 0")
