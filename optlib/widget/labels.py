@@ -176,7 +176,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "axis.weight": ("weight, in learning rates", "权重，以学习率为单位"),
     "axis.mails": ("e-mails", "邮件数"),
     "axis.step": ("step, in learning rates (dots: gradients)", "步长，以学习率为单位（圆点是梯度）"),
-    "goal.agree": ("as far as they agree", "梯度的一致程度"),
+    "goal.agree": ("mean / rms", "均值 / 均方根"),
     "free": ("free", "“免费”"),
     "the": ("the", "“的”"),
     "lottery": ("lottery", "“中奖”"),
