@@ -174,7 +174,7 @@ def test_divergence_is_an_error_and_not_a_result():
 def test_completion_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="outside"):
         complete([[0, 5]], [1.0], (2, 2), 1)
-    with pytest.raises(ValueError, match="lock-free, atomic"):
+    with pytest.raises(ValueError, match="'lock-free', 'atomic'"):
         complete([[0, 1]], [1.0], (2, 2), 1, variant="private")
 
 

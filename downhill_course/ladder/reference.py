@@ -107,17 +107,15 @@ def _bare(function: Callable) -> str:
     (body,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
     if ast.get_docstring(body) is not None:
         body.body = body.body[1:]
-    room = vars(inspect.getmodule(inspect.unwrap(function)))
-    body.body = [
-        node
-        for node in body.body
-        if not (
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Call)
-            and isinstance(node.value.func, ast.Name)
-            and _looks_at_arguments(room.get(node.value.func.id))
-        )
-    ]
+    room = vars(inspect.getmodule(function))
+
+    def looks(node: ast.stmt) -> bool:
+        match node:
+            case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
+                return _looks_at_arguments(room.get(name))
+        return False
+
+    body.body = [node for node in body.body if not looks(node)]
     body.returns, body.decorator_list = None, []
     for argument in ast.walk(body.args):
         if isinstance(argument, ast.arg):

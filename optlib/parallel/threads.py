@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import whole
+from .._inputs import one_of, whole
 from ..data import SparseRows
 
 Variant = Literal["lock-free", "atomic", "locked", "private"]
@@ -310,9 +310,8 @@ def _checked(X: SparseRows) -> SparseRows:
 
 
 def _check_variant(variant: str, allowed: tuple[str, ...]) -> None:
-    if variant not in allowed:
-        raise ValueError(f"variant={variant!r} is not known here; allowed are {', '.join(allowed)}")
-    if variant != "lock-free" and not hasattr(_kernels().factor, "py_func"):  # Numba's decorator left it as it was
+    # Numba's decorator leaves a function as it was where nothing is compiled
+    if one_of(variant, "variant", allowed) != "lock-free" and not hasattr(_kernels().factor, "py_func"):
         raise RuntimeError(
             f"variant={variant!r} needs compiled code, and NUMBA_DISABLE_JIT switches the compiler off: unset it "
             "before Python starts, or take variant='lock-free'"
