@@ -1,6 +1,6 @@
 """How many pushes a second a shard on Dask takes, how many events a second the simulated cluster, and if it is true.
 
-    python benchmarks/bench_parallel.py              # three minutes on idle cores
+    python benchmarks/bench_parallel.py              # ten minutes on idle cores, and more with peers
     python benchmarks/bench_parallel.py --quick      # fewer repeats
     python benchmarks/bench_parallel.py --json FILE --write
 
@@ -10,8 +10,8 @@ and back. Both are called the same way from a task in another process, in turn, 
 a worker waits for no answer to a push, but for that to the last but two, and so does the peer's caller here. A cycle is
 a push with the parameters as its answer, for which the worker waits; the peer's is an array there and one back.
 
-The same cycle from one process and from two at once, beside what a user could write by hand, where it is installed: an
-actor of Ray whose one method adds the gradient and returns the parameters, and send and receive of torch's gloo.
+The same cycle from one, two, four and eight processes at once, beside what a user could write by hand, where it is
+installed: an actor of Ray whose one method adds the gradient and returns the parameters, and torch's gloo.
 
 The last rows compare a cluster simulated as `calibrate` measured this one with this one, for gradients that sleep and
 so need no cores: what the slower of the two makes in a second, as a share of the faster.
@@ -237,6 +237,7 @@ class OnGloo:
 
 
 SIZES = {10**3: 200, 10**5: 100, 10**6: 20}  #: doubles, and cycles in a turn
+PROCESSES = (1, 2, 4, 8)
 
 
 def pushes(quick: bool) -> list[Row]:
@@ -265,15 +266,15 @@ def peers(quick: bool) -> list[Row]:
     """Cycles in turns: ours, the bare actor, and each peer that is installed."""
     if not has("distributed"):
         return []
-    rows, most, others = [], 2, []
-    dask = OnDask(most)
+    rows, others = [], []
+    dask = OnDask(max(PROCESSES))
     try:
         for peer, module, bars in PEERS:
             if not has(module):
                 print(f"{peer.__name__}: {module} is not installed, so it is left out")
                 continue
             try:
-                others.append((peer(most), bars))
+                others.append((peer(max(PROCESSES)), bars))
             except Exception as error:  # Ray gives up where the cores are busy
                 print(f"{peer.__name__} does not start here, so it is left out: {error}")
         for at, (size, count) in enumerate(SIZES.items()):
@@ -281,7 +282,7 @@ def peers(quick: bool) -> list[Row]:
                 each.begin(size)
             turns: list[tuple[str, float | None, Callable[..., float]]] = [("bare actor", 0.8, dask.swaps)]
             turns += [(other.name, bars[at], other.cycles) for other, bars in others]
-            for callers in range(1, most + 1):
+            for callers in PROCESSES:
                 times = np.array([
                     [dask.cycles(size, count, callers), *(cycle(size, count, callers) for *_, cycle in turns)]
                     for _ in range(4 if quick else 8)
