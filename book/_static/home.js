@@ -60,7 +60,7 @@
     tell(true);
     target.addEventListener("downhill-change", () => { if (!figure.playing) tell(alone); });
     if (!alone) return;
-    let inView = false, round = 0, ended = null;
+    let inView = false, round = 0, ended = null, ready = false;
     quiet(true);
 
     function takeOver(event) {
@@ -71,11 +71,15 @@
     }
     for (const kind of ["pointerdown", "keydown", "input"]) target.addEventListener(kind, takeOver, { capture: true });
 
-    function next() {
-      figure.state.start = starts[round % starts.length].slice();
-      figure.state.at = null;
-      round += 1;
-      figure.play();
+    function next() { // walking is one task, and what draws the first step another
+      if (ready) figure.play();
+      else {
+        figure.state.start = starts[round % starts.length].slice();
+        figure.state.at = null;
+        round += 1;
+        figure.currentWalks();
+      }
+      ready = !ready;
     }
     function look() {
       const watched = inView && !document.hidden, { state } = figure;
@@ -83,7 +87,7 @@
       if (figure.playing) { ended = null; return; }
       if (round && state.at !== null && state.at < state.steps) { figure.play(); return; } // it was out of sight
       ended ??= performance.now();
-      if (!round || performance.now() - ended > BETWEEN) next();
+      if (ready || !round || performance.now() - ended > BETWEEN) next();
     }
     const clock = setInterval(look, TICK);
     new IntersectionObserver(([entry]) => { inView = entry.isIntersecting; }, { threshold: 0.4 }).observe(target);
