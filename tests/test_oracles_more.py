@@ -261,6 +261,14 @@ def test_copies_find_their_own_examples_hard():
         assert np.array_equal(oracle(many, 1)[i], oracle(many[i], 1))
 
 
+def test_no_example_is_the_hardest_where_losses_are_no_numbers():
+    oracle = hard_examples(MODEL, X, Y, 10, 0.3)
+    for theta in (np.full(3, np.nan), np.array([np.nan, 1.0, 1.0]), np.stack([THETA, THETA * np.nan])):
+        with pytest.raises(ValueError, match=r"theta=array.* of .* losses at step 1 are NaN"):
+            oracle.hardest(theta, 1)
+        assert np.isnan(oracle(theta, 1)).any()  # which a walk reports, with its step
+
+
 def test_hard_examples_of_a_network_and_of_sparse_rows():
     digits, labels = (part[:64] for part in data.digits())
     model = MLP([64, 8, 10], dropout=0.3)

@@ -498,7 +498,18 @@ def test_a_worker_that_is_never_finite_is_sent_home(name):
     assert run.finished
 
 
-def test_no_finite_gradient_at_all_is_an_error():
+@pytest.mark.parametrize("backend", ["inline", "simulate"])
+@pytest.mark.parametrize("name", TABLE)
+def test_no_finite_gradient_at_all_is_an_error(name, backend):
+    """However few the steps are: a run that is over before a worker is sent home has come to nothing, too."""
+    for steps in (1, 2, 12):
+        with pytest.raises(NotFinite, match="from every worker, up to the end; rejected "):
+            train(TABLE[name](0.02), [lambda x: x * np.nan] * 2, start(), steps=steps, tolerance=20, backend=backend)
+    one = train(TABLE[name](0.02), [lambda x: x * np.nan, lambda x: x], start(), steps=2, tolerance=20, backend=backend)
+    assert one.finished
+
+
+def test_all_workers_sent_home_is_an_error():
     with pytest.raises(NotFinite, match="from every worker, so that all were sent home; rejected worker 0: 3"):
         train(async_sgd(SGD), [lambda theta: theta * np.nan] * 2, start(), steps=12)
 

@@ -15,6 +15,7 @@ import pytest
 
 from optlib import NotFinite, Optimizer, data, models, rules
 from optlib.parallel import (
+    EASGD,
     Interrupted,
     LocalSGD,
     Shards,
@@ -332,9 +333,10 @@ def test_a_worker_that_is_never_finite_is_sent_home(client):
     assert np.isfinite(run.theta).all()
 
 
-def test_no_finite_gradient_at_all_is_an_error(client):
+@pytest.mark.parametrize(("make", "steps"), [(async_sgd, 10), (async_sgd, 2), (EASGD, 2)])
+def test_no_finite_gradient_at_all_is_an_error(client, make, steps):
     with pytest.raises(NotFinite, match="from every worker"):
-        train(async_sgd(SGD), [Broken(), Broken()], np.ones(6), steps=10, backend=client)
+        train(make(SGD), [Broken(), Broken()], np.ones(6), steps=steps, backend=client)
     assert tasks_left(client) == []
 
 

@@ -591,6 +591,15 @@ def test_rprop_drifts_on_mini_batches():
     assert ends["sgd"] == pytest.approx(0.0, abs=1e-12)
 
 
+def test_a_local_gain_stays_where_a_gradient_is_zero():
+    """The slide lets the gain fall there too; the docstring says that ours departs."""
+    _, state = follow(Optimizer(rules.local_gains), np.zeros(3), np.array([[1.0, 0, 1], [0, 1, 1]]), np.zeros(2))
+    assert state["gain"].tolist() == [1.0, 1.0, 1.05]
+    _, state = follow(Optimizer(rules.local_gains), np.zeros(1), np.array([[1.0], [-1.0]]), np.zeros(2))
+    assert state["gain"].tolist() == [0.95]
+    assert "whose gain also falls where the product is zero" in rules.local_gains.__doc__
+
+
 def test_local_gains_stay_near_one_under_random_signs():
     """F4: additive increase and multiplicative decrease keep the mean gain at 1."""
     stream = np.random.default_rng(9).choice([-1.0, 1.0], (600, 2000))

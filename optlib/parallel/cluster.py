@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..optimizer import Oracle
 from . import checkpoints
-from .engine import beginning, check_dismissed, named, ordered
+from .engine import beginning, check_fruit, named, ordered
 from .machines import Algorithm, Joined
 from .messages import Shards
 from .remote import KEPT, Failure, Line, Lost, Outcome, ShardActor, packed, replica, versions
@@ -655,7 +655,10 @@ class _Driver:
         reports = self._reports or self._all("report")
         rejected = {w: max(r["rejected"].get(w, 0) for r in reports) for r in reports for w in r["rejected"]}
         first = reports[0]
-        check_dismissed(first["dismissed"], len(self.oracles), rejected, first["version"])
+        check_fruit(
+            self.algorithm, first["dismissed"], self.memories, rejected, first["version"],
+            finished and not self._restored,
+        )  # fmt: skip
         whole = not self._restored and all(len(report["order"]) < KEPT for report in reports)
         order = ordered(report["order"] for report in reports) if whole else []
         return Result(

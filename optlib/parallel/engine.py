@@ -154,8 +154,8 @@ class Engine:
         """What came of it; raises if no worker had a finite gradient to give."""
         servers = self.servers
         rejected = {w: max(s.rejected.get(w, 0) for s in servers) for s in servers for w in s.rejected}
-        check_dismissed(servers[0].dismissed, len(self.workers), rejected, servers[0].version)
         memories: list[Memory | None] = [worker.memory if worker is not None else None for worker in self.workers]
+        check_fruit(self.algorithm, servers[0].dismissed, memories, rejected, servers[0].version, finished)
         return Result(
             theta=np.empty(0) if self.theta is None else self.point(), states=[s.state for s in servers],
             workers=memories, versions=[s.version for s in servers],
@@ -179,11 +179,19 @@ def named(dismissed: Iterable[int], rejected: dict[int, int]) -> list[str]:
     ]
 
 
-def check_dismissed(dismissed: set[int], workers: int, rejected: dict[int, int], version: int) -> None:
-    """Raise if every worker was sent home."""
-    if len(dismissed) >= workers:
-        counted = ", ".join(f"worker {w}: {n}" for w, n in sorted(rejected.items()))
+def check_fruit(
+    algorithm: Algorithm, dismissed: set[int], memories: Sequence[Memory | None], rejected: dict[int, int],
+    version: int, finished: bool,
+) -> None:  # fmt: skip
+    """Raise if every worker was sent home, or if a run came to its end and no gradient was ever good for anything."""
+    counted = ", ".join(f"worker {w}: {n}" for w, n in sorted(rejected.items())) or "nothing"
+    if len(dismissed) >= len(memories):
         raise NotFinite("gradient", version + 1, f"from every worker, so that all were sent home; rejected {counted}")
+    # who exchanges points makes an update before the first gradient; its own steps tell
+    steps = [None if memory is None else memory.get("state", {}).get("t") for memory in memories]
+    idle = algorithm.exchanges and version <= len(memories) and all(t == 0 for t in steps)
+    if finished and (idle or (rejected and not version)):
+        raise NotFinite("gradient", 1, f"from every worker, up to the end; rejected {counted}")
 
 
 # --- orders --------------------------------------------------------------------------------------------
