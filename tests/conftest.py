@@ -17,6 +17,22 @@ def pytest_collection_modifyitems(items):
         module = vars(getattr(item, "module", None) or pytest)
         if {"chrome", "served", "address", "visit"} & set(getattr(item, "fixturenames", ())) or "SITE" in module:
             item.add_marker("site")
+    places = order([item.nodeid.partition("::")[0] for item in items])
+    items.sort(key=lambda item: places[item.nodeid.partition("::")[0]])
+
+
+def order(files):
+    """Which file starts when, under `--dist loadfile`: a notebook keeps a core busy, while a test with a browser, a
+    limit or another process mostly waits. So they start in turn, the long last chapters first; the modules' doctests,
+    which are short, fill what is left over in the end."""
+    notebooks, tests, modules = [], [], []
+    for file in dict.fromkeys(files):
+        kind = notebooks if file.endswith(".ipynb") else tests if file.startswith("tests/") else modules
+        kind.append(file)
+    places = {file: (1.0, i) for i, file in enumerate(modules)}
+    for reach, kind in ((0.8, notebooks[::-1]), (1.0, tests)):
+        places |= {file: (reach * i / len(kind), file) for i, file in enumerate(kind)}
+    return places
 
 
 @pytest.fixture(scope="session")
