@@ -105,14 +105,6 @@ def test_modes_lie_on_the_curves_with_their_share_as_area():
     assert large == pytest.approx(4 * small)
 
 
-def test_bands_stack_to_what_is_left():
-    parts = np.array([[0.3, 0.2], [0.1, 0.5]])
-    ax = momentum.bands({"sgd": ([0.1, 0.2], parts)}, ["a", "b"]).figure.axes[0]
-    lower, upper = ax.collections
-    assert lower.get_paths()[0].get_extents().y1 == pytest.approx(0.3)
-    assert upper.get_paths()[0].get_extents().y1 == pytest.approx(0.6)
-
-
 def test_what_is_exactly_0_is_blank():
     image = momentum.reached([[0.0, 0.0], [1.0, 0.0], [1.0, 1e-9]]).figure.axes[0].images[0].get_array()
     np.testing.assert_allclose(image[..., 3], [[0, 0], [1, 0], [1, 0.12]])

@@ -115,26 +115,6 @@ def maps(lr: ArrayLike, gamma: ArrayLike, turns: Mapping[str, ArrayLike], best: 
     return picture(figure, f"rate and momentum: {listed(turns)}")
 
 
-def bands(left: Mapping[str, tuple[ArrayLike, ArrayLike]], names: Sequence[str]) -> Picture:
-    """What is left of the loss after some steps, direction upon direction, one column for each rate.
-
-    Parameters
-    ----------
-    left : label -> rates of shape (n,), and what each direction holds at each rate, of shape (n, d); 1 is the start
-    names : of the directions
-    """
-    figure, axes = panels((len(left), 1), size=(500, 20 + 220 * len(left)))
-    shades = [series(i) for i in (3, 6, 7, 0, 1, 2, 4, 5)]
-    for ax, (name, (rates, parts)) in zip(np.atleast_1d(axes), left.items(), strict=True):
-        with house():
-            ax.stackplot(rates, np.transpose(parts), labels=names, colors=shades, alpha=0.75)
-            ax.set(ylim=(0, 1.1), xlim=(0, np.max(rates)))
-            ax.set_title(name, color=colour(name), fontsize=11)
-        label(ax, r"$\eta$", "$f/f_0$")
-    legend(figure)
-    return picture(figure, f"what is left of the loss, by direction: {listed(left)}")
-
-
 def reached(path: ArrayLike) -> Picture:
     """Which coordinates a walk has reached after each step; what is still exactly 0 is left blank.
 

@@ -17,6 +17,8 @@ from .explorer import SYMBOLS, mount_point, new_widget, shown
 
 Words = str | tuple[str, str]  #: the same in both languages, or (English, Chinese)
 MOST = 40_000  #: numbers that a figure may hold: a page carries them
+#: Colours for the parts of a whole, ochre, green and purple first: which of `view.SERIES`, which of `palette.SERIES`.
+PARTS = (3, 6, 7, 0, 1, 2, 4, 5), (3, 6, 4, 0, 1, 2, 5, 7)
 
 
 class Curves:
@@ -34,7 +36,8 @@ class Curves:
         an algorithm has its name and colour
     axes : what runs along the two axes, each one text or a pair
     log : logarithmic height
-    stacked : the curves are parts of a whole and stand on one another, such as the error in each eigendirection
+    stacked : the curves are parts of a whole and stand on one another as bars, such as what each eigendirection holds
+        of the loss; the picture shows all values of the slider, and a text may ask for their ``sum``
     whole : the scrubber is a line across whole curves, not a time that has come: nothing is pale, nothing plays, and
         the sentence below the picture begins with the lowest curve
     watch : the curve that early stopping looks at, at each of the times; a slider then sets the patience
@@ -88,7 +91,7 @@ class Curves:
             raise ValueError("stacked parts have neither a logarithmic height nor early stopping")
         if whole and (stacked or watch):
             raise ValueError("whole curves are neither stacked nor stopped early")
-        reserved = {"at", "stop", "kept", "says", "patience", *([over] if over else [])} & set(listed)
+        reserved = {"at", "stop", "kept", "says", "sum", "patience", *([over] if over else [])} & set(listed)
         if reserved:
             raise ValueError(f"a curve cannot be called {', '.join(sorted(reserved))}: a text asks the figure by it")
         self.over, self.slider = over, [float(value) for value in variants]
@@ -148,8 +151,8 @@ class Curves:
         ]
         return {
             "x": [_short(v) for v in self.x], "curves": curves, "axes": self.axes, "limits": [*self.limits],
-            "log": self.log, "stacked": self.stacked, **({"whole": True} if self.whole else {}), "watch": self.watch,
-            "most": self.most,
+            "log": self.log, "stacked": self.stacked and [*PARTS[1]], **({"whole": True} if self.whole else {}),
+            "watch": self.watch, "most": self.most,
             "over": {"name": self.over, "letter": letter, "values": self.slider} if self.over else None,
         }  # fmt: skip
 

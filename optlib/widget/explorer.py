@@ -402,10 +402,10 @@ def _algorithms() -> State:
     return {name: en if en == zh else {"en": en, "zh": zh} for name, (en, zh) in labels.ALGORITHMS.items()}
 
 
-def _number(known: rules.Hyper) -> State:
-    """What a slider needs to know of a number; no upper end is null."""
-    told = {name: value for name, value in known._asdict().items() if name != "names"}
-    return {**told, "high": None if known.high == np.inf else known.high}
+def _slider(known: rules.Hyper) -> State:
+    """What a slider needs to know of a number, where that is not the usual."""
+    told = {name: getattr(known, name) for name in ("symbol", "scale", "shown", "reach", "usual", "whole", "step")}
+    return {name: value for name, value in told.items() if value != getattr(rules.Hyper(), name)}
 
 
 def _tables() -> State:
@@ -416,9 +416,9 @@ def _tables() -> State:
     looks = {rule.__name__: palette.look(rule.__name__) for rule in RULES}
     shades = [dict(zip(palette.PAPER, pair, strict=True)) for pair in palette.SERIES]
     return {
-        "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in labels.LABELS.items()},
+        "labels": labels.LABELS,
         "algorithms": _algorithms(), "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
-        "symbols": _LETTERS, "hyper": {name: _number(known) for name, known in HYPER.items()}, "looks": looks,
+        "symbols": _LETTERS, "hyper": {name: _slider(known) for name, known in HYPER.items()}, "looks": looks,
         "series": shades, "paper": palette.PAPER, "ground": style.GROUND, "alike": presets.ALIKE,
         "drawing": contours.DRAWING, "defaults": DEFAULTS, "tabbed": presets.TABBED, "rates": _RATES,
         "library": dict.fromkeys(TABLE, 1),
@@ -472,8 +472,9 @@ def rule_script() -> str:
         "words": {code: {"en": en, "zh": zh} for code, (en, zh) in labels.RULE.items()},
         "calls": {name: [js.CALLS.get(name, ""), _ARGUMENTS.get(name, 1)] for name in UFUNCS},
         "ranges": {
-            name: [n["low"], n["high"], n["closed"]]
-            for name, n in ((k, _number(HYPER[k])) for k in rules.HYPER if k in HYPER)
+            name: [known.low, None if known.high == np.inf else known.high, known.closed]
+            for name, known in HYPER.items()
+            if name in rules.HYPER
         },
         "sources": {rule.__name__: source_of(rule) for rule in RULES},
         "ahead": {
@@ -508,7 +509,7 @@ def _network_body() -> str:
 
     words = {**{key: labels.LABELS[key] for key in labels.NET_TOO}, **labels.NET}
     tables = {
-        "labels": {key: {"en": en, "zh": zh} for key, (en, zh) in words.items()}, "paper": palette.PAPER,
+        "labels": words, "paper": palette.PAPER,
         "sides": dict(zip(palette.PAPER, zip(*palette.SIDES, strict=True), strict=True)), "symbols": {}, "hyper": {},
         "algorithms": _algorithms(),
     }  # fmt: skip
@@ -532,8 +533,8 @@ def network_script() -> str:
 
 @cache
 def style() -> str:
-    """The style sheet."""
-    return (HERE / "explorer.css").read_text("utf-8")
+    """The style sheet, without remarks and the blanks that say nothing."""
+    return modules.tight_style((HERE / "explorer.css").read_text("utf-8"))
 
 
 def new_widget(kind: str = "explorer", **traits: Any) -> Any:

@@ -436,7 +436,8 @@ PRESETS: dict[str, State] = {
     },
     "three-words": tabbed({
         "scene": "time", "series": "move", "seed": 7, "tabs": WORDS,
-        "runs": [run("adam", lr=1.0)], "show": ["beta1"], "names": ["axis.mails", "axis.step", "goal.agree"],
+        "runs": [run("adam", lr=1.0)], "show": ["beta1"],
+        "names": ["axis.mails", "axis.step", "goal.agree", "dot.mail"],
     }, "free"),
     "adam-floor": {
         "surface": "bowl", "start": [3.0, 2.0], "steps": 400, "noise": 1.0,

@@ -100,20 +100,14 @@ def curves(figure: "Curves") -> Any:
     from ..tricks import Patience
     from ..view import style
 
+    if figure.stacked:
+        return _parts(figure)
     drawn, ax = view.panels()
     rows = {name: values[figure.state["over"]] for name, values in figure.values.items()}
     with view.house():
-        if figure.stacked:
-            foot = np.zeros(figure.x.size)
-            for i, (name, values) in enumerate(rows.items()):
-                height = np.where(np.isfinite(values), values, 0)
-                wide = 0.8 * (figure.x[-1] - figure.x[0]) / (figure.x.size - 1)
-                ax.bar(figure.x, height, wide, foot, color=view.series(i), label=figure.names[name]["en"])
-                foot = foot + height
-        else:
-            for i, (name, values) in enumerate(rows.items()):
-                colour, told = view.colour(name) if name in rules.TABLE else view.series(i), figure.names[name]["en"]
-                ax.plot(figure.x, np.where(np.isfinite(values), values, np.nan), color=colour, label=told)
+        for i, (name, values) in enumerate(rows.items()):
+            colour, told = view.colour(name) if name in rules.TABLE else view.series(i), figure.names[name]["en"]
+            ax.plot(figure.x, np.where(np.isfinite(values), values, np.nan), color=colour, label=told)
         if figure.whole:
             ax.axvline(figure.x[figure.state["at"]], color=style.GREY, linewidth=1)
         if figure.watch:
@@ -136,10 +130,40 @@ def curves(figure: "Curves") -> Any:
         if figure.log:
             ax.set_yscale("log")
         ax.set_ylim(*figure.limits)
-        across = figure.axes[0]  # words have no place in a picture, a symbol has
-        view.label(ax, across["en"] if across["en"] == across["zh"] else "$t$", "")
+        view.label(ax, _across(figure), "")
         view.legend(ax)
     return view.picture(drawn, f"curves {', '.join(rows)}")
+
+
+def _across(figure: "Curves") -> str:
+    """What runs along the axis: words have no place in a picture, a symbol has."""
+    across = figure.axes[0]
+    return across["en"] if across["en"] == across["zh"] else "$t$"
+
+
+def _parts(figure: "Curves") -> Any:
+    """Bars of parts that stand on one another: a panel for each value of the slider, since none can be turned here."""
+    from .. import view
+    from . import chart, explorer
+
+    shape = -(-len(figure.slider) // 2), min(len(figure.slider), 2)
+    drawn, axes = view.panels(shape, size=(500.0, 40 + 150 * shape[0]), sharex=True, sharey=True)
+    wide = 0.8 * (figure.x[-1] - figure.x[0]) / (figure.x.size - 1)
+    with view.house():
+        for k, (ax, value) in enumerate(zip(np.ravel(axes), figure.slider, strict=False)):
+            foot = np.zeros(figure.x.size)
+            for i, (name, values) in enumerate(figure.values.items()):
+                height = np.where(np.isfinite(values[k]), values[k], 0)
+                hue = view.series(chart.PARTS[0][i % len(chart.PARTS[0])])
+                ax.bar(figure.x, height, wide, foot, color=hue, label=figure.names[name]["en"])
+                foot = foot + height
+            ax.set_ylim(*figure.limits)
+            if figure.over:
+                ax.set_title(f"{explorer.SYMBOLS.get(figure.over, figure.over)} = {value:g}", fontsize=11)
+            if k >= len(figure.slider) - shape[1]:
+                view.label(ax, _across(figure), "")
+    view.legend(drawn)
+    return view.picture(drawn, f"parts {', '.join(figure.values)}")
 
 
 def trained(figure: "Network") -> Any:

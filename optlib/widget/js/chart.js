@@ -205,7 +205,7 @@ export class Chart extends Base {
     this.root.classList.toggle("dx-narrow", narrow);
     Object.assign(this, themeOf(this.root));
     this.colours = this.data.curves.map(
-      ({ name }, k) => (DATA.looks[name] ?? DATA.series[k % DATA.series.length])[this.theme] ?? this.ink,
+      ({ name }, k) => (DATA.looks[name] ?? DATA.series[(this.data.stacked?.[k] ?? k) % DATA.series.length])[this.theme] ?? this.ink,
     );
     fit(this.canvas, width, height);
     this.paint(new Brush(wipe(this.canvas, width, height)), width, height);

@@ -76,7 +76,7 @@ export function says(data, state, lang) {
   const at = show(data.x[state.at], 5),
     here = (curve) => valuesOf(state, curve)[state.at],
     order = data.whole ? [...data.curves].sort((a, b) => here(a) - here(b)) : data.curves,
-    told = order.map((curve) => `${curve[lang]} ${show(here(curve))}`),
+    told = order.map((curve) => `${curve[lang]} ${show(here(curve))}`).concat(sumText(data, state, lang)),
     values = told.join(lang === "zh" ? "，" : ", "),
     place = sentence(lang, "chart.at", { what: data.axes[0][lang], at, values }),
     end = stopped(data, state);
@@ -89,15 +89,22 @@ export function says(data, state, lang) {
   return place + (lang === "zh" ? "" : " ") + then;
 }
 
+/** What all parts hold together at the scrubber. */
+const sum = (data, state) => data.curves.reduce((all, curve) => all + valuesOf(state, curve)[state.at], 0);
+
+const sumText = (data, state, lang) =>
+  data.stacked ? [sentence(lang, "chart.sum", { sum: show(sum(data, state)) })] : [];
+
 const numbered = (value, digits = 3) => ({ value, text: show(value, digits) });
 
 /**
  * A reading { value, text }: a curve's name (its value at the scrubber), `kept.NAME` and `end.NAME` (at the look that
- * is kept, at the last), `at`, `stop`, `kept`, `patience`, the slider's name, or `says`.
+ * is kept, at the last), `at`, `stop`, `kept`, `patience`, the slider's name, `says`, or, of parts, their `sum`.
  */
 export function readingChart(data, state, key, lang) {
   if (key === "says") return { value: null, text: says(data, state, lang) };
   if (key === "at") return numbered(data.x[state.at], 5);
+  if (key === "sum" && data.stacked) return numbered(sum(data, state));
   if (key === data.over?.name) return numbered(data.over.values[state.over]);
   const end = stopped(data, state);
   if (end && key === "patience") return numbered(state.patience);

@@ -129,7 +129,7 @@ export class Figure {
   // -- words
 
   say(key, values) {
-    return values ? sentence(this.lang, key, values) : (DATA.labels[key]?.[this.lang] ?? key);
+    return sentence(this.lang, key, values);
   }
 
   ruleName(rule) {

@@ -53,9 +53,9 @@ export function pieces(figure) {
   return [...out, () => paintGround(figure, null, frameOf(figure), figure.ink)];
 }
 
-/** What the scene calls its axes and its goal, or the usual letters. */
+/** What the scene calls its axes, its goal and its dots, or the usual letters. */
 export const namesOf = ({ state, lang }, ...usual) =>
-  [0, 1, 2].map((k) => (k in state.names ? sentence(lang, state.names[k]) : usual[k]));
+  [0, 1, 2, 3].map((k) => (k in state.names ? sentence(lang, state.names[k]) : usual[k]));
 
 /** The order of drawing: what stands out comes last. */
 export const paleFirst = ({ styles }) => [...styles.keys()].sort((a, b) => styles[a].vivid - styles[b].vivid);

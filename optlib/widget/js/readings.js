@@ -27,7 +27,7 @@ function distance(minima, at, norm = Math.hypot) {
 }
 
 /** The update from which on a walk stays at its goal; Infinity if it does not, has none, or has only just come. */
-function arrival(lib, state, walked) {
+export function arrival(lib, state, walked) {
   const { within, gap } = state.goal,
     minima = minimaOf(lib, state);
   if (!minima.length || walked.end) return Infinity;
@@ -47,7 +47,7 @@ function gone({ end }) {
   return `read.${end}`;
 }
 
-function arrivalText({ state, walked, lang }, n) {
+export function arrivalText({ state, walked, lang }, n) {
   if (gone(walked)) return sentence(lang, gone(walked));
   if (n === Infinity) return sentence(lang, "read.never", { n: state.steps });
   return sentence(lang, n === 1 ? "read.one" : "read.arrival", { n });

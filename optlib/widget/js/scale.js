@@ -1,4 +1,4 @@
-// How sliders run: a row of DATA.hyper for each number.
+// How sliders run: a row of DATA.hyper for each number, with what is not the usual.
 
 import { DATA } from "./data.js";
 
@@ -29,11 +29,11 @@ function logarithmic(row, usual, [least = 0, most = null]) {
   return { min: low, max, step: row.step, to: (v) => (v > 0 ? Math.log10(v) : low), from };
 }
 
-const PLAIN = { scale: "log", reach: 2, usual: 0.01, step: 0.01 }; // a number that no table names
+const USUAL = { scale: "log", reach: 2, usual: 0.01, step: 0.01 };
 
 /** How a slider runs through a number: its ends on the slider's own scale, and the way there and back. */
 export function scale(name, usual, range = []) {
-  const row = DATA.hyper[name] ?? PLAIN;
+  const row = { ...USUAL, ...DATA.hyper[name] };
   if (row.scale === "share") return shares(range[2]);
   return row.scale === "linear" ? linear(row) : logarithmic(row, usual, range);
 }

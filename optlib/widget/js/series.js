@@ -4,7 +4,7 @@ import { axes, frame } from "./axes.js";
 import { Brush, wipe } from "./brush.js";
 import { seriesOf, span } from "./curves.js";
 import { nameEnds, namesOf, paleFirst } from "./picture.js";
-import { minimaOf } from "./readings.js";
+import { arrival, arrivalText, minimaOf } from "./readings.js";
 import { show } from "./words.js";
 
 const HEIGHT = 158; // of the small panel
@@ -76,11 +76,37 @@ export function paintTime(figure, brush, ink) {
   }
   const ends = paintCurves(figure, brush, g, 2);
   brush.open();
-  const told = { fill: ink, size: 12, align: "right", halo: figure.paper };
-  if (names[2]) for (const [x, within] of goals) brush.text(g.x + g.w - 4, g.Y(x + within) - 12, names[2], told);
+  const write = (x, y, words) => {
+    const left = x < g.x + g.w / 2;
+    brush.text(x + (left ? 5 : -5), y, words, {
+      fill: ink,
+      size: 12,
+      align: left ? "left" : "right",
+      halo: figure.paper,
+    });
+  };
+  if (names[2]) for (const [x, within] of goals) write(g.x + g.w, g.Y(x + within) - (within ? 12 : 26), names[2]);
+  if (names[3]) {
+    const at = given.indexOf(Math.max(...given));
+    write(g.X(at + 1), g.Y(given[at]), names[3]);
+  }
+  paintArrival(figure, brush, g, ink, write);
   // A curve that is alone needs no name where the axis has one.
   nameEnds(figure, brush, names[2] && ends.length === 1 ? [null] : ends, g, ink);
   figure.frame = g;
+}
+
+/** Where the first walk is at its goal for good: the text says "arrives", and a reader looks for the place. */
+function paintArrival(figure, brush, g, ink, write) {
+  const { lib, state, lang } = figure,
+    walked = figure.walks[0],
+    t = walked && state.series === "x" ? arrival(lib, state, walked) : Infinity,
+    foot = g.y + g.h;
+  if (t > figure.upTo()) return;
+  const [x, y] = [g.X(t), g.Y(walked.path[t])];
+  brush.dots([x, y], 6, { stroke: ink, width: 2 });
+  brush.line([x, y + 6, x, foot], { stroke: ink, width: 1, dash: [1, 3] });
+  write(x, foot - 10, arrivalText({ state, walked, lang }, t));
 }
 
 /** The gradients that a curve follows; those that it makes steps of point as the steps do. */

@@ -88,7 +88,7 @@ function checkScene(lib, state) {
   allow(vivid === null || (isList(vivid, 24) && vivid.every(Number.isInteger)), "vivid", vivid);
   allow(isObject(goal) && (goal.within > 0 || goal.gap > 0), "goal", goal);
   allow(ideal === null || finite(ideal), "ideal", ideal);
-  allow(isList(names, 3) && names.every((name) => typeof name === "string"), "names", names);
+  allow(isList(names, 4) && names.every((name) => typeof name === "string"), "names", names);
   const scenes = isList(tabs, 12) && tabs.every((each) => isObject(each) && typeof each.name === "string");
   allow(scenes && new Set(tabs.map(({ name }) => name)).size === tabs.length, "tabs", tabs);
   allow(tab === null || tabs.some(({ name }) => name === tab), "tab", tab);

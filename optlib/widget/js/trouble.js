@@ -15,7 +15,7 @@ export class Trouble extends Error {
 /** A row of the table of words, filled; text that came from outside is cut. */
 export function sentence(lang, key, values = {}) {
   const short = Object.entries(values).map(([name, value]) => [name, String(value).slice(0, 200)]);
-  return fill(DATA.labels[key]?.[lang] ?? key, Object.fromEntries(short));
+  return fill(DATA.labels[key]?.[+(lang === "zh")] ?? key, Object.fromEntries(short));
 }
 
 /** What an error says to a reader; what is no trouble of ours is named as it comes. */
