@@ -12,6 +12,8 @@ import re
 import traceback
 import types
 from collections.abc import Callable, Iterable
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -33,6 +35,8 @@ def numbers(value: Any, name: str) -> NDArray:
         raise ValueError(f"{name} is masked in {np.ma.count_masked(value)} places: fill or remove what is missing")
     try:
         array = np.asarray(value)
+        if array.dtype.kind == "b" and not array.ndim:
+            raise TypeError  # a comparison in the place of a number
         if array.dtype.kind in "iub" or (array.dtype.kind == "O" and not any(x is None for x in array.ravel())):
             array = array.astype(float)  # fractions and decimals, too
     except (TypeError, ValueError, OverflowError):  # rows of several lengths, things, and whole numbers without end
@@ -44,9 +48,15 @@ def numbers(value: Any, name: str) -> NDArray:
 
 def floats(value: ArrayLike, name: str = "theta") -> NDArray:
     """An array of floats of any shape, all finite."""
-    array = numbers(value, name)
+    numbers(value, name)
     if not np.issubdtype(np.asarray(value).dtype, np.floating):
         raise TypeError(f"{name} holds {np.asarray(value).dtype} values: it must be floats, as in [1.0, 2.0]")
+    return finite(value, name)
+
+
+def finite(value: ArrayLike, name: str) -> NDArray:
+    """An array of real numbers of any shape, whole ones as floats, all finite."""
+    array = numbers(value, name)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is not finite, first at entry {int(np.argmin(np.isfinite(array)))}")
     return array
@@ -60,11 +70,11 @@ def vector(value: ArrayLike, name: str = "theta") -> NDArray:
     return array
 
 
-def like(value: ArrayLike, theta: NDArray, name: str) -> NDArray:
-    """An array of theta's shape, all finite."""
+def like(value: ArrayLike, theta: NDArray, name: str, to: str = "theta") -> NDArray:
+    """An array of theta's shape, all finite; `to` is what theta is called."""
     array = numbers(value, name).astype(theta.dtype, copy=False)
     if array.shape != theta.shape:
-        raise ValueError(f"{name} has shape {array.shape}, but theta has shape {theta.shape}: they must be equal")
+        raise ValueError(f"{name} has shape {array.shape}, but {to} has shape {theta.shape}: they must be equal")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is not finite: check the function that gives it at {np.array2string(theta)[:60]}")
     return array
@@ -80,7 +90,8 @@ def whole(value: Any, name: str, low: int = 1, high: int | None = None) -> int:
 
 def one_of(value: Any, name: str, allowed: Iterable[str]) -> Any:
     """One of some names."""
-    if value not in (names := [*allowed]):
+    names = [*allowed]
+    if not isinstance(value, str) or value not in names:
         raise ValueError(f"{name}={shown(value)} is unknown; allowed are {', '.join(map(repr, names))}")
     return value
 
@@ -110,13 +121,31 @@ def _whole(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and abs(int(value)) < 2**62
 
 
+_NO_REAL = (str, bytes, bool, np.bool_, np.complexfloating, np.ma.core.MaskedConstant)
+
+
 def _real(value: Any) -> bool:
-    if isinstance(value, (str, bytes, bool, np.bool_, np.ma.core.MaskedConstant)) or getattr(value, "shape", ()) != ():
+    if isinstance(value, _NO_REAL) or getattr(value, "shape", ()) != ():
         return False
     try:
         return not np.isnan(float(value))
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def unmade(value: Any) -> str:
+    """What to do with a maker that stands where what it makes should: it can be called, but not as is wanted."""
+    if isinstance(value, type) and value.__module__.startswith(__package__):
+        call, what = value.__name__, "a class"
+    elif hasattr(value, "formula") and not hasattr(value, "constants"):  # of schedules.TABLE
+        call, what = value.__name__, "a schedule without its constants"
+    else:
+        return ""
+    return f"{call} is {what}: call it, as {call}({', '.join(inspect.signature(value).parameters)})"
+
+
+def _function(value: Any) -> bool:
+    return callable(value) and not unmade(value)
 
 
 def _sequence(value: Any) -> bool:
@@ -168,7 +197,7 @@ def _kinds(hint: Any) -> list[_Kind]:
     if of is np.ndarray:
         return [_ARRAY]
     if collections.abc.Callable in (of, hint):
-        return [(callable, "a function")]
+        return [(_function, "a function")]
     if of in (tuple, list, collections.abc.Sequence, collections.abc.Iterable):
         inside = [] if of is collections.abc.Iterable else [part for part in get_args(hint) if part is not Ellipsis]
         items = _kinds(inside[0]) if len(set(inside)) == 1 else [_KINDS[Any]]
@@ -209,6 +238,8 @@ def refused(function: Callable, given: dict[str, Any]) -> tuple[str, Exception] 
     for name, kinds in _expected(function).items():
         if name in given and not any(fits(given[name]) for fits, _ in kinds):
             value, where = given[name], function.__qualname__.removesuffix(".__init__").removesuffix(".formula")
+            if made := unmade(value):
+                return name, TypeError(f"{where}: {name}={made}")
             counted = isinstance(value, (int, float, np.number)) and not _NUMBERS.isdisjoint(kinds)
             listed = _sequence(value) and any(words.startswith("a sequence") for _, words in kinds)
             error = ValueError if counted or listed else TypeError
@@ -218,6 +249,10 @@ def refused(function: Callable, given: dict[str, Any]) -> tuple[str, Exception] 
 
 def explained(function: Callable, given: dict[str, Any], error: Exception) -> Exception | None:
     """A better error, where one says nothing about the arguments and no code of the caller's raised it."""
+    if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # the call itself, not what it began
+        parameters = [str(p).partition(":")[0] for p in inspect.signature(function).parameters.values()]
+        called = function.__qualname__.removesuffix(".__init__")
+        return TypeError(f"{error}: call it as {called}({', '.join(p for p in parameters if p != 'self')})")
     wrong = refused(function, given)
     if type(error).__module__.partition(".")[0] not in ("builtins", "numpy"):
         return None
@@ -264,18 +299,27 @@ def guard(room: dict[str, Any], *names: str, late: bool = False, methods: bool =
                         setattr(kind, method, _guarded(call, late or not begins))
 
 
+def _as_floats(function: Callable, names: tuple[str, ...], args: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Arguments in which the fractions and decimals, which NumPy does not know, are the floats that they are."""
+
+    def settled(name: str, value: Any) -> Any:
+        exact = isinstance(value, (Fraction, Decimal)) and _KINDS[float] in _expected(function).get(name, ())
+        return float(value) if exact else value
+
+    found = [settled(name, value) for name, value in zip(names, args)]  # noqa: B905
+    return (*found, *args[len(found) :]), {name: settled(name, value) for name, value in kwargs.items()}
+
+
 def _guarded(function: Callable, late: bool) -> Callable:
     flags = [name for name, hint in function.__annotations__.items() if late and hint is bool]
-    names, check, explain, raw = (
-        function.__code__.co_varnames[: function.__code__.co_argcount],
-        refused,
-        explained,
-        _RAW,
-    )
+    names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    check, explain, raw, floated, exact = refused, explained, _RAW, _as_floats, {Fraction, Decimal}
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if not late and (wrong := check(function, dict(zip(names, args)) | kwargs)):  # noqa: B905
             raise wrong[1]
+        if not late and not exact.isdisjoint(map(type, (*args, *kwargs.values()))):
+            args, kwargs = floated(function, names, args, kwargs)
         for flag in flags:  # any thing is true or false: this is never found out later
             if flag in kwargs and (wrong := check(function, {flag: kwargs[flag]})):
                 raise wrong[1]

@@ -179,6 +179,10 @@ def examples(
         where = (rows, targets) if held_out is None else checked_data(*held_out)
     except (TypeError, ValueError) as error:
         raise type(error)(f"held_out: {error}") from None
+    if where[0].shape[1:] != rows.shape[1:]:
+        raise ValueError(
+            f"held_out's X has shape {where[0].shape}, but X has {rows.shape}: the columns must be the same"
+        )
     if start is None:
         start = getattr(model, "init", None) or np.zeros(rows.shape[1])
     elif not callable(start):
@@ -885,6 +889,8 @@ class Contest:
             raise ValueError(
                 f"problem=None: the contest has {len(self.problems)}, so name one of {', '.join(self.problems)}"
             )
+        if problem is not None and problem not in self.problems:
+            raise ValueError(f"problem={shown(problem)}: the contest has {', '.join(self.problems)}")
         return self.problems[0] if problem is None else problem
 
     @property

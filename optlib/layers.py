@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._inputs import guard, number, numbers
+from ._inputs import guard, number, numbers, whole
 
 # --- activations ----------------------------------------------------------------------------------
 
@@ -233,8 +233,12 @@ def dropout(x: ArrayLike, rate: float, rng: np.random.Generator | int) -> tuple[
     Source: Srivastava et al. (2014), in the inverted form of section 10.
     """
     x = numbers(x, "x")
-    mask = dropout_mask(x.shape, rate, np.random.default_rng(rng), x.dtype if x.dtype.kind == "f" else float)
+    mask = dropout_mask(x.shape, rate, _generator(rng), x.dtype if x.dtype.kind == "f" else float)
     return x * mask, mask
+
+
+def _generator(rng: np.random.Generator | int) -> np.random.Generator:
+    return rng if isinstance(rng, np.random.Generator) else np.random.default_rng(whole(rng, "rng", 0))
 
 
 def dropout_mask(shape: tuple[int, ...], rate: float, rng: np.random.Generator, dtype: Any = float) -> NDArray:
@@ -255,6 +259,8 @@ def softmax(z: ArrayLike) -> NDArray:
     array([0.25, 0.75])
     """
     z = numbers(z, "z")
+    if not z.ndim or not z.shape[-1]:
+        raise ValueError(f"z has shape {z.shape}: it must be (..., classes), with at least one")
     p = z - z.max(axis=-1, keepdims=True)
     np.exp(p, out=p)
     p /= p.sum(axis=-1, keepdims=True)
@@ -301,7 +307,9 @@ def checked_labels(labels: ArrayLike, z: NDArray) -> NDArray:
     given = np.asarray(labels)
     n, classes = z.shape[-2:]
     if given.shape != (n,):
-        raise ValueError(f"y has shape {given.shape}, but there are {n} examples: labels must have shape ({n},)")
+        raise ValueError(
+            f"y has shape {given.shape}, but z, of shape {z.shape}, has {n} examples: labels must have shape ({n},)"
+        )
     # labels that are whole numbers but stored as floats are as good; negative ones become huge when unsigned
     y = given if given.dtype.kind in "iu" else _whole(given)
     if y.astype(np.uintp, copy=False).max() >= classes:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy import abs, maximum, sqrt, where
 from numpy.typing import NDArray
 
-from ._inputs import guard, number, whole
+from ._inputs import guard, number, shown, whole
 
 Step = tuple[NDArray, tuple]  #: the new point, and the new memory
 
@@ -98,7 +98,7 @@ def newton_schulz(G: NDArray, *, steps: float = 5, coefficients: str = "jordan",
             f"G has shape {np.shape(G)}, coefficients={coefficients!r}: it takes matrices (..., a, b), and {known}"
         )
     number(steps, "steps", high=1000.0)
-    number(eps, "eps")
+    eps = number(eps, "eps")
     X = G.swapaxes(-1, -2) if G.shape[-2] > G.shape[-1] else G
     X = _over(X, _length(_flat(X))[..., None, None] + eps)
     triples = COEFFICIENTS[coefficients]
@@ -118,8 +118,11 @@ def inverse_root(M: NDArray, root: int, eps: float) -> NDArray:
     array([0.5     , 0.333333, 0.      ])
     """
     whole(root, "root")
-    number(eps, "eps")
+    eps = number(eps, "eps")
     values, vectors = np.linalg.eigh(M)
+    most = 0.01 * np.abs(values).max(axis=-1, keepdims=True)  # what is less is rounding
+    if (np.abs(M - _turned(M)) > most[..., None]).any() or (values < -most).any():
+        raise ValueError(f"M={shown(M)}: it must be symmetric, without negative eigenvalues")
     values = maximum(values, 0.0) + eps
     least = 10 * np.finfo(values.dtype).eps * values[..., -1:]  # below lies rounding, not curvature
     kept = values > least

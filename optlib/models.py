@@ -635,12 +635,14 @@ class MatrixCompletion(_Mean):
         """The loss of each entry, of shape (..., n), without the penalty."""
         i, j = self._pairs(X, y)
         U, V = self.unpack(theta)
+        y = numbers(y, "y")
         return 0.5 * ((U[..., i, :] * V[..., j, :]).sum(axis=-1) - y) ** 2
 
     def grad(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         r"""Gradient: :math:`\frac1n r_{ij} v_j` for :math:`u_i`, :math:`\frac1n r_{ij} u_i` for :math:`v_j`, summed."""
         i, j = self._pairs(X, y)
         U, V = self.unpack(theta)
+        y = numbers(y, "y")
         u, v = U[..., i, :], V[..., j, :]
         residual = ((u * v).sum(axis=-1) - y)[..., None] / len(i)
         gradient = self.l2 * np.asarray(theta)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import rules
-from ._inputs import floats, guard, numbers, shown, whole
+from ._inputs import floats, guard, numbers, one_of, shown, unmade, whole
 from ._written import draft
 
 State = dict[str, NDArray]
@@ -125,6 +125,8 @@ class Optimizer:
     def init(self, theta: ArrayLike) -> State:
         """The state before the first step: one array like theta for each memory, and the step count ``t`` = 0."""
         theta = as_point(theta)
+        if not np.isfinite(theta).all():
+            floats(theta)
         start = rules.START.get(self.rule, {})
         return self._state([self._begin(name, start.get(name, 0.0), theta) for name in self.memory], 0)
 
@@ -143,6 +145,7 @@ class Optimizer:
 
     def shape_of(self, name: str, theta: NDArray) -> tuple[int, ...]:
         """The shape of a memory: theta's, or what `rules.SHAPES` says of a rule that sees whole vectors or matrices."""
+        one_of(name, "name", self.memory)
         sees = rules.WHOLE.get(self.rule, 0)
         if theta.ndim < sees:
             wants = (
@@ -175,9 +178,14 @@ class Optimizer:
         if new.shape != theta.shape or len(kept) != len(self.memory):
             raise ValueError(
                 f"{_name(self.rule)} returned a point of shape {new.shape} and {len(kept)} memories; "
-                f"theta has shape {theta.shape}, and the rule's signature names {len(self.memory)}"
+                f"theta has shape {theta.shape}, and the rule's signature names {len(self.memory)}{self._arrays()}"
             )
         return new, kept
+
+    def _arrays(self) -> str:
+        """Which hyper-parameters are arrays, where the shape of what a rule returns has gone astray."""
+        shapes = [f"{name} of shape {value.shape}" for name, value in self._numbers.items() if np.ndim(value)]
+        return f"; among its hyper-parameters are arrays, {', '.join(shapes)}" if shapes else ""
 
     def ask(self, theta: ArrayLike, state: State) -> NDArray:
         """The point whose gradient `tell` wants next: theta itself, or where the rule looks ahead. Shape of theta."""
@@ -515,8 +523,16 @@ def _caller(f: Callable, what: str) -> Callable[[NDArray, NDArray, int], Any]:
     """A function of theta that is also given g and t if it names them; it gets copies."""
     if not callable(f):
         raise TypeError(f"{what}={shown(f)}: it must be a function of theta, and of g and t if it names them")
+    if made := unmade(f):
+        raise TypeError(f"{what}={made}")
     named = inspect.signature(f).parameters
     wants_g, wants_t = "g" in named, "t" in named
+    try:
+        inspect.signature(f).bind(0, **({"g": 0} if wants_g else {}), **({"t": 0} if wants_t else {}))
+    except TypeError:
+        raise TypeError(
+            f"{what}={_name(f)}({', '.join(named)}) cannot be called with theta, and with g and t if it names them"
+        ) from None
 
     def call(theta: NDArray, g: NDArray, t: int) -> Any:
         return f(theta.copy(), **({"g": g.copy()} if wants_g else {}), **({"t": t} if wants_t else {}))
@@ -567,6 +583,11 @@ def save(path: str | os.PathLike, theta: ArrayLike, state: State) -> None:
     """
     if not isinstance(state, Mapping) or "t" not in state:
         raise TypeError(f"state={shown(state)}: it must be an optimizer's state, a dict of arrays with t")
+    for name, value in state.items():
+        if not isinstance(name, str) or name == "theta" or np.asarray(value).dtype.kind not in "iufU":
+            raise TypeError(f"state holds {name!r}: {shown(value)}, which is no array of an optimizer's state")
+    if Path(path).is_dir():
+        raise ValueError(f"path={shown(str(path))} is a folder: name a file in it, such as run.npz")
     with draft(Path(path)) as new, new.open("wb") as file:
         np.savez(file, **{"theta": floats(as_point(theta)), **state})  # type: ignore[arg-type]
 
@@ -579,7 +600,10 @@ def load(path: str | os.PathLike) -> tuple[NDArray, State]:
     ValueError : a file that is no checkpoint. OSError : none can be read there.
     """
     try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        with Path(path).open("rb") as file:
+            stored = np.load(file, allow_pickle=False)
+            if isinstance(stored, np.ndarray):
+                raise ValueError("it holds one array")
             state = {name: stored[name] for name in stored.files}
         theta = state.pop("theta")
         state["t"]
@@ -603,7 +627,7 @@ def specification(rule: Callable) -> tuple[tuple[str, ...], tuple[str, ...], dic
     (('m', 'v'), ('t',))
     """
     if not callable(rule):
-        raise TypeError(f"{rule!r} is no rule: give a function such as optlib.rules.adam")
+        raise TypeError(f"rule={rule!r} is no rule: give a function such as optlib.rules.adam")
     parameters = inspect.signature(rule).parameters.values()
     positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     memory = [name for name in positional[2:] if name not in GIVEN]
@@ -625,9 +649,8 @@ def _listed(names: Any) -> str:
 
 
 def _scheduled(name: str, schedule: Callable) -> Callable:
-    if hasattr(schedule, "formula") and not hasattr(schedule, "constants"):  # a maker of schedules.TABLE itself
-        call = f"{_name(schedule)}({', '.join(inspect.signature(schedule).parameters)})"
-        raise TypeError(f"{name}={_name(schedule)} is a schedule without its constants: call it, as {call}")
+    if made := unmade(schedule):
+        raise TypeError(f"{name}={made}")
     return schedule
 
 
@@ -683,6 +706,11 @@ def _fitted(rule: Callable, name: str, value: Any, theta: NDArray) -> Any:
     """A hyper-parameter that is an array, in theta's precision, if it broadcasts against theta."""
     if not isinstance(value, np.ndarray):
         return value
+    if rules.WHOLE.get(rule) == 2 and value.shape[-2:] != (1, 1):
+        raise ValueError(
+            f"{_name(rule)}: {name} is an array of shape {value.shape}, but the rule sees whole matrices: it must be "
+            "one number, or one for each matrix, of shape (..., 1, 1)"
+        )
     try:
         fits = np.broadcast_shapes(value.shape, theta.shape) == theta.shape
     except ValueError:
@@ -706,24 +734,25 @@ def takes_step(oracle: Oracle) -> bool:
         return False
 
 
-def check_oracle(oracle: Any) -> None:
+def check_oracle(oracle: Any, name: str = "oracle") -> None:
     """What is given can be called as oracle(theta), or as oracle(theta, t=...)."""
     if not callable(oracle):
         raise TypeError(
-            f"oracle={shown(oracle)} is no oracle: give a function theta -> gradient, such as surfaces.bowl.grad"
+            f"{name}={shown(oracle)} is no oracle: give a function theta -> gradient, such as surfaces.bowl.grad"
         )
+    if isinstance(oracle, type):
+        hint = unmade(oracle) or f"{shown(oracle)} is a class: give a function theta -> gradient"
+        raise TypeError(f"{name}={hint}")
     try:
         signature = inspect.signature(oracle)
     except (TypeError, ValueError):  # some built-in callables have no signature
-        if isinstance(oracle, type):
-            raise TypeError(f"oracle={shown(oracle)} is a class: give a function theta -> gradient") from None
         return
     try:
         signature.bind(0, **({"t": 0} if "t" in signature.parameters else {}))
     except TypeError:
         raise TypeError(
-            f"oracle={_name(oracle)}({', '.join(signature.parameters)}) cannot be called as oracle(theta), or as "
-            "oracle(theta, t=...): its first argument is the point, and one that counts updates must be called t"
+            f"{name}={_name(oracle)}({', '.join(signature.parameters)}) cannot be called as {name}(theta), or as "
+            f"{name}(theta, t=...): its first argument is the point, and one that counts updates must be called t"
         ) from None
 
 

@@ -148,7 +148,10 @@ def online(
     """
 
     def gradient(theta: NDArray, t: int) -> NDArray:
-        return _step_gradient(model, theta, *checked_data(*example(t)), seed, t)
+        pair = example(t)
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"example gave {shown(pair)} at t={t}: it must be the pair (X, y)")
+        return _step_gradient(model, theta, *checked_data(*pair), seed, t)
 
     return gradient
 

@@ -72,6 +72,8 @@ class Schedule:
 
     def __call__(self, t: float) -> Any:
         try:
+            if not t >= 0:
+                raise ValueError(f"t={t!r}: it must be a time, 0 or more")
             return self.formula(t, **self._values)
         except (TypeError, ValueError, ArithmeticError) as error:
             if wrong := refused(self.formula, {"t": t}):
@@ -467,6 +469,8 @@ class Plateau:
         """Go on from a `state`."""
         if len(state) != 3:
             raise ValueError(f"state={shown(state)}: it must be rate, best loss and updates waited")
+        for value, name in zip((state[0], state[2]), ("rate", "count of updates waited"), strict=True):
+            number(value, f"the {name} in state")
         self.rate, self.best, self.waited = float(state[0]), float(state[1]), int(state[2])
 
 

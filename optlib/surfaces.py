@@ -19,7 +19,7 @@ import numpy as np
 from numpy import cos, exp, sin
 from numpy.typing import ArrayLike, NDArray
 
-from ._inputs import guard, numbers, shown
+from ._inputs import finite, guard, numbers, scalar, shown
 
 Range = tuple[float, float]
 _DOUBLE = np.dtype(float)
@@ -63,10 +63,10 @@ class Surface:
             if not callable(getattr(self, what)):
                 raise TypeError(f"{what}={shown(getattr(self, what))}: it must be a function of the coordinates")
         domain = numbers(self.domain, "domain")
-        if domain.ndim != 2 or domain.shape[1] != 2 or (domain[:, 0] >= domain[:, 1]).any():
+        if domain.ndim != 2 or domain.shape[1] != 2 or not (domain[:, 0] < domain[:, 1]).all():
             raise ValueError(f"domain={shown(self.domain)}: it must hold a pair (low, high) for each coordinate")
         for what, points in (("start", [self.start]), ("minima", self.minima)):
-            if len(points) and numbers(points, what).shape[1:] != (len(domain),):
+            if len(points) and finite(points, what).shape[1:] != (len(domain),):
                 raise ValueError(f"{what}={shown(getattr(self, what))}: the domain has {len(domain)} coordinates")
         kept = dict(self.constants)  # a dict is unpacked faster than its proxy, which cannot be changed
         vars(self).update(constants=MappingProxyType(kept), _numbers=kept, _shape=(len(self.domain),))
@@ -317,6 +317,18 @@ def of(
             slopes.append((value(*up) - value(*down)) / (up[i] - down[i]))
         return tuple(slopes)
 
+    if len(begin := [*begin]) != len(box):
+        raise ValueError(f"start={shown(start)}: the domain has {len(box)} coordinates")
+    for what, f in (("value", value), ("gradient", gradient)):
+        try:
+            given = None if f is None else f(*begin)
+        except TypeError as error:
+            said = f"cannot be called with the {len(box)} coordinates of domain: {error}"
+            raise TypeError(f"{what}={shown(f)} {said}") from error
+        if what == "value":
+            scalar(given, "value(start)")
+        elif f is not None and (not isinstance(given, (tuple, list, np.ndarray)) or len(given) != len(box)):
+            raise ValueError(f"gradient gave {shown(given)}: it must be {len(box)} numbers, one for each coordinate")
     called = str(name or getattr(value, "__name__", "surface"))
     f = Surface(called, value, gradient or measured, tuple(box), tuple(float(x) for x in begin))
     if gradient is not None:

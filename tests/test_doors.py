@@ -44,7 +44,7 @@ BAD = {
 
 BOWL, MODEL, NET = surfaces.bowl, models.LinearRegression(), models.MLP([2, 2])
 TEXT = transformer.Transformer(3, context=4, width=4, heads=2, layers=1)
-SGD = Optimizer(rules.sgd, lr=0.1)
+SGD, MOMENTUM = Optimizer(rules.sgd, lr=0.1), Optimizer(rules.momentum, lr=0.1)
 X, Y, THETA = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]]), np.array([0, 1, 0]), np.array([1.0, 2.0])
 EYE, RNG = np.eye(2), np.random.default_rng(0)
 PROBLEM = compare.surface(BOWL)
@@ -113,6 +113,7 @@ GOOD = {
     "save.path": "run.npz", "load.path": "run.npz", "parts.batch_size": 1,
     "PolyakRuppert.state": tricks.SWA().init(THETA), "GL.validation": 1.0, "UP.validation": 1.0,
     "PQ.validation": 1.0, "Patience.validation": 1.0, "PQ.tell.training": 1.0,
+    "Optimizer.state": MOMENTUM.init(THETA), "Optimizer.shape_of.name": "u",
     "windows.text": [1, 2, 3], "prose.language": "en",
     "Transformer.theta": TEXT.init(seed=0), "Transformer.X": [[0, 1]],
     "Transformer.y": [[1, 2]], "Transformer.vocabulary": 3, "Transformer.context": 4, "Transformer.width": 4,
@@ -169,7 +170,7 @@ REASONS = {
 }  # fmt: skip
 NET_THETA = NET.init(seed=0)
 INSTANCES = {
-    "Optimizer": SGD, "Surface": BOWL, "MLP": NET, "Plateau": schedules.Plateau(1.0), "LinearRegression": MODEL,
+    "Optimizer": MOMENTUM, "Surface": BOWL, "MLP": NET, "Plateau": schedules.Plateau(1.0), "LinearRegression": MODEL,
     "Transformer": TEXT,
     "noisy": oracles.noisy(BOWL.grad), "l2": oracles.l2(BOWL.grad, 0.1),
 }  # fmt: skip

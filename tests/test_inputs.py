@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
 
@@ -19,13 +20,17 @@ from optlib import (
     load,
     matrices,
     oracles,
+    parallel,
     rules,
     run,
     save,
     schedules,
     surfaces,
+    tricks,
 )
-from optlib.models import LinearRegression
+from optlib.models import LinearRegression, MatrixCompletion
+from optlib.tricks import Patience
+from optlib.widget import Curves, Explorer
 
 BOWL = surfaces.bowl
 ADAM = Optimizer(rules.adam, lr=0.1)
@@ -237,7 +242,7 @@ def shorter(theta, g, m, *, lr=0.1):
         (lambda: run(rules.adam, BOWL.grad, [1.0, 2.0]), r"write Optimizer\(adam, lr=0.01\)"),
         (lambda: iterates(rules.adam, BOWL.grad, [1.0, 2.0]), r"write Optimizer\(adam, lr=0.01\)"),
         (lambda: descend(ADAM, lambda x, step: x, [1.0, 2.0], 1), r"oracle=<lambda>\(x, step\).*must be called t"),
-        (lambda: descend(ADAM, oracles.minibatch, [1.0, 2.0], 1), r"oracle=minibatch\(model, .*cannot be called as"),
+        (lambda: descend(ADAM, oracles.minibatch, [1.0, 2.0], 1), "oracle=minibatch is a class: call it"),
         (lambda: descend(ADAM, lambda x: None, [1.0, 2.0], 1), "the oracle returned None at step 1.*return"),
         (lambda: descend(ADAM, lambda x: (x, x @ x), [1.0, 2.0], 1), "the gradient at step 1=.*an array"),
         (lambda: descend(ADAM, BOWL.grad, [[1.0], [1.0, 2.0]], 1), "theta is .*rows differ in length"),
@@ -274,9 +279,138 @@ def test_a_mistake_is_named(use, says):
         use()
 
 
-def test_an_iterator_is_not_used_up_by_looking_at_it():
-    from optlib import parallel
+X, Y = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]]), np.array([0.0, 1.0, 0.0])
+PAIR = [BOWL.grad] * 2
+SYNC = parallel.SyncSGD(ADAM)
+TWO = ((-1.0, 1.0),) * 2
 
+
+def trained(oracle=BOWL.grad, **more):
+    return parallel.train(SYNC, [oracle], [1.0, 2.0], steps=2, **more)
+
+
+def drawn(*returned):
+    return parallel.simulate(SYNC, workers=2, steps=2, cluster=parallel.Cluster(compute=lambda rng, n: returned[0]))
+
+
+@pytest.mark.parametrize(
+    ("use", "says"),
+    [
+        # makers that stand where what they make should
+        (lambda: descend(ADAM, BOWL.grad, [1.0, 2.0], 1, stop=schedules.cosine), "stop=cosine is a schedule without"),
+        (lambda: descend(ADAM, BOWL.grad, [1.0, 2.0], 1, each=schedules.cosine), "each=cosine is a schedule without"),
+        (lambda: descend(ADAM, Optimizer, [1.0, 2.0], 1), r"oracle=Optimizer is a class: call it, as Optimizer\(rule"),
+        (lambda: parallel.train(parallel.SyncSGD, PAIR, [1.0, 2.0], steps=1), "algorithm=SyncSGD is a class: call it"),
+        (lambda: trained(loss=schedules.cosine), "loss=cosine is a schedule without"),
+        (lambda: Optimizer(rules.sgd, lr=schedules.Plateau), r"lr=Plateau is a class: call it, as Plateau\(start"),
+        (lambda: schedules.warm_up(schedules.cosine, steps=3), "then=cosine is a schedule without"),
+        # calls that do not fit
+        (lambda: Optimizer(rules.sgd, 0.1), r"call it as Optimizer\(rule, \*\*hyper\)"),
+        (lambda: parallel.Cluster(lost=2.0), r"'lost': call it as Cluster\(compute, latency"),
+        (lambda: descend(ADAM, BOWL.grad, [1.0, 2.0], 1, each=lambda a, b: 0), r"each=<lambda>\(a, b\) cannot be"),
+        (lambda: descend(ADAM, BOWL.grad, [1.0, 2.0], 1, stop=lambda a, b: 0), r"stop=<lambda>\(a, b\) cannot be"),
+        # times and schedules
+        (lambda: schedules.cosine(1.0, steps=3)(-1), "t=-1: it must be a time, 0 or more"),
+        (lambda: schedules.cosine(1.0, steps=3)(np.nan), "t=nan: it must be a number"),
+        (lambda: schedules.Plateau(0.1).restore([np.nan, 1.0, 1]), "the rate in state=nan"),
+        (lambda: schedules.Plateau(0.1).update(np.bool_(True)), "loss=.*an array of numbers"),
+        (lambda: Patience(2).tell(Patience(2).init(), True), "validation=True"),
+        (lambda: tricks.Curriculum(3).present(True), "t=True: it must be a whole number, 0 or more"),
+        (lambda: tricks.Curriculum(3).draw(-1, 2), "t=-1: it must be a whole number, 0 or more"),
+        # hyper-parameters that are arrays, where a rule sees whole matrices
+        (lambda: descend(Optimizer(rules.TABLE["adafactor"], clip=[1.0, 2.0]), np.array, np.eye(2), 1),
+         r"adafactor: clip is an array of shape \(2,\), but the rule sees whole matrices"),
+        (lambda: descend(Optimizer(rules.TABLE["soap"], every=[1.0, 2.0]), np.array, np.eye(2), 1), "every is an"),
+        (lambda: descend(Optimizer(rules.TABLE["adafactor"], lr=np.ones((2, 1, 1))), np.array, np.ones((2, 2, 2)), 1),
+         r"among its hyper-parameters are arrays, lr of shape \(2, 1, 1\)"),
+        (lambda: matrices.inverse_root(np.array([[1.0, 5.0], [0.0, 1.0]]), 2, 0.0), "M=.*it must be symmetric"),
+        (lambda: matrices.inverse_root(-np.eye(2), 2, 0.0), "M=.*without negative eigenvalues"),
+        # states and checkpoints
+        (lambda: ADAM.shape_of("w", np.ones(2)), "name='w' is unknown; allowed are 'm', 'v'"),
+        (lambda: ADAM.init([np.nan, 1.0]), "theta is not finite, first at entry 0"),
+        (lambda: save("run.npz", [1.0], {"t": 0, "m": object()}), "state holds 'm': <object"),
+        (lambda: save("run.npz", [1.0], {"t": 0, "theta": np.ones(1)}), "state holds 'theta'"),
+        (lambda: save(".", [1.0], ADAM.init([1.0])), r"path='\.' is a folder"),
+        # what functions return
+        (lambda: trained(loss=lambda x: x), r"loss\(theta\) has shape \(2,\)"),
+        (lambda: trained(loss=lambda x: None), r"loss\(theta\)=None"),
+        (lambda: trained(lambda x: None), "the oracle returned None at step 1"),
+        (lambda: trained(lambda x: x * 1j), "the gradient at step 1=.*complex128"),
+        (lambda: trained(lambda x: MASKED), "the gradient at step 1 is masked"),
+        (lambda: trained(order=3), "order=3: it must be 'steps'"),
+        (lambda: parallel.train(SYNC, [BOWL.grad, 3], [1.0, 2.0], steps=1), "oracles="),
+        (lambda: parallel.gossip(ADAM, [BOWL.grad, dict], [1.0, 2.0], steps=1), r"oracles\[1\]=.* is a class"),
+        (lambda: parallel.gossip(ADAM, PAIR, [1.0, 2.0], steps=1, weights=BOWL.grad), "weights=.* cannot be called"),
+        (lambda: parallel.simulate(SYNC, PAIR, MASKED, steps=1), "theta is masked"),
+        (lambda: parallel.simulate(SYNC, workers=2, steps=1, every=0), "every=0: it must be a whole number, 1 or more"),
+        (lambda: parallel.simulate(SYNC, workers=2, steps=1, tolerance=0), "tolerance=0"),
+        (lambda: parallel.simulate(SYNC, workers=2, steps=1, loss=BOWL), "loss=.*a run without numbers has none"),
+        (lambda: drawn("a"), "what a distribution returned='a'"),
+        (lambda: oracles.online(LinearRegression(), lambda t: X)(np.ones(2), t=4), "example gave .* at t=4.*the pair"),
+        (lambda: oracles.hard_examples(LinearRegression(), X, Y, 2, 0.5).hardest(np.full(2, np.nan), 0), "theta=.*NaN"),
+        # tricks
+        (lambda: tricks.early_stopped(iterates(ADAM, BOWL.grad, [1.0, 2.0]), BOWL, Patience(2)), "walk gave array"),
+        (lambda: tricks.hessian(BOWL, [1.0, 2.0]), r"grad\(theta\) has shape \(\), but theta has shape \(2,\)"),
+        (lambda: tricks.hessian_vector(rules.adam, [1.0, 2.0], [1.0, 0.0]), r"grad=adam\(theta, g, m, v, t"),
+        (lambda: tricks.newton(LinearRegression(), [1.0, 2.0], 1), r"f\.grad=grad\(theta, X, y\) cannot be called"),
+        (lambda: tricks.ritz(lambda v: np.eye(2) @ v, np.ones(3), 1), r"product cannot .*start's shape \(3,\)"),
+        (lambda: tricks.range_test(rules.sgd, BOWL.grad, BOWL, [np.nan, 1.0]), "theta is not finite"),
+        (lambda: tricks.range_test(rules.sgd, BOWL, BOWL.grad, [1.0, 2.0]), r"loss\(theta\) has shape \(2,\)"),
+        (lambda: tricks.through([1.0, 2.0, 3.0], [1.0, 2.0], [1.0, 5.0]), r"second has shape \(2,\), but first has"),
+        (lambda: tricks.through([1.0, 2.0], [1.0, 2.0], [1.0, 5.0]), "first, second and third lie on one line"),
+        (lambda: tricks.line(BOWL, [1.0, 2.0], [1.0, 0.0], np.array([1j, 2.0])), "extent="),
+        (lambda: tricks.unpacked(iter([(2.5, 1)])), "shapes=2.5: it must be a whole number, 0 or more"),
+        (lambda: tricks.equivalent_ridge(True, 0.1, 3), "curvatures=True"),
+        # contests, models, layers
+        (lambda: compare.function(BOWL, BOWL.grad, [1.0, 2.0], spread=True), "spread=True"),
+        (lambda: compare.examples(LinearRegression(), X, Y, held_out=(np.ones((2, 5)), np.ones(2))), "held_out's X"),
+        (lambda: layers.cross_entropy(np.ones((1, 2)), [0, 1, 1]), r"z, of shape \(1, 2\), has 1 examples"),
+        (lambda: layers.softmax(3.0), r"z has shape \(\)"),
+        (lambda: layers.softmax([]), r"z has shape \(0,\)"),
+        (lambda: layers.dropout(X, 0.5, None), "rng=None: it must be a whole number"),
+        (lambda: MatrixCompletion(2, 2, 1).loss(np.ones(4), [[0, 0], [1, 1]], MASKED), "y is masked"),
+        # surfaces and figures
+        (lambda: surfaces.of(lambda x: x, TWO), "value=.* cannot be called with the 2 coordinates"),
+        (lambda: surfaces.of(lambda x, y: None, TWO), r"value\(start\)=None"),
+        (lambda: surfaces.of(lambda x, y: x, TWO, gradient=lambda x, y: (1.0,)), "gradient gave .*it must be 2"),
+        (lambda: surfaces.of(lambda x, y: x, TWO, [np.inf, 1.0]), "start is not finite"),
+        (lambda: Explorer(noise=-1.0), "noise=-1.0 is out of range"),
+        (lambda: Explorer(algorithms={"sgd": {"lr": "a"}}), "lr='a'"),
+        (lambda: Curves({"a": ["x", "y"]}), "curve 'a'="),
+        (lambda: Curves({"a": MASKED}), "curve 'a' is masked"),
+        (lambda: Curves({"a": [1.0, 2.0]}, x=[0.0, np.inf]), "x is not finite"),
+        (lambda: Curves({"a": [1.0, 2.0]}, names={"a": 3}), "names or axes hold 3"),
+        (lambda: Curves({"a": [1.0, 2.0]}, limits=[1.0, 2.0, 3.0]), "limits=.*the lowest and the highest"),
+        (lambda: Curves({"a": [1.0, 2.0]}, axes=[]), r"axes=\[\]: they must be two"),
+        (lambda: Curves({"x": {"a": [1.0, 2.0]}}, over="lr"), "a value of lr='x'"),
+    ],
+)  # fmt: skip
+def test_what_a_stranger_tries_is_named(use, says):
+    """Each was answered wrongly in silence, or by an error that named nothing."""
+    with pytest.raises((TypeError, ValueError), match=says):
+        use()
+
+
+def test_drawings_refuse_what_is_no_series():
+    view = pytest.importorskip("optlib.view")
+    contest = compare.contest(compare.surface(BOWL), {"sgd": (rules.sgd, {"lr": [0.1]})}, budget=2, seeds=1)
+    for draw, says in (
+        (lambda: view.loss_curves({}), "losses is empty"),
+        (lambda: view.loss_curves({"a": [1.0, 2.0]}, x=[0.0, np.nan]), "x is not finite"),
+        (lambda: view.contest(contest, spread=(0.9, 0.9)), "spread=.*the lower one first"),
+        (lambda: contest.flips("nowhere"), "problem='nowhere': the contest has bowl"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=says):
+            draw()
+
+
+def test_oracles_may_come_one_by_one():
+    expected = parallel.gossip(ADAM, PAIR, [1.0, 2.0], steps=2)
+    assert np.array_equal(parallel.gossip(ADAM, iter(PAIR), [1.0, 2.0], steps=2), expected)
+    assert len(parallel.simulate(SYNC, iter(PAIR), [1.0, 2.0], steps=1).workers) == 2
+
+
+def test_an_iterator_is_not_used_up_by_looking_at_it():
     oracles_ = (BOWL.grad for _ in range(2))
     assert len(parallel.train(parallel.SyncSGD(ADAM), oracles_, [1.0, 2.0], steps=1).workers) == 2
 
@@ -286,6 +420,10 @@ def test_a_fraction_counts_as_the_number_that_it_is():
 
     half = Fraction(1, 2)
     assert np.array_equal(equivalent_ridge([0.5, 1.0], half, 3), equivalent_ridge([0.5, 1.0], 0.5, 3))
+    assert data.line(3, slope=half)[1].tolist() == data.line(3, slope=0.5)[1].tolist()
+    assert data.line(3, slope=Decimal("0.5"))[1].tolist() == data.line(3, slope=0.5)[1].tolist()
+    assert matrices.newton_schulz(np.eye(2), eps=half).dtype == float
+    assert MatrixCompletion(2, 2, 1).init(scale=half).dtype == float
     moved = layers.moving_statistics(([0.0], [1.0]), [[1.0], [2.0]], momentum=half)
     assert {array.dtype.kind for array in moved} == {"f"}
 
@@ -320,8 +458,6 @@ def test_drawings_name_what_they_cannot_draw(tmp_path):
 
 
 def test_training_names_its_arguments():
-    from optlib import parallel
-
     downpour = parallel.Downpour(ADAM)
     for use, name in (
         (lambda: parallel.train(downpour, [BOWL.grad] * 2, [1.0, 2.0], steps=2, loss=3), "loss=3"),
@@ -373,14 +509,13 @@ def test_a_resumed_walk_equals_an_uninterrupted_one(tmp_path):
         assert descend(ADAM, BOWL.grad, theta, 6, state=state).tolist() == whole[4:].tolist()
     (tmp_path / "other.npz").write_bytes(b"nothing")
     np.savez(tmp_path / "data.npz", X=np.ones(3))
-    for name in ("other.npz", "data.npz"):
+    np.save(tmp_path / "one.npy", np.ones(3))
+    for name in ("other.npz", "data.npz", "one.npy"):
         with pytest.raises(ValueError, match=r"path=.*is no checkpoint"):
             load(tmp_path / name)
 
 
 def test_a_walk_says_why_it_stopped():
-    from optlib.tricks import Patience
-
     start, sgd = [4.0, -2.0], Optimizer(rules.sgd, lr=0.5)
     end = descend(sgd, BOWL.grad, start, 99, stop=lambda theta, g: "flat" if abs(g).max() < 0.01 else None, report=True)
     assert (end.reason, end.steps, int(end.state["t"]), len(end.path)) == ("flat", 10, 10, 11)

@@ -633,7 +633,7 @@ def test_the_data_is_dealt_out_once():
         ({"steps": 0}, ValueError, "steps=0: it must be a whole number, 1 or more"),
         ({"theta": [1, 2]}, TypeError, "theta holds int64 values"),
         ({"theta": [[1.0, 2.0]]}, ValueError, r"theta has shape \(1, 2\)"),
-        ({"theta": [np.nan] * 6}, ValueError, "theta holds NaN"),
+        ({"theta": [np.nan] * 6}, ValueError, "theta is not finite"),
         ({"oracles": []}, TypeError, "at least one callable"),
         ({"oracles": [lambda theta, step: theta]}, TypeError, r"one that counts updates must be called t"),
         ({"backend": "gpu"}, ValueError, "backend='gpu' is unknown"),

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import rules
-from .._inputs import whole
+from .._inputs import vector, whole
 from ..optimizer import Optimizer, Oracle, check_oracle
 from .algorithms import async_sgd
 from .cluster import run_on_dask
-from .messages import vector
 from .result import Result
 from .simulation import Cluster
 
@@ -42,7 +41,7 @@ def calibrate(client: Any, oracle: Oracle, theta: ArrayLike, *, steps: int = 40)
     """
     whole(steps, "steps", 2)
     check_oracle(oracle)
-    start, still = vector(theta), async_sgd(Optimizer(rules.sgd, lr=0.0))
+    start, still = vector(theta).copy(), async_sgd(Optimizer(rules.sgd, lr=0.0))
 
     def timed(oracles: list[Oracle]) -> Result:
         return run_on_dask(client, still, oracles, start, steps=steps, interval=1e9)

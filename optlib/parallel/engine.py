@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..optimizer import NotFinite, Oracle, takes_step
+from .._inputs import scalar, shown
+from ..optimizer import NotFinite, Oracle, as_gradient, takes_step
 from .machines import Algorithm, Compute, Joined, Memory, Server, Worker
 from .messages import Message, Reply, Shards
 from .result import Event, Measured, Result, Span
@@ -18,9 +19,9 @@ def gradient(oracle: Oracle, timed: bool, wanted: Compute) -> NDArray:
     point = wanted.point
     assert point is not None
     with np.errstate(all="ignore"):  # what is not finite is counted at the server
-        g = np.asarray(oracle(point, t=wanted.t) if timed else oracle(point), dtype=point.dtype)
-    if g.shape != point.shape:
-        raise ValueError(f"the gradient has shape {g.shape}, but theta has shape {point.shape}")
+        g = oracle(point, t=wanted.t) if timed else oracle(point)
+    if type(g) is not np.ndarray or g.shape != point.shape or g.dtype != point.dtype:
+        g = as_gradient(g, point, wanted.t + 1)
     return g
 
 
@@ -148,7 +149,9 @@ class Engine:
     def measure(self) -> None:
         """Note the loss at the servers' point."""
         if self._loss is not None and self.theta is not None:
-            self.losses.append(Measured(self.now, self.servers[0].version, float(self._loss(self.point()))))
+            self.losses.append(
+                Measured(self.now, self.servers[0].version, scalar(self._loss(self.point()), "loss(theta)"))
+            )
 
     def result(self, backend: str, finished: bool) -> Result:
         """What came of it; raises if no worker had a finite gradient to give."""
@@ -208,6 +211,8 @@ def run_inline(engine: Engine, order: Any) -> Result:
         _begin(engine)
         _rounds(engine, _TURNS[order])
         return engine.result("inline", True)
+    if not np.iterable(order):
+        raise TypeError(f"order={shown(order)}: it must be 'steps', 'messages', workers in order, or recorded events")
     events = iter(order)
     first = next(events, None)
     if isinstance(first, Event):

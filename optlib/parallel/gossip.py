@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import numbers, shown, whole
+from .._inputs import numbers, shown, vector, whole
 from ..optimizer import NotFinite, Optimizer, Oracle, check_oracle, takes_step
 from .engine import gradient
 from .machines import Compute
-from .messages import vector
 
 
 def ring(workers: int) -> NDArray:
@@ -66,6 +65,13 @@ def _weights(weights: ArrayLike, workers: int | None = None) -> NDArray:
     return array
 
 
+def _drawn(weights: Any, t: int) -> Any:
+    try:
+        return weights(t)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"weights={shown(weights)} cannot be called with t={t}, the step: {error}") from error
+
+
 def gossip(
     optimizer: Optimizer, oracles: Sequence[Oracle], theta: ArrayLike, *, steps: int,
     weights: ArrayLike | Callable[[int], Any] | None = None,
@@ -102,20 +108,19 @@ def gossip(
     >>> points.mean(axis=0).round(6), points.ravel().round(2)
     (array([1.5]), array([1.47, 1.44, 1.56, 1.53]))
     """
-    if not oracles:
+    if not (oracles := list(oracles)):
         raise TypeError("oracles must hold at least one callable theta -> gradient, one for each worker")
-    for oracle in oracles:
-        check_oracle(oracle)
-    p, start = len(oracles), vector(theta)
+    for i, oracle in enumerate(oracles):
+        check_oracle(oracle, f"oracles[{i}]")
+    p, start = len(oracles), vector(theta).copy()
     timed = [takes_step(oracle) for oracle in oracles]
     fixed = None if callable(weights) else _weights(ring(p) if weights is None else weights, p)
-    drawn: Any = weights
     points, states = np.tile(start, (p, 1)), [optimizer.init(start) for _ in range(p)]
     for t in range(whole(steps, "steps")):
         for i, oracle in enumerate(oracles):
             g = gradient(oracle, timed[i], Compute(optimizer.ask(points[i], states[i]), t))
             points[i], states[i] = optimizer.tell(points[i], g, states[i])
-        points = (_weights(drawn(t), p) if fixed is None else fixed) @ points
+        points = (_weights(_drawn(weights, t), p) if fixed is None else fixed) @ points
         if not np.isfinite(points).all():
             raise NotFinite("new point", t + 1, "at a worker")
     return points

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .._inputs import whole
 
@@ -91,20 +91,3 @@ class Shards:
 def finite(payload: Payload) -> bool:
     """Whether all numbers of a payload are finite."""
     return all(math.isfinite(np.vdot(a, a)) or bool(np.isfinite(a).all()) for a in payload.values())
-
-
-def vector(theta: ArrayLike) -> NDArray:
-    """theta as a vector of floats of its own.
-
-    Raises
-    ------
-    TypeError : whole numbers; ValueError : another shape than (d,), or numbers that are not finite.
-    """
-    array = np.array(theta)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise TypeError(f"theta holds {array.dtype} values: a point must be floats, as in [1.0, 2.0]")
-    if array.ndim != 1 or not array.size:
-        raise ValueError(f"theta has shape {array.shape}: parameters on a server are one vector, of shape (d,), d >= 1")
-    if not np.isfinite(array).all():
-        raise ValueError("theta holds NaN or infinity: start at finite numbers")
-    return array

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._inputs import whole
+from .._inputs import numbers, shown, vector, whole
 from ..optimizer import Oracle, check_oracle
 from .engine import Engine
 from .machines import Algorithm, Compute
-from .messages import Message, Reply, Shards, vector
+from .messages import Message, Reply, Shards
 from .result import Result, Span
 
 Distribution = float | Callable[[np.random.Generator, int], NDArray]
@@ -131,7 +131,7 @@ class _Draws:
     def _draw(self) -> None:
         self._rng = self._rng or np.random.default_rng(self._key)
         assert callable(self._distribution)
-        block = self._factor * np.asarray(self._distribution(self._rng, 64), dtype=float)
+        block = self._factor * numbers(self._distribution(self._rng, 64), "what a distribution returned")
         if block.shape != (64,) or not (block >= 0).all() or not np.isfinite(block).all():
             raise ValueError("a distribution returns as many finite numbers of seconds, 0 or more, as it is asked for")
         self._left = block[::-1].tolist()
@@ -366,18 +366,23 @@ def simulate(
     >>> round(waits.time / goes_on.time, 1)
     3.1
     """
-    for name, value, least in (("steps", steps, 1), ("size", size, 1), ("seed", seed, 0)):
-        whole(value, name, least)
+    counts = {"steps": steps, "size": size, "every": every, "tolerance": tolerance}
+    for name, value in counts.items():
+        whole(value, name)
+    whole(seed, "seed", 0)
     if (oracles is None) != (theta is None) or (oracles is None) != (workers is not None):
         raise TypeError("give oracles and theta, or, for a run without numbers, workers and size")
     if workers is not None:
         whole(workers, "workers")
-    for oracle in oracles or []:
-        check_oracle(oracle)
+        if loss is not None:
+            raise TypeError(f"loss={shown(loss)}: a run without numbers has none. Give oracles and theta, too")
+    oracles = None if oracles is None else list(oracles)
+    for i, oracle in enumerate(oracles or []):
+        check_oracle(oracle, f"oracles[{i}]")
     cluster = Cluster() if cluster is None else cluster
     if math.isnan(until) or until <= 0:
         raise ValueError(f"until={until!r} must be a time above 0")
-    start = None if theta is None else vector(theta)
+    start = None if theta is None else vector(theta).copy()
     Shards(size if start is None else start.size, shards)
     count = len(oracles) if oracles is not None else workers or 0
     run = Simulation(

@@ -59,13 +59,14 @@ class Curriculum:
 
     def present(self, t: int) -> tuple[int, ...]:
         """The difficulty of the present stage, coordinate by coordinate, never above the full one."""
+        t = whole(t, "t", 0)
         stage = whole(self._stage(t), "stage(t)", 0) if callable(self._stage) else t // self._stage
         stage = min(stage, int(np.prod(self.levels)) - 1)
         return tuple(int(i) + 1 for i in np.unravel_index(stage, self.levels, order="F"))
 
     def draw(self, t: int, batch_size: int) -> NDArray:
         """The difficulties of step t, of shape (batch_size,), or (batch_size, coordinates) where there are several."""
-        rng = np.random.default_rng([self.seed, t])
+        rng = np.random.default_rng([self.seed, whole(t, "t", 0)])
         batch_size = whole(batch_size, "batch_size")
         full = np.array(self.levels)
         mixed = rng.integers(1, full + 1, size=(batch_size, len(full)))

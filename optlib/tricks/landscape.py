@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import guard, like, number, scalar, vector, whole
+from .._inputs import finite, guard, like, number, scalar, vector, whole
 
 Loss = Callable[[NDArray], Any]
 Unpack = Callable[[NDArray], Any]
@@ -38,6 +38,7 @@ def unpacked(shapes: Sequence[Sequence[int]]) -> Unpack:
     >>> W.shape, b
     ((2, 3), array([6., 7., 8.]))
     """
+    shapes = [tuple(whole(n, "shapes", 0) for n in shape) for shape in shapes]
     sizes = [int(np.prod(shape)) for shape in shapes]
     ends = [0, *np.cumsum(sizes).tolist()]
 
@@ -185,15 +186,15 @@ def through(first: ArrayLike, second: ArrayLike, third: ArrayLike) -> Frame:
            [0., 4.]])
     """
     origin = vector(first, "first")
-    u = like(second, origin, "second") - origin
-    w = like(third, origin, "third") - origin
+    u = like(second, origin, "second", "first") - origin
+    w = like(third, origin, "third", "first") - origin
     reach = float(np.linalg.norm(u))
     d1 = u / reach if reach else u
     v = w - (w @ d1) * d1
     v -= (v @ d1) * d1
     height = float(np.linalg.norm(v))
     if not reach or height <= 1e-12 * float(np.linalg.norm(w)):
-        raise ValueError("the three points lie on one line: they span no plane. Choose another third point")
+        raise ValueError("first, second and third lie on one line: they span no plane. Choose another third point")
     corners = np.array([[0.0, 0.0], [reach, 0.0], [w @ d1, height]])
     return Frame(origin, d1, v / height, corners)
 
@@ -202,10 +203,10 @@ def _positions(extent: Any, n: int) -> NDArray:
     if np.shape(extent) == ():
         reach = number(extent, "extent", open_low=True)
         return np.linspace(-reach, reach, n)
-    low, high = (float(x) for x in extent)
-    if not (np.isfinite([low, high]).all() and low < high):
+    ends = finite(extent, "extent").tolist()
+    if len(ends) != 2 or not ends[0] < ends[1]:
         raise ValueError(f"extent={extent!r}: a range is two numbers, the lower one first")
-    return np.linspace(low, high, n)
+    return np.linspace(ends[0], ends[1], n)
 
 
 def _value(loss: Loss, point: NDArray) -> float:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import guard, number, whole
+from .._inputs import floats, guard, number, whole
 from ..optimizer import Optimizer, Oracle, run
 from ..schedules import ramp
 from .criteria import single_loss
@@ -70,7 +70,8 @@ def range_test(
     if "lr" in hyper:
         raise TypeError("lr is what the test varies: give low and high instead")
     schedule = ramp(low, high, steps - 1)
-    start = _value(loss, np.asarray(theta))
+    theta = floats(theta)
+    start = _value(loss, theta)
     if not np.isfinite(start):
         raise ValueError(f"the loss at the start is {start}: a range test needs a finite one to compare with")
     losses = _walked(Optimizer(rule, lr=schedule, **hyper), oracle, loss, theta, steps, start, explode)
@@ -94,7 +95,7 @@ def _walked(
 
 def _value(loss: Callable[[NDArray], Any], point: NDArray) -> float:
     with np.errstate(all="ignore"):  # where the rate is too high the loss may overflow
-        return single_loss(loss(point))
+        return single_loss(loss(point), "loss(theta)")
 
 
 def _bounds(rates: NDArray, losses: NDArray, start: float, begin: float, window: int) -> tuple[float, float]:

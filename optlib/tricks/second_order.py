@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._inputs import guard, like, number, vector, whole
+from ..optimizer import check_oracle
 
 Gradient = Callable[[NDArray], ArrayLike]
 
@@ -30,6 +31,7 @@ def hessian_vector(grad: Gradient, theta: ArrayLike, v: ArrayLike, *, h: float |
     >>> hessian_vector(surfaces.bowl.grad, [1.0, 2.0], [1.0, 0.0]).round(6)
     array([1., 0.])
     """
+    check_oracle(grad, "grad")
     theta = vector(theta)
     v = like(v, theta, "v")
     length = np.linalg.norm(v)
@@ -38,8 +40,8 @@ def hessian_vector(grad: Gradient, theta: ArrayLike, v: ArrayLike, *, h: float |
     if h is None:
         h = float(np.finfo(theta.dtype).eps ** (1 / 3) * max(1.0, float(np.linalg.norm(theta))) / length)
     shift = number(h, "h", open_low=True) * v
-    up = like(grad(theta + shift), theta, "the gradient")
-    return (up - like(grad(theta - shift), theta, "the gradient")) / (2 * h)
+    up = like(grad(theta + shift), theta, "grad(theta)")
+    return (up - like(grad(theta - shift), theta, "grad(theta)")) / (2 * h)
 
 
 def hessian(grad: Gradient, theta: ArrayLike, *, h: float | None = None) -> NDArray:
@@ -178,6 +180,7 @@ def _functions(f: Any) -> tuple[Gradient, Gradient]:
         return f[0], f[1]
     if not callable(getattr(f, "grad", None)):
         raise TypeError(f"f={f!r} has no method grad: give a surface, or the pair (gradient, Hessian)")
+    check_oracle(f.grad, "f.grad")
     own = getattr(f, "hessian", None)
     return f.grad, own if callable(own) else lambda theta: hessian(f.grad, theta)
 

@@ -59,7 +59,7 @@ def lanczos(product: Product, start: ArrayLike, k: int) -> Krylov:
     basis[:, 0] = v / norm
     scale = 0.0
     for j in range(k):
-        w = like(product(basis[:, j].copy()), basis[:, j], "product(v)").copy()
+        w = like(_times(product, basis[:, j].copy()), basis[:, j], "product(v)").copy()
         diagonal[j] = basis[:, j] @ w
         scale = max(scale, float(np.linalg.norm(w)))
         known = basis[:, : j + 1]
@@ -70,6 +70,13 @@ def lanczos(product: Product, start: ArrayLike, k: int) -> Krylov:
             break
         basis[:, j + 1] = w / beside[j]
     return Krylov(basis[:, : j + 1], diagonal[: j + 1], beside[:j])
+
+
+def _times(product: Product, v: NDArray) -> ArrayLike:
+    try:
+        return product(v)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"product cannot be called with a vector of start's shape {v.shape}: {error}") from error
 
 
 def ritz(product: Product, start: ArrayLike, k: int) -> tuple[NDArray, NDArray]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import guard, number, whole
+from .._inputs import guard, number, shown, whole
 from ..optimizer import State
 from .criteria import Criterion, single_loss
 
@@ -55,7 +55,10 @@ def early_stopped(
     limit = whole(limit, "limit", every)
     progress, history = criterion.init(), []
     kept: tuple[NDArray, State, int] | None = None
-    for step, (theta, state) in enumerate(islice(walk, limit), start=1):
+    for step, pair in enumerate(islice(walk, limit), start=1):
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise TypeError(f"walk gave {shown(pair)}: it must be pairs of theta and state, as optlib.run yields")
+        theta, state = pair
         if step % every:
             continue
         loss = single_loss(validation(theta))

@@ -65,6 +65,8 @@ def contest(
 def _draw(ax: Any, times: NDArray, runs: NDArray, name: str, i: int, log: bool, spread: tuple[float, float]) -> None:
     # quantiles that are one of the runs: between a number and infinity there is nothing to interpolate
     middle = np.quantile(runs, 0.5, axis=0, method="inverted_cdf")
+    if not len(spread) == 2 or not 0 <= spread[0] < spread[1] <= 1:
+        raise ValueError(f"spread={spread!r}: it must be two quantiles in [0, 1], the lower one first")
     low, high = (np.quantile(runs, q, axis=0, method="inverted_cdf") for q in spread)
     good = np.isfinite(middle) & ((middle > 0) | (not log))
     if not good.any():

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import numbers
+from .._inputs import finite, numbers
 from ..surfaces import Surface
 from .pictures import Picture
 from .style import (
@@ -103,6 +103,8 @@ def loss_curves(
     >>> view.loss_curves({"sgd": [1.0, 0.5, 0.25], "adam": [1.0, 0.9, 0.8]})
     <losses: sgd, adam>
     """
+    if not losses:
+        raise ValueError("losses is empty: give at least one name with its values")
     if ax is None:
         _, ax = panels()
     with house():
@@ -110,7 +112,7 @@ def loss_curves(
             array = np.atleast_2d(numbers(values, f"losses {name!r}"))
             if array.ndim != 2 or not array.size:
                 raise ValueError(f"losses {name!r} have shape {np.shape(values)}: they must be (n,) or (seeds, n)")
-            times = np.arange(array.shape[1]) if isinstance(x, str) else numbers(x, "x")
+            times = np.arange(array.shape[1]) if isinstance(x, str) else finite(x, "x")
             if times.shape != array.shape[1:]:
                 raise ValueError(f"losses {name!r} have {array.shape[1]} values, but there are {times.size} times in x")
             _draw_losses(ax, times, array, name, i, log, spread)

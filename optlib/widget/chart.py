@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._inputs import finite, number, numbers
 from . import labels
 from .explorer import SYMBOLS, mount_point, new_widget, shown
 
@@ -72,9 +73,11 @@ class Curves:
                 raise ValueError(
                     f"{over}={value!r} has the curves {', '.join(each)}: all must have {', '.join(listed)}"
                 )
-        self.values = {name: np.array([each[name] for each in variants.values()], dtype=float) for name in listed}
+        self.values = {
+            name: np.array([numbers(each[name], f"curve {name!r}") for each in variants.values()]) for name in listed
+        }
         length = next(iter(self.values.values())).shape[-1]
-        self.x = np.arange(length, dtype=float) if x is None else np.asarray(x, dtype=float)
+        self.x = np.arange(length, dtype=float) if x is None else finite(x, "x")
         for name, values in self.values.items():
             if values.shape != (len(variants), self.x.size) or self.x.ndim != 1 or self.x.size < 2:
                 raise ValueError(f"curve {name!r} has {values.shape[1:]} values, but there are {self.x.size} times")
@@ -94,14 +97,18 @@ class Curves:
         reserved = {"at", "stop", "kept", "says", "sum", "patience", *([over] if over else [])} & set(listed)
         if reserved:
             raise ValueError(f"a curve cannot be called {', '.join(sorted(reserved))}: a text asks the figure by it")
-        self.over, self.slider = over, [float(value) for value in variants]
+        self.over, self.slider = over, [number(value, f"a value of {over}", -np.inf) for value in variants]
         self.log, self.stacked, self.whole, self.watch, self.lang = log, stacked, whole, watch, lang
         self.most = min(self.x.size - 1, max(4 * patience, 20))
         if not 1 <= patience <= self.most and watch:
             raise ValueError(f"patience={patience!r}: with {self.x.size} looks it is 1 to {self.most}")
         self.names = {name: _pair((names or {}).get(name, labels.ALGORITHMS.get(name, name))) for name in listed}
+        if len(axes) != 2:
+            raise ValueError(f"axes={axes!r}: they must be two, each one text or a pair")
         self.axes = [_pair(each) for each in axes]
-        self.limits = self._limits() if limits is None else limits
+        self.limits = self._limits() if limits is None else tuple(finite(limits, "limits").tolist())
+        if len(self.limits) != 2 or not self.limits[0] < self.limits[1]:
+            raise ValueError(f"limits={limits!r}: they must be the lowest and the highest value of the picture")
         self.state = {
             "at": self._nearest(at),
             "over": self._variant(begin),
@@ -182,6 +189,8 @@ class Curves:
 
 
 def _pair(words: Words) -> dict[str, str]:
+    if not isinstance(words, str) and (not isinstance(words, (tuple, list)) or len(words) != 2):
+        raise TypeError(f"names or axes hold {words!r}: it must be one text, or a pair (English, Chinese)")
     english, chinese = (words, words) if isinstance(words, str) else words
     return {"en": english, "zh": chinese}
 

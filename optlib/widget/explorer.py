@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import rules, schedules
-from .._inputs import number, whole
+from .._inputs import number, scalar, whole
 from .._inputs import shown as written
 from ..compile import js
 from ..compile.front import library
@@ -145,7 +145,7 @@ class Explorer:
             name = rule
         if name in rules.TABLE and "lr" not in hyper and name in _RATES:
             hyper = {"lr": _RATES[name], **hyper}
-        return {"rule": name, "hyper": {k: _plain(v) for k, v in hyper.items()}}
+        return {"rule": name, "hyper": {k: _plain(k, v) for k, v in hyper.items()}}
 
     def _own(self, rule: Callable) -> Callable:
         """The reader's own rule, if it can stand beside the library's and a slider knows where to begin."""
@@ -166,6 +166,9 @@ class Explorer:
             raise ValueError(f"start={state['start']!r}: {state['surface']} wants {dim} finite number(s)")
         if not isinstance(state["steps"], int) or not 1 <= state["steps"] <= 5000:
             raise ValueError(f"steps={state['steps']!r}: it must be a whole number, 1 to 5000")
+        number(state["noise"], "noise")
+        for name in ("seed", "batch_size"):
+            whole(state[name], name, 0)
         for each in state["runs"]:
             self.optimizer(each)
 
@@ -368,11 +371,11 @@ def _pairs(algorithms: Any) -> Iterable[tuple[Any, Mapping[str, Any]]]:
     return [(rule, {}) for rule in algorithms]
 
 
-def _plain(value: Any) -> Any:
+def _plain(name: str, value: Any) -> Any:
     """A hyper-parameter as a state holds it: a number, or the name of a schedule with its constants."""
     if isinstance(value, schedules.Schedule):
         return {"schedule": value.formula.__name__, **dict(value.constants)}
-    return value if isinstance(value, Mapping) else float(value)
+    return value if isinstance(value, Mapping) else scalar(value, name)
 
 
 def _value(value: Any) -> Any:
