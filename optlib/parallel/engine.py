@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .._inputs import scalar, shown
 from ..optimizer import NotFinite, Oracle, as_gradient, takes_step
 from .machines import Algorithm, Compute, Joined, Memory, Server, Worker
-from .messages import Message, Reply, Shards
+from .messages import Message, Reply, Shards, new
 from .result import Event, Measured, Result, Span
 
 
@@ -101,7 +101,8 @@ class Engine:
     def read(self, w: int) -> Reply:
         """The answer that worker w waited for."""
         inbox = self.inboxes[w] or {}
-        reply = self.shards.joined([inbox[shard] for shard in range(self.shards.count)])
+        one = self.shards.count == 1
+        reply = inbox[0] if one else self.shards.joined([inbox[shard] for shard in range(self.shards.count)])
         self.inboxes[w] = None
         self._versions[w], self._starts[w] = reply.version, self.now
         return reply
@@ -130,7 +131,7 @@ class Engine:
             return
         before = server.version
         self.answers(shard, server.receive(message))
-        if shard == 0 and server.version != before and server.version % self._every == 0:
+        if self._loss is not None and shard == 0 and server.version != before and server.version % self._every == 0:
             self.measure()
 
     def answers(self, shard: int, replies: Iterable[tuple[int, Reply]]) -> None:
@@ -170,7 +171,7 @@ class Engine:
 
 def ordered(orders: Iterable[Iterable[tuple[str, int, int]]]) -> list[Event]:
     """What each shard handled, one shard after the other: their own orders are all that matters."""
-    return [Event(shard, *entry) for shard, entries in enumerate(orders) for entry in entries]
+    return [new(Event, (shard, *entry)) for shard, entries in enumerate(orders) for entry in entries]
 
 
 def named(dismissed: Iterable[int], rejected: dict[int, int]) -> list[str]:

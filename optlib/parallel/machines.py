@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..optimizer import NotFinite, State
-from .messages import Message, Payload, Reply, finite
+from .messages import Message, Payload, Reply, finite, new
 
 #: What a worker keeps between its steps: arrays by name, and the state of its own optimizer.
 Memory = dict[str, Any]
@@ -155,7 +155,7 @@ class Server:
         self._life: dict[int, int] = {}
         self._first: int | None = None  # the worker that makes the warm start
         self._seen: dict[int, int] = {}
-        self._answers: dict[int, Reply] = {}
+        self._answers: dict[int, Reply | None] = {}  # None: not yet
         self._read: dict[int, int] = {}
         self._in_a_row: dict[int, int] = {}
         self._gathered: dict[int, Message | None] = {}
@@ -220,21 +220,22 @@ class Server:
 
     def receive(self, message: Message) -> list[tuple[int, Reply]]:
         """Handle a message: the answers that go out now, to its sender and to others who waited for this."""
-        worker = message.worker
-        if not self.knows(worker, message.life):  # sent by a life that is over
-            return [(worker, Reply(None, self.version, accepted=False, stop=True, seq=message.seq))]
-        if message.seq <= self._seen[worker]:  # sent twice
-            return [(worker, self._answers[worker])] if worker in self._answers else []
-        if self.early(message):
-            raise LostMessage(f"worker {worker} sent number {message.seq} before {self._seen[worker] + 1}")
-        self._seen[worker] = message.seq
-        self._answers.pop(worker, None)
-        self.order.append(("message", worker, message.seq))
-        if message.kind == "start":
+        worker, life, seq, kind, *_ = message
+        if self._life.get(worker) != life:  # sent by a life that is over
+            return [(worker, Reply(None, self.version, accepted=False, stop=True, seq=seq))]
+        expected = self._seen[worker] + 1
+        if seq < expected:  # sent twice
+            answer = self._answers.get(worker)
+            return [] if answer is None else [(worker, answer)]
+        if seq > expected:
+            raise LostMessage(f"worker {worker} sent number {seq} before {expected}")
+        self._seen[worker], self._answers[worker] = seq, None
+        self.order.append(("message", worker, seq))
+        if kind == "start":
             self._read[worker] = self.version
             payload = None if self.theta is None else {"theta": self.theta.copy() if self.in_place else self.theta}
             return [(worker, self._answered(worker, payload, True))]
-        if self.contributes(message):
+        if kind == "give" or self.algorithm.exchanges:
             return self._contribution(message)
         if self._blocked(worker):
             self._held[worker] = None
@@ -247,9 +248,12 @@ class Server:
 
     def _applied(self, message: Message) -> None:
         """What this message carried is in the parameters now: nobody needs to make it again."""
-        worker = message.worker
-        self.progress[worker] = max(self.progress[worker], message.t + (message.kind == "give"))
-        self.marks[worker] = max(self.marks.get(worker, (0, 0)), self._mark(message))
+        worker, t = message.worker, message.t + (message.kind == "give")
+        if t > self.progress[worker]:
+            self.progress[worker] = t
+        mark = self._mark(message)
+        if mark > self.marks.get(worker, (0, 0)):
+            self.marks[worker] = mark
 
     def _mark(self, message: Message) -> tuple[int, int]:
         """Gifts count by their steps, whatever life made them; an exchange is of one life."""
@@ -257,9 +261,10 @@ class Server:
 
     def _had(self, message: Message) -> bool:
         """Whether an earlier life has given this already: it is made again where another shard has not had it."""
-        waits = self._gathered.get(message.worker)
-        t = self.progress[message.worker] if waits is None else max(self.progress[message.worker], waits.t + 1)
-        return message.kind == "give" and message.t < t
+        if message.kind != "give":
+            return False
+        waits, t = self._gathered.get(message.worker), message.t
+        return t < self.progress[message.worker] or (waits is not None and t <= waits.t)
 
     def _contribution(self, message: Message) -> list[tuple[int, Reply]]:
         worker, asks = message.worker, message.kind == "ask"
@@ -288,7 +293,8 @@ class Server:
         """Whether the numbers are finite; if not, this is counted, and too often in a row ends it."""
         worker = message.worker
         if message.sound and (message.payload is None or finite(message.payload)):
-            self._in_a_row[worker] = 0
+            if self._in_a_row:
+                self._in_a_row.pop(worker, None)
             return True
         self.rejected[worker] = self.rejected.get(worker, 0) + 1
         self._in_a_row[worker] = self._in_a_row.get(worker, 0) + 1
@@ -311,9 +317,9 @@ class Server:
                 self.theta, self.state, told = self.algorithm.merge(self.theta, self.state, payloads)
                 self._check(self.theta)
                 answers = [*told]
-        self.staleness.extend(self.version - self._read.get(m.worker, self.version) for m in messages)
-        self.version += 1
+        before, self.version = self.version, self.version + 1
         for message in messages:
+            self.staleness.append(before - self._read.get(message.worker, before))
             self._applied(message)
         return answers
 
@@ -391,7 +397,8 @@ class Server:
     def _answered(self, worker: int, payload: Payload | None, accepted: bool) -> Reply:
         if self.algorithm.exchanges:
             self._read[worker] = self.version
-        reply = Reply(payload, self.version, accepted, self.stopping or worker in self.dismissed, self._seen[worker])
+        stop = self.stopping or worker in self.dismissed
+        reply = new(Reply, (payload, self.version, accepted, stop, self._seen[worker]))
         self._answers[worker] = reply
         return reply
 
@@ -515,7 +522,7 @@ class Worker:
 
     def _compute(self) -> Compute:
         self._waits = "gradient"
-        return Compute(None if self.memory is None else self.algorithm.point(self.memory), self.t)
+        return new(Compute, (None if self.memory is None else self.algorithm.point(self.memory), self.t))
 
     def _hear(self, reply: Reply) -> None:
         if self.memory is None or reply.payload is None:
@@ -549,7 +556,7 @@ class Worker:
         sound = True
         if kind == "give" or (kind == "ask" and self.algorithm.exchanges):
             sound, self._sound = self._sound, True
-        message = Message(self.index, self.life, self._seq, kind, t, payload, sound)
+        message = new(Message, (self.index, self.life, self._seq, kind, t, payload, sound))
         self._seq += 1
         return message
 

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from .._inputs import whole
 
 Payload = dict[str, NDArray]
+
+#: `new(Message, (worker, ...))` is `Message(worker, ...)` with all its fields, in less than half the time.
+new: Any = tuple.__new__
 
 
 class Message(NamedTuple):

@@ -6,6 +6,7 @@ algorithm alone see the same slow gradients and the same late messages.
 """
 
 import contextlib
+import functools
 import gc
 import itertools
 import math
@@ -22,7 +23,7 @@ from .._inputs import numbers, shown, vector, whole
 from ..optimizer import Oracle, check_oracle
 from .engine import Engine
 from .machines import Algorithm, Compute
-from .messages import Message, Reply, Shards
+from .messages import Message, Reply, Shards, new
 from .result import Result, Span
 
 Distribution = float | Callable[[np.random.Generator, int], NDArray]
@@ -115,33 +116,22 @@ class Cluster:
         return float(self.speeds.get(worker, 1.0))
 
 
-class _Draws:
+def _draws(distribution: Callable[..., NDArray], key: list[int], factor: float) -> Iterator[float]:
     """Numbers from one distribution for one worker, drawn a block at a time."""
-
-    def __init__(self, distribution: Distribution, key: list[int], factor: float = 1.0):
-        self._left: list[float] = []
-        self._distribution, self._key, self._factor = distribution, key, factor
-        self._rng: np.random.Generator | None = None
-
-    def __call__(self) -> float:
-        if not self._left:
-            self._draw()
-        return self._left.pop()
-
-    def _draw(self) -> None:
-        self._rng = self._rng or np.random.default_rng(self._key)
-        assert callable(self._distribution)
-        block = self._factor * numbers(self._distribution(self._rng, 64), "what a distribution returned")
-        if block.shape != (64,) or not (block >= 0).all() or not np.isfinite(block).all():
+    rng = np.random.default_rng(key)
+    while True:
+        block = factor * numbers(distribution(rng, 64), "what a distribution returned")
+        if block.shape != (64,) or not (block.min() >= 0 and block.max() < math.inf):
             raise ValueError("a distribution returns as many finite numbers of seconds, 0 or more, as it is asked for")
-        self._left = block[::-1].tolist()
+        yield from block.tolist()
+
+
+_always = functools.lru_cache(itertools.repeat)  # one for all workers
 
 
 def _drawing(distribution: Distribution, key: list[int], factor: float = 1.0) -> Callable[[], float]:
-    if callable(distribution):
-        return _Draws(distribution, key, factor)
-    seconds = factor * float(distribution)
-    return lambda: seconds
+    drawn = _draws(distribution, key, factor) if callable(distribution) else _always(factor * float(distribution))
+    return drawn.__next__
 
 
 @contextlib.contextmanager
@@ -170,7 +160,7 @@ class Simulation(Engine):
     ):  # fmt: skip
         super().__init__(algorithm, oracles, theta, steps, workers, shards, **options)
         self.cluster, self.events = cluster, 0
-        self._heap: list[tuple] = []
+        self._soon, self._later, self._last_soon = list[tuple](), list[tuple](), (-math.inf,)
         self._arriving, self._handling, self._answering = deque[tuple](), deque[tuple](), deque[tuple]()
         self._number = itertools.count()
         self._computing = [_drawing(cluster.compute, [seed, w, 0], cluster.slowest(w)) for w in range(workers)]
@@ -191,43 +181,57 @@ class Simulation(Engine):
             self._at(float(cluster.joins.get(w, 0.0)), self._joins, w, self.lives[w])
 
     def _at(self, time: float, do: Callable[..., None], *what: Any) -> None:
-        heappush(self._heap, (time, next(self._number), do, what))
+        entry = (time, next(self._number), do, what)
+        if entry < self._last_soon:
+            heappush(self._soon, entry)
+        else:
+            self._later.append(entry)
 
     def _in_turn(self, queue: deque[tuple], time: float, do: Callable[..., None], *what: Any) -> None:
         """As `_at`, for what seldom overtakes what stands in the queue."""
         if queue and time < queue[-1][0]:
-            heappush(self._heap, (time, next(self._number), do, what))
+            self._at(time, do, *what)
         else:
             queue.append((time, next(self._number), do, what))
+
+    def _sort(self) -> None:
+        """The next eighth of what comes later comes soon. (A sorted list is a heap, and to sort it again is cheap.)"""
+        later = self._later
+        later.sort()
+        first = max(64, len(later) // 8)
+        self._soon[:], later[:first] = later[:first], []
+        self._last_soon = self._soon[-1]
 
     def run(self, until: float) -> Result:
         """Let everything happen, up to a time."""
         with _no_collection() if self._oracles is None else contextlib.nullcontext():
             self._happen(until)
-        finished = all(worker is not None and worker.done for worker in self.workers)
-        if not finished and math.isfinite(until):
-            self.now = until
-        result = self.result("simulate", finished)
+            finished = all(worker is not None and worker.done for worker in self.workers)
+            if not finished and math.isfinite(until):
+                self.now = until
+            result = self.result("simulate", finished)
         result.events = self.events
         return result
 
     def _happen(self, until: float) -> None:
-        heap, queues, nothing = self._heap, (self._arriving, self._handling, self._answering), (math.inf,)
+        soon, queues, nothing = self._soon, (self._arriving, self._handling, self._answering), (math.inf,)
         self._going = len(self.workers)
         while self._going:
-            first, found = heap[0] if heap else nothing, None
+            if not soon and self._later:
+                self._sort()
+            first, found = soon[0] if soon else nothing, None
             for queue in queues:
                 if queue and queue[0] < first:
                     first, found = queue[0], queue
             if first[0] > until or first is nothing:
                 return
             if found is None:
-                heappop(heap)
+                heappop(soon)
             else:
                 found.popleft()
             self.now, _, do, what = first
-            do(*what)
             self.events += 1
+            do(*what)
 
     # --- what can happen
 
@@ -236,7 +240,7 @@ class Simulation(Engine):
         worker = self.workers[w]
         if worker is None or life != self.lives[w]:
             return
-        self.spans.append(Span(w, worker.t, self._starts[w], self.now, self._versions[w]))
+        self.spans.append(new(Span, (w, worker.t, self._starts[w], self.now, self._versions[w])))
         self._proceed(w, g)
 
     def _proceed(self, w: int, given: Any) -> None:
