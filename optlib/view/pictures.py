@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
-from .style import CSS_PIXELS, DENSITY, house, least
+from .style import CSS_PIXELS, DENSITY, house, least, tall
 from .words import words
 
 
@@ -129,7 +129,7 @@ def enlarge(figure: Figure) -> None:
                 old = axis.get_tick_params(which).get("labelsize", mpl.rcParams["xtick.labelsize"])
                 axis.set_tick_params(which, labelsize=max(size, old))
     for text in figure.findobj(Text):
-        text.set_fontsize(max(size, text.get_fontsize()))
+        text.set_fontsize(max(size * tall(text.get_text()), text.get_fontsize()))
 
 
 def encode(image: NDArray[np.uint8]) -> bytes:

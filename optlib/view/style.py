@@ -12,7 +12,9 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.textpath import text_to_path
 from numpy.typing import ArrayLike, NDArray
 
 from .. import rules
@@ -27,6 +29,7 @@ CSS_PIXELS = 96  # CSS pixels an inch
 DENSITY = 2  # image pixels a CSS pixel
 PHONE = 328  # CSS pixels that a figure has on a phone of 360
 SMALL = 11  # CSS pixels of the smallest letters that are read there
+FORMULA = re.compile(r"(?<!\\)\$[^$]*\$")
 
 
 class Look(NamedTuple):
@@ -216,14 +219,27 @@ def legend(where: Axes | Figure, place: str = "above", **kw: Any) -> None:
         at = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.3}
         if isinstance(where, Figure):
             at = {"loc": "outside upper left"}
-        at["ncols"] = _columns([5.3 * size + 0.73 * size * _length(name) for name in entries], room)
+        with house():
+            at["ncols"] = _columns([5.3 * size + _width(name, size) for name in entries], room)
     with house():
         where.legend([*entries.values()], [*entries], **{**at, "labelcolor": GREY, "fontsize": size, **kw})
 
 
-def _length(label: str) -> int:
-    """About how many letters a label shows: a command such as \\eta is one, dollars and braces are none."""
-    return len(re.sub(r"[${}]|\\[ ,;]", "", re.sub(r"\\[a-zA-Z]+", "x", label)))
+def tall(text: str) -> float:
+    """How much larger than words a text is set: formulas alone 1.27 times, since Computer Modern's small letters are
+    that much lower than DejaVu Sans's; the powers of ten on an axis have the latter's.
+
+    >>> tall(r"$p=4$, $\\eta=1$"), tall("$J$ (adam)"), tall(r"$\\mathdefault{10^{2}}$")
+    (1.27, 1.0, 1.0)
+    """
+    formulas = "$" in text and r"\mathdefault" not in text and not re.search(r"\w", FORMULA.sub("", text))
+    return 1.27 if formulas else 1.0
+
+
+def _width(text: str, size: float) -> float:
+    """A text's width in CSS pixels, its letters as large as `tall` says."""
+    font = FontProperties(size=size * tall(text))
+    return text_to_path.get_text_width_height_descent(text, font, ismath="$" in text)[0] * CSS_PIXELS / 72
 
 
 def _columns(widths: list[float], room: float) -> int:

@@ -14,9 +14,8 @@ from matplotlib.text import Text
 from matplotlib.textpath import TextPath, text_to_path
 from matplotlib.transforms import Bbox
 
-from .style import house
+from .style import FORMULA, house
 
-FORMULA = re.compile(r"(?<!\\)\$[^$]*\$")
 _WORD = re.compile(r"[A-Za-z]{2}")
 _AIR = 3  # image pixels around a text that belong to it: what its letters' edges shade
 _DRAWS = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C"}
