@@ -32,7 +32,7 @@ from optlib.parallel import (
     train,
 )
 from optlib.parallel.algorithms import TABLE
-from optlib.parallel.checkpoints import NAME, read
+from optlib.parallel.checkpoints import NAME, load, read, write
 from optlib.parallel.remote import Lost, Silent
 
 pytest.importorskip("distributed", reason="distributed is not installed: pip install 'downhill-course[parallel]'")
@@ -437,6 +437,21 @@ def test_an_error_in_a_callback_is_the_users(client, where):
     assert train(SyncSGD(SGD), dealt(2), np.ones(6), steps=3, backend=client).finished
 
 
+def test_an_error_in_the_last_callback_costs_no_update(client, tmp_path):
+    def wrong(measured):
+        if measured.updates:
+            raise OSError("mine")
+
+    with pytest.raises(OSError, match="mine") as caught:
+        train(
+            async_sgd(COUNT), [Counting()] * 2, np.zeros(9), steps=9, backend=client, every=99, progress=wrong,
+            checkpoint=tmp_path,
+        )  # fmt: skip
+    assert caught.value.__notes__ == ["raised in this run's loss or progress, at update 18"]
+    assert read(tmp_path)[0]["theta"].tolist() == [-2.0] * 9
+    assert tasks_left(client) == []
+
+
 def test_an_error_in_the_algorithm_is_the_users(client):
     overflow = SyncSGD(Optimizer(rules.sgd, lr=1e308))
     with pytest.raises(NotFinite, match="the new point is not finite at step 1") as caught:
@@ -661,6 +676,47 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_kept(client, tmp_path, monk
     assert sum("No space left" in line for line in run.log) == 1
     assert read(tmp_path)[0]["version"] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]
+
+
+def test_a_process_killed_while_it_saves_leaves_the_last_checkpoint_and_no_halves(left, tmp_path):
+    folder = Path(shutil.copytree(left, tmp_path / "copy"))
+    about, saved = load(folder)
+    program = (
+        "import os, pathlib, signal, sys; from optlib.parallel.checkpoints import load, write\n"
+        "folder = pathlib.Path(sys.argv[1]); os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write(folder, *load(folder))"
+    )
+    died = subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert len(list(folder.iterdir())) == 2
+    np.testing.assert_array_equal(read(folder)[1]["theta"], saved[1]["theta"])
+    write(folder, about, saved)
+    assert [path.name for path in folder.iterdir()] == ["checkpoint.npz"]
+
+
+def test_two_runs_cannot_share_a_folder(client, tmp_path):
+    """The earlier one ends, and says why; what it had saved is beside what the later one saves."""
+    call = {"backend": client, "checkpoint": tmp_path}
+    other = At(10, lambda: train(async_sgd(SGD), dealt(1), np.ones(6), steps=2, **call))
+    with pytest.raises(FileExistsError, match=r"checkpoint.npz is now another run's: give each run a folder"):
+        train(async_sgd(COUNT), [Counting()] * 2, np.zeros(60), steps=60, progress=other, interval=0.05, **call)
+    assert read(tmp_path)[0]["version"] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["before-checkpoint.npz", "checkpoint.npz"]
+
+
+def test_a_clock_that_is_put_back_holds_up_no_checkpoint(monkeypatch):
+    driver, saves = object.__new__(cluster._Driver), []
+    driver.lines, driver.running, driver._known, driver.interval, driver._save_took = [], {}, set(), 1.0, 0.0
+    monkeypatch.setattr(driver, "machines", set)
+    monkeypatch.setattr(driver, "_silent", lambda: {"nobody"})
+    monkeypatch.setattr(driver, "measure", lambda: None)
+    monkeypatch.setattr(driver, "_all", lambda *what: saves.append(what) or [None])
+    driver.shards, driver._saved_at, ticks = Shards(6), float("-inf"), [0.0]
+    monkeypatch.setattr(cluster, "time", SimpleNamespace(time=lambda: -3600.0 * ticks[0], monotonic=lambda: ticks[0]))
+    for now in (0.0, 0.5, 2.0, 2.9, 4.0):
+        ticks[0] = now
+        driver.watch()
+    assert saves == [("cut", None)] * 3
 
 
 def test_what_another_run_left_is_kept(client, left, tmp_path):

@@ -39,6 +39,8 @@ def write(folder: Path, about: dict[str, Any], saved: Sequence[Saved]) -> None:
     path = folder / NAME
     if path.exists() and _about(path).get("run") != about["run"]:
         raise FileExistsError(f"{path} is now another run's: give each run a folder of its own, checkpoint=...")
+    for half in folder.glob(f".{NAME}.*"):  # of a process that was killed while it wrote
+        half.unlink(missing_ok=True)
     arrays = {f"{shard}/{name}": array for shard, one in enumerate(saved) for name, array in one.items()}
     about = {**about, "saved": time.time(), "updates": [int(one["version"]) for one in saved]}
     with draft(path) as new, new.open("wb") as file:

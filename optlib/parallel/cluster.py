@@ -239,7 +239,7 @@ class _Driver:
         self._dismissed: set[int] = set()
         self._setbacks = 0
         self.began = time.time()
-        self._saved_at, self._save_took, self._measured_at, self._full = 0.0, 0.0, -every, ""
+        self._saved_at, self._save_took, self._measured_at, self._full = float("-inf"), 0.0, -every, ""
 
     # --- who is there
 
@@ -496,7 +496,7 @@ class _Driver:
             self._ended(w, self._outcome(w, future))
         self._move_on(self._silent())
         self._welcome(there - self._known)
-        if time.time() - self._saved_at > max(self.interval, 10 * self._save_took):
+        if time.monotonic() - self._saved_at > max(self.interval, 10 * self._save_took):
             self.save()
         self.measure()
 
@@ -590,12 +590,13 @@ class _Driver:
 
     def save(self) -> None:
         """Keep a cut of all shards, here and, if a folder was given, there."""
-        began, marks = time.time(), None
+        began, marks = time.monotonic(), None
         if self.shards.count > 1:
             held = self._all("hold")
             marks = {w: max(each.get(w, (0, 0)) for each in held) for w in set().union(*held)}
         cut = self._all("cut", marks)
-        self._saved_at, self._save_took = time.time(), time.time() - began
+        self._saved_at = time.monotonic()
+        self._save_took = self._saved_at - began
         if any(saved is None for saved in cut):  # somebody died in the middle of a message: the next one will do
             return
         if self.saved[0] is None or int(cut[0]["version"]) > int(self.saved[0]["version"]):
@@ -619,8 +620,8 @@ class _Driver:
 
     def _come_home(self, patience: float) -> None:
         """Wait until all replicas have ended, in whatever way."""
-        until = time.time() + patience
-        while time.time() < until and not all(future.done() for future in self.running.values()):
+        until = time.monotonic() + patience
+        while time.monotonic() < until and not all(future.done() for future in self.running.values()):
             time.sleep(TICK)
         for w, future in self.running.items():
             if future.status == "finished":
