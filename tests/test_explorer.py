@@ -40,8 +40,7 @@ def folder(tmp_path_factory):
     (place / "explorer.css").write_text(explorer.style(), encoding="utf-8")
     (place / "explorer-rule.js").write_text(explorer.rule_script(), encoding="utf-8")
     (place / "explorer-network.js").write_text(explorer.network_script(), encoding="utf-8")
-    numbers = f"window.downhillLadder = {json.dumps(plane.for_the_page())};"
-    (place / "explorer-ladder.js").write_text(numbers, encoding="utf-8")
+    (place / "explorer-ladder.js").write_text(explorer.ladder_script(plane.for_the_page()), encoding="utf-8")
     (place / "explore.js").write_text(LOADER.read_text(encoding="utf-8"), encoding="utf-8")
     return place
 

@@ -233,7 +233,7 @@ def write(app: Sphinx, exception: Exception | None) -> None:
         "explorer.js": explorer.script(),
         "explorer-rule.js": explorer.rule_script(),
         "explorer-network.js": explorer.network_script(),
-        "explorer-ladder.js": f"window.downhillLadder = {json.dumps(plane.for_the_page(), ensure_ascii=False)};\n",
+        "explorer-ladder.js": explorer.ladder_script(plane.for_the_page()),
         "explorer.css": explorer.style(),
     }
     for name, text in parts.items():

@@ -472,7 +472,7 @@ def rule_script() -> str:
     """What a page loads when a reader changes a rule: parser, translator, editor, their words and the rules' texts."""
     ahead = {rule.__name__: look for rule, look in rules.LOOK_AHEAD.items()}
     tables = {
-        "words": {code: {"en": en, "zh": zh} for code, (en, zh) in labels.RULE.items()},
+        "words": _both(labels.RULE),
         "calls": {name: [js.CALLS.get(name, ""), _ARGUMENTS.get(name, 1)] for name in UFUNCS},
         "ranges": {
             name: [known.low, None if known.high == np.inf else known.high, known.closed]
@@ -487,6 +487,16 @@ def rule_script() -> str:
     }
     body = modules.joined({"data": _constant("RULE", tables), **modules.texts("rule")})
     return _classic("downhillRule", body, "compiled, fault, open, translated")
+
+
+def ladder_script(numbers: Mapping[str, Any]) -> str:
+    """What a page loads when a reader sends a typed rule up the ladder: the climb, its words, the course's numbers."""
+    data = _constant("LADDER", {"words": _both(labels.LADDER), **numbers})
+    return _classic("downhillLadder", modules.joined({"data": data, **modules.texts("ladder")}), "climbed, ...LADDER")
+
+
+def _both(words: Mapping[str, tuple[str, str]]) -> State:
+    return {code: {"en": en, "zh": zh} for code, (en, zh) in words.items()}
 
 
 def source_of(rule: Callable) -> str:

@@ -280,20 +280,8 @@ LABELS: dict[str, tuple[str, str]] = {
     "why.minimum": ("no minimum", "没有极小点"),
 }  # fmt: skip
 
-#: What the editor of rules says; {0} is what the reader wrote. Loaded with it, not with the figure.
-RULE: dict[str, tuple[str, str]] = {
-    "edit": ("The rule, in Python", "更新规则（Python）"),
-    "hint": (
-        "What you type is drawn at once. There are + - * / **, comparisons and {0}. Tab leaves the box.",
-        "输入后立即画出。可用 + - * / **、比较，以及 {0}。按 Tab 键离开。",
-    ),
-    "drawn": ("Drawn as {0}.", "已画出 {0}。"),
-    "last": (" The path is that of the last rule that worked.", "图中仍是上一条可用规则的路径。"),
-    "reset": ("As it was", "恢复原样"),
-    "close": ("Close", "关闭"),
-    "line": ("Line {0}: {1}.", "第 {0} 行：{1}。"),
-    # the ladder
-    "ladder": ("To the ladder", "上天梯"),
+#: What a climb of the ladder says: loaded at the click on it, into the words of the editor.
+LADDER: dict[str, tuple[str, str]] = {
     "score": (
         "Score {0} on two problems in the plane, with the best of the file's settings: place {1} of {2}.",
         "平面上的两道题，取文件中最好的一组参数，得 {0} 分，在 {2} 条规则中排第 {1}。",
@@ -317,6 +305,22 @@ RULE: dict[str, tuple[str, str]] = {
         "The ladder tells a rule no loss, only theta, g, its memory and t.",
         "天梯不告诉规则损失是多少，只给 theta、g、记忆量和 t。",
     ),
+}
+
+#: What the editor of rules says; {0} is what the reader wrote. Loaded with it, not with the figure.
+RULE: dict[str, tuple[str, str]] = {
+    "edit": ("The rule, in Python", "更新规则（Python）"),
+    "hint": (
+        "What you type is drawn at once. There are + - * / **, comparisons and {0}. Tab leaves the box.",
+        "输入后立即画出。可用 + - * / **、比较，以及 {0}。按 Tab 键离开。",
+    ),
+    "drawn": ("Drawn as {0}.", "已画出 {0}。"),
+    "last": (" The path is that of the last rule that worked.", "图中仍是上一条可用规则的路径。"),
+    "reset": ("As it was", "恢复原样"),
+    "close": ("Close", "关闭"),
+    "line": ("Line {0}: {1}.", "第 {0} 行：{1}。"),
+    # the ladder
+    "ladder": ("To the ladder", "上天梯"),
     "away": ("The ladder's numbers could not be loaded.", "天梯的数据没能加载。"),
     # what is wrong
     "syntax": ("{0} has no place in a rule", "规则里不能有 {0}"),

@@ -204,9 +204,8 @@ export class Chart extends Base {
       height = narrow ? 290 : Math.round(Math.min(0.5 * width, 340));
     this.root.classList.toggle("dx-narrow", narrow);
     Object.assign(this, themeOf(this.root));
-    this.colours = this.data.curves.map(
-      ({ name }, k) => (DATA.looks[name] ?? DATA.series[(this.data.stacked?.[k] ?? k) % DATA.series.length])[this.theme] ?? this.ink,
-    );
+    const hue = (k) => DATA.series[(this.data.stacked?.[k] ?? k) % DATA.series.length];
+    this.colours = this.data.curves.map(({ name }, k) => (DATA.looks[name] ?? hue(k))[this.theme] ?? this.ink);
     fit(this.canvas, width, height);
     this.paint(new Brush(wipe(this.canvas, width, height)), width, height);
     for (const update of this.updates) update();

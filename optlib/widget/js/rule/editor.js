@@ -1,8 +1,8 @@
 // The editor below a figure: what is typed is drawn as one more algorithm, and what is wrong with it is said.
 
 import { RULE } from "./data.js";
-import { climbed } from "./ladder.js";
 import { RuleError, told, words } from "./ruleerror.js";
+import { transferred, translated } from "./translator.js";
 
 const PAUSE = 400; // milliseconds of rest before an error is said: a half-typed line is wrong most of the time
 
@@ -60,7 +60,8 @@ export function open(figure, i, text = null) {
     if (box.value !== source) return;
     try {
       figure.learn({ source, like }, i);
-      panel.climbed = numbers && climbed(figure, { source, like }, numbers);
+      Object.assign(RULE.words, numbers?.words);
+      panel.climbed = numbers?.climbed(figure, { source, like }, numbers, { transferred, translated });
       shown.replaceChildren(...(numbers ? rungs(panel.climbed, numbers.page, lang) : [say("away")]));
     } catch (error) {
       clearTimeout(timer);

@@ -1,7 +1,5 @@
 // The ladder's problems in the plane, climbed in the page, and the file to hand in: the twin of
-// downhill_course.ladder.plane, whose numbers `options.ladder` loads.
-
-import { transferred, translated } from "./translator.js";
+// downhill_course.ladder.plane, whose numbers `options.ladder` loads with this.
 
 const FACTORS = [1 / 4, 1 / 2, 1, 2, 4]; // of the figure's rate: the settings that the file tries
 const LOOKS = 50;
@@ -32,9 +30,9 @@ const never = (steps) => steps ?? Number.POSITIVE_INFINITY;
 
 /**
  * A typed rule on the problems: { score, place, of, file, rows: [{ problem, chosen, losses, steps, nadam, fewest }] },
- * or { blind } for one that asks for the loss, which the ladder does not tell.
+ * or { blind } for one that asks for the loss, which the ladder does not tell. Reading a text is the editor's.
  */
-export function climbed(figure, own, { tau, problems }) {
+export function climbed(figure, own, { tau, problems }, { transferred, translated }) {
   const { rule, hyper } = figure.state.runs.find((run) => run.rule === figure.ownKey),
     { defaults, given } = translated(own.source),
     settings = settingsOf(defaults, hyper),
