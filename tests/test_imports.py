@@ -327,3 +327,9 @@ def test_all_is_what_is_there():
     assert not missing
     rooms = {room for storey in STOREYS["optlib"][:2] for room in storey if not room.startswith("_")}
     assert {"Optimizer", "NotFinite", "descend", "iterates", "run", *rooms} - {"optimizer"} <= set(optlib.__all__)
+
+
+def test_a_wheel_holds_every_module_of_the_figures():
+    given = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
+    held = {path for pattern in given["optlib"] for path in (ROOT / "optlib").glob(pattern)}
+    assert {path for ending in ("js", "css") for path in (ROOT / "optlib" / "widget").rglob(f"*.{ending}")} <= held

@@ -36,6 +36,9 @@ QUARREL = re.compile(
     r"\b(?:one|another) source\b(?! of\b)|\bthe (?:slides|overview)\b|有份资料|另一份资料|课件|综述|译文", re.I
 )
 
+HANDS = re.compile(r"\b(?:[Dd]rag|[Pp]ress play|[Ss]lider|[Ss]crub)\b|拖动|按下播放|滑块")
+LIVE = re.compile(r"\b(?:Explorer|Curves|Network)\(|\]\(set:")
+
 
 def by_name(paths: list[Path]):
     return [pytest.param(path, id=path.stem) for path in paths]
@@ -141,6 +144,32 @@ def quarrels(notebook: dict) -> list[str]:
 @pytest.mark.parametrize("path", by_name(TAUGHT))
 def test_a_chapter_teaches_and_quarrels_in_the_appendix(path):
     assert quarrels(read(path)) == []
+
+
+def cannot_be_tried(notebook: dict) -> list[str]:
+    """Texts that ask a reader to drag, play or slide in a section that has no live figure and sets none."""
+    found, waiting, live = [], [], False
+    for cell in (*notebook["cells"], new_markdown_cell("# End")):
+        text = text_of(cell)
+        if cell["cell_type"] == "markdown" and re.search(r"^#+ ", text, re.M):
+            found += [] if live else waiting
+            waiting, live = [], False
+        live |= bool(LIVE.search(text))
+        waiting += [f"{cell['id']}: {asked[0]}" for asked in HANDS.finditer(text) if "question" not in tags_of(cell)]
+    return found
+
+
+@pytest.mark.parametrize("path", by_name(TAUGHT))
+def test_what_a_text_asks_to_drag_can_be_dragged(path):
+    assert cannot_be_tried(read(path)) == []
+
+
+def test_what_cannot_be_dragged_is_found():
+    asks = prose("a", "Drag the point.", "拖动这个点。")
+    shown = new_code_cell("Explorer('ravine')", id="figure")
+    first, second = heading("one", "One · 一"), heading("two", "Two · 二")
+    assert cannot_be_tried(new_notebook(cells=[first, *asks, shown, second])) == []
+    assert cannot_be_tried(new_notebook(cells=[first, shown, second, *asks])) == ["a-en: Drag", "a-zh: 拖动"]
 
 
 def test_quarrels_are_found():
