@@ -20,6 +20,7 @@ ITEMS = 200_000  # in all lists and dictionaries of one value
 BYTES = 4_000_000  # of one array
 RTOL = 1e-5  # how far numbers may differ where precision is not what a task teaches: float32 passes
 KINDS = {"float64", "float32", "int64", "int32", "bool"}
+_KNOWN = {np.dtype(kind): kind for kind in KINDS}  # NumPy makes a dtype's name anew whenever it is asked
 
 
 class NotPlain(TypeError):
@@ -75,12 +76,13 @@ def _spend(left: list[int], count: int) -> None:
 
 def _pack(array: np.ndarray) -> list:
     array = np.asarray(array)
-    if array.dtype.name not in KINDS:
-        raise NotPlain(f"an array of {array.dtype.name}: give real numbers (float64)")
+    kind = _KNOWN.get(array.dtype) or array.dtype.name
+    if kind not in KINDS:
+        raise NotPlain(f"an array of {kind}: give real numbers (float64)")
     if array.nbytes > BYTES:
         raise NotPlain(f"an array of {array.nbytes} bytes: at most {BYTES} are read")
     data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
-    return [array.dtype.name, list(array.shape), data]
+    return [kind, list(array.shape), data]
 
 
 def decode(
