@@ -94,7 +94,7 @@ def imported(file: Path) -> set[tuple[str, ...]]:
             base = package[: len(package) - node.level + 1] if node.level else ()
             base += tuple(node.module.split(".")) if node.module else ()
             found |= {(*base, alias.name) for alias in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+        elif isinstance(node, ast.Call) and "import_module" in (getattr(node.func, k, "") for k in ("id", "attr")):
             first = node.args[0]
             if isinstance(first, ast.Constant):
                 name = str(first.value)
