@@ -848,6 +848,7 @@ def test_the_close_ups_numbers_are_optlibs(show, rule):
         assert shown[names.index(name)] == pytest.approx(kept[name][0], rel=1e-12)
     label = page.locator(".dx-lens").get_attribute("aria-label")
     assert "step 5: from (" in label
+    assert ", t = 4 → 5, " in page.locator(".dx-lens-title").inner_text()  # the clock says 4
 
 
 # --- what goes wrong ------------------------------------------------------------------------------

@@ -308,7 +308,7 @@ def test_without_scripts_a_term_leads_to_the_glossary(visit):
 @pytest.mark.parametrize("chapter", ["04-adaptive", "08-cluster"])
 def test_a_printed_table_keeps_its_lines_on_a_phone(visit, view, chapter):
     page = visit(f"{view}/{chapter}.html", {"width": 360, "height": 740})
-    rows = page.evaluate("""() => [...document.querySelectorAll(".output pre > .line")].map((line) => {
+    rows = page.evaluate("""() => [...document.querySelectorAll(".output .line + .line")].map((line) => {
       const style = getComputedStyle(line.parentElement);
       return [line.parentElement.style.getPropertyValue("--columns"), line.textContent, parseFloat(style.fontSize),
               Math.round(line.getBoundingClientRect().height / parseFloat(style.lineHeight))];

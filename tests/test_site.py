@@ -13,6 +13,7 @@ from pages import (
     PAGES,
     PAPER,
     PHONE,
+    SAMPLE,
     SITE,
     every_page_once,
     ids,
@@ -268,6 +269,43 @@ def test_no_english_prose_in_the_chinese_view(name):
         if not re.fullmatch(r"optlib[\w.]*", label)  # a name of the library, where a link leads
     ]
     assert english == []
+
+
+@pytest.mark.parametrize("name", [name for name in CHAPTERS if name in SAMPLE])
+def test_punctuation_stays_beside_formulas_and_buttons(name):
+    page = soup(SITE / "zh" / f"{name}.html")
+    loose = []
+    for box in page.select("article button.figure-set, article span.math"):
+        if box.find_parent(class_=["together", "tip"]):  # a definition is shown by itself
+            continue
+        before, after = (str(beside or "") for beside in (box.previous_sibling, box.next_sibling))
+        short = box.name == "button" or len(box.find("annotation").text) <= 20
+        if short and (re.match("[，。；：？！、）]", after) or re.search("[（“]$", before)):
+            loose.append(f"{before[-8:]}[{box.get_text()[-12:]}]{after[:8]}")
+    assert loose == []
+    assert len(page.select("article .together")) > 5
+
+
+def test_a_double_heading_breaks_between_its_halves_and_no_line_begins_with_a_dot(visit):
+    page = visit("both/03-momentum.html", {"width": 360, "height": 780})
+    seen = page.evaluate("""() => [...document.querySelectorAll(":is(h1, h2, h3):has(> .half)")].map((heading) => {
+      const [english, chinese] = [...heading.querySelectorAll(".half")].map((half) => half.getBoundingClientRect());
+      return [chinese.top >= english.bottom - 2, heading.querySelector(".between").getBoundingClientRect().width];
+    })""")
+    assert len(seen) > 8
+    assert any(apart for apart, _ in seen)
+    assert {width for _, width in seen} == {0}
+
+
+def test_a_long_formula_is_set_smaller_on_a_phone(visit):
+    page = visit("zh/01-variants.html#exercises", {"width": 360, "height": 780})  # a place has all of it laid out
+    page.wait_for_function("""() => {
+      const boxes = [...document.querySelectorAll("article .math-wrapper")];
+      const fit = (box) => +box.style.getPropertyValue("--fit") || 1;
+      const next = boxes.find((box) => box.scrollWidth > box.clientWidth + 1 && fit(box) > 0.75);
+      next?.scrollIntoView({ block: "center", behavior: "instant" });
+      return !next && boxes.some((box) => fit(box) < 1);
+    }""")
 
 
 def test_every_internal_link_leads_somewhere():

@@ -1,9 +1,24 @@
-// Whatever is wider than its box and scrolls there can be reached with the Tab key and scrolled with the arrows. A box is
-// measured when the reader comes near: to ask earlier would lay out sections that are not laid out yet.
+// Whatever is wider than its box and scrolls there can be reached with the Tab key and scrolled with the arrows. A
+// formula that is a little too wide is set smaller instead. A box is measured when the reader comes near: to ask earlier
+// would lay out sections that are not laid out yet.
 (function () {
   const boxes = "article pre, article .math-wrapper, article .table-wrapper, article .cell_output";
+  const LEAST = 0.75; // of its size, a formula is still read
+  const widths = new WeakMap(); // for which each formula was set
+
+  function fit(box) {
+    if (widths.get(box) === box.clientWidth) return;
+    widths.set(box, box.clientWidth);
+    box.style.removeProperty("--fit");
+    box.style.minHeight = "";
+    if (box.scrollWidth <= box.clientWidth + 1) return;
+    box.style.minHeight = `${box.offsetHeight}px`; // nothing below it moves
+    box.style.setProperty("--fit", Math.max(LEAST, 0.99 * box.clientWidth / box.scrollWidth));
+  }
+
   const sizes = new ResizeObserver((entries) => {
     for (const { target } of entries) {
+      if (target.matches(".math-wrapper")) fit(target);
       if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
     }

@@ -328,7 +328,27 @@ def name_cells_in_messages(app: Sphinx) -> None:
         handler.filters.append(NameTheCell())
 
 
+TWIN_HEADING = re.compile(r'(?<=<h)([1-4]>)((?:(?!</h).)*?) · ((?:(?!</h).)*?)(?=<a class="headerlink")', re.S)
+
+
+def halves(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None) -> None:
+    """A double heading in two halves, so that no line need begin or end with the dot between them.
+
+    >>> TWIN_HEADING.sub(HALVES, '<h2>Three · 三<a class="headerlink" href="#">#</a></h2>').split("<a")[0]
+    '<h2><span class="half">Three</span> <span class="half" lang="zh-CN"><span class="between">· </span>三</span>'
+    """
+    if "body" in context and len(current_view(app).languages) > 1:
+        context["body"] = TWIN_HEADING.sub(HALVES, context["body"])
+
+
+HALVES = (
+    r'\1<span class="half">\2</span> '
+    rf'<span class="half" lang="{TAGS["zh"]}"><span class="between">· </span>\3</span>'
+)
+
+
 def setup(app: Sphinx) -> dict:
+    app.connect("html-page-context", halves, priority=860)
     app.add_config_value("downhill_view", "both", "env", [str])
     app.add_config_value("downhill_machinery", "", "env", [str])  # set by build.py
     app.add_event("downhill-notebook")

@@ -25,6 +25,7 @@ from sphinx.util.osutil import ensuredir
 from downhill_course.ladder import plane
 from downhill_course.notebook.views import SEPARATOR, View
 from downhill_course.pages.bilingual import Passage, current_view
+from downhill_course.pages.formulas import keep_together
 from downhill_course.pages.readings import answers
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,8 @@ def tie(doctree: nodes.document, bundles: dict[str, dict], view: View) -> None:
         )
         made.extend(node.children)
         node.replace_self(made)
+        if "set" in ask:
+            keep_together(made)
 
 
 def scheme_of(node: nodes.reference) -> str:

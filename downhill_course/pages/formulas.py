@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
-from downhill_course.pages.bilingual import swap
+from downhill_course.pages.bilingual import position
 
 logger = logging.getLogger(__name__)
 
@@ -62,22 +62,45 @@ class OneIdForAFormula(SphinxPostTransform):
             formula.parent["ids"] = [name for name in formula.parent["ids"] if name not in formula["ids"]]
 
 
+OPENING = re.compile(r"[(\[（「“‘]+$")
+CLOSING = re.compile(r"^[.,;:!?)\]，。；：？！、）」”’]+")
+MATRIX = re.compile(r"\\begin\{(\w+)\}(?:(?!\\begin).)*\\end\{\1\}", re.S)
+
+
+def keep_together(box: nodes.Node) -> None:
+    """A box in a line and the punctuation beside it stay on one line: browsers may break at its edges."""
+    line = box.parent
+    if not isinstance(line, nodes.TextElement):
+        return
+    where = position(box)
+    before, after = (
+        line[k].astext() if 0 <= k < len(line) and isinstance(line[k], nodes.Text) else ""
+        for k in (where - 1, where + 1)
+    )
+    opens, closes = OPENING.search(before), CLOSING.match(after)
+    together = nodes.inline("", "", classes=["together"])
+    if opens:
+        line[where - 1] = nodes.Text(before[: opens.start()])
+        together += nodes.Text(opens.group())
+    if closes:
+        line[where + 1] = nodes.Text(after[closes.end() :])
+    if opens or closes:
+        line[where] = together
+        together += box
+    if closes:
+        together += nodes.Text(closes.group())
+
+
 class KeepPunctuation(SphinxPostTransform):
-    """A short formula and the punctuation after it stay on one line: browsers may break after KaTeX's boxes."""
+    """Short formulas and matrices, which cannot be broken, with the punctuation beside them."""
 
     formats = ("html",)
     default_priority = 502
-    closing = re.compile(r"^[.,;:!?)\]，。；：？！、）」]+")
 
     def run(self, **kwargs) -> None:
         for formula in list(self.document.findall(nodes.math)):
-            after = formula.next_node(descend=False, siblings=True)
-            punctuation = self.closing.match(after.astext()) if isinstance(after, nodes.Text) else None
-            if punctuation and len(formula.astext()) <= 24 and isinstance(formula.parent, nodes.TextElement):
-                swap(after, nodes.Text(after.astext()[punctuation.end() :]))
-                together = nodes.inline("", "", classes=["together"])
-                swap(formula, together)
-                together += [formula, nodes.Text(punctuation.group())]
+            if len(formula.astext()) <= 24 or MATRIX.fullmatch(formula.astext()):
+                keep_together(formula)
 
 
 def prepare(app: Sphinx) -> None:

@@ -196,7 +196,7 @@ export function drawLens(figure) {
     figure.say("cartoon.alt", { name, t: step.t + 1, from: point(step.from), to: point(step.to), g: point(step.g) }),
   );
   figure.lensText.replaceChildren(
-    h("p", { class: "dx-lens-title" }, `${name}, t = ${step.t + 1}, g = ${point(step.g)}`),
+    h("p", { class: "dx-lens-title" }, `${name}, t = ${step.t} → ${step.t + 1}, g = ${point(step.g)}`),
     ...step.lines.map((lines, k) =>
       h(
         "table",
