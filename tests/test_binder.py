@@ -7,7 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
 from fresh import CLEAN, ROOT, copy, environment, run
@@ -167,3 +169,50 @@ def test_an_explorer_is_alive_in_jupyterlab(jupyter, chrome):
     figure.locator(".dx-handle").first.press("ArrowRight")
     page.wait_for_function("old => document.querySelector('.jp-OutputArea .dx-canvas').ariaLabel !== old", arg=before)
     page.close()
+
+
+OWN = f"""import sys
+sys.path.insert(0, {str(ROOT)!r})
+from optlib.widget import Explorer
+
+
+def mine(theta, g, *, lr=0.02):
+    return theta - lr * g, ()
+
+
+Explorer(surface="bowl", algorithms=[mine, "sgd"])"""
+
+
+@pytest.mark.slow
+def test_a_readers_own_explorer_keeps_its_picture(chrome, tmp_path):
+    """Run all, save, close, open anew: live, then the picture, where "model not found" would stand."""
+    (tmp_path / "home").mkdir()
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    cells = [nbformat.v4.new_code_cell(OWN)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), tmp_path / "own.ipynb")
+    server = Jupyter(Path(sys.executable), tmp_path, tmp_path / "home")
+    address = f"http://127.0.0.1:{server.port}/lab/tree/own.ipynb?reset&token={server.token}"
+    try:
+        page = chrome.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(address)
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.locator(".jp-OutputArea .dx").first.wait_for(timeout=120_000)
+        page.locator(".jp-OutputArea img").wait_for(state="hidden")
+        page.keyboard.press("Control+s")
+        for _ in range(120):
+            if nbformat.read(tmp_path / "own.ipynb", 4).cells[0].outputs:
+                break
+            page.wait_for_timeout(500)
+        page.close()
+        for session in server.ask("api/sessions"):
+            server.ask(f"api/sessions/{session['id']}", method="DELETE")
+        page = chrome.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(address)
+        page.locator(".jp-OutputArea img").wait_for(timeout=120_000)
+        page.get_by_text("model not found").wait_for(state="attached")
+        page.get_by_text("model not found").wait_for(state="hidden")
+        page.close()
+    finally:
+        server.close()

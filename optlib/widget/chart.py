@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from .._inputs import finite, number, numbers
 from . import labels
-from .explorer import SYMBOLS, mount_point, new_widget, shown
+from .explorer import SYMBOLS, display_either, mount_point, new_widget, shown
 
 Words = str | tuple[str, str]  #: the same in both languages, or (English, Chinese)
 MOST = 40_000  #: numbers that a figure may hold: a page carries them
@@ -186,6 +186,9 @@ class Curves:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         return shown(self)
+
+    def _ipython_display_(self) -> None:
+        display_either(self)
 
 
 def _pair(words: Words) -> dict[str, str]:

@@ -339,6 +339,9 @@ class Explorer:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         return shown(self)
 
+    def _ipython_display_(self) -> None:
+        display_either(self)
+
 
 def shown(figure: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """What Jupyter shows and a notebook stores of a figure: its picture, its bundle, and the widget if there is one."""
@@ -351,6 +354,26 @@ def shown(figure: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     elif find_spec("anywidget") is None and not os.environ.get(STATIC):
         print("This is a picture; pip install anywidget makes it answer.", file=sys.stderr)
     return data, metadata
+
+
+#: Jupyter shows of one output the live view alone, which is gone when the notebook is opened anew, and only an error
+#: left. So picture and live view are two outputs, and between them stands which of them is seen.
+_EITHER = """<style class="dx-either">
+:is(.jp-OutputArea-child, .output_area):has(+ * .dx-either):has(+ * + * .dx),
+:is(.jp-OutputArea-child, .output_area):has(.dx-either) + *:not(:has(.dx)) { display: none }
+</style>"""
+
+
+def display_either(figure: Any) -> None:
+    """Display the picture and the live view, of which one is seen; else NotImplementedError, and one output is made."""
+    if not live() or "google.colab" in sys.modules or "VSCODE_PID" in os.environ:
+        raise NotImplementedError
+    publish = sys.modules["IPython"].get_ipython().display_pub.publish
+    bundle, metadata = shown(figure)
+    answering = {k: bundle.pop(k) for k in [*bundle] if k.startswith("application/vnd.jupyter.widget-view")}
+    publish(bundle, metadata)
+    publish({"text/html": _EITHER, "text/plain": ""})
+    publish({**answering, "text/plain": bundle["text/plain"]})
 
 
 def mount_point(bundle: State, name: str = "") -> str:

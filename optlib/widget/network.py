@@ -18,7 +18,7 @@ from ..compile.network import network
 from ..compile.source import read
 from ..optimizer import NotFinite, Optimizer, specification
 from . import labels, noise
-from .explorer import mount_point, new_widget, shown
+from .explorer import display_either, mount_point, new_widget, shown
 
 MOST = 5000  #: updates
 EVERY = 5  #: updates between two looks at the curvature
@@ -221,6 +221,9 @@ class Network:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         return shown(self)
+
+    def _ipython_display_(self) -> None:
+        display_either(self)
 
 
 def _examples(given: tuple[ArrayLike, ArrayLike] | None) -> tuple[NDArray, NDArray]:
