@@ -184,6 +184,28 @@ def test_machine_code_is_kept_between_processes(tmp_path):
     assert files == same
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_after_threads_goes_on():
+    program = """if True:
+        import os
+        import numpy as np
+        from optlib import Optimizer, compile, data, parallel, rules
+        def work():
+            theta, adam = np.ones(9), Optimizer(rules.adam)
+            compile.kernel(adam)(theta, theta.copy(), adam.init(theta))
+            parallel.hogwild(data.SparseRows.from_dense(np.eye(3)), [0, 1, 0], threads=2, epochs=1)
+        work()
+        child = os.fork()
+        if not child:
+            work()
+            os._exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "7\n"), done.stderr
+
+
 def test_without_numba_the_message_says_what_to_do(monkeypatch):
     monkeypatch.setattr(compile.native, "available", lambda: False)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'downhill-course\[fast\]', or use tell"):

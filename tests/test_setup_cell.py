@@ -68,6 +68,26 @@ def test_where_optlib_is_it_does_nothing(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_a_package_of_the_same_name_is_recognised(tmp_path):
+    """The index has a library for options that is called `optlib`, too."""
+    (tmp_path / "optlib-1.0.dist-info").mkdir()
+    (tmp_path / "optlib-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: optlib\nVersion: 1.0\n")
+    done = subprocess.run(
+        [sys.executable, "-c", HERE], cwd=tmp_path, capture_output=True, encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONUTF8": "1"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "ImportError: This `optlib` is another package" in done.stderr
+    assert done.stderr.count("pip uninstall -y optlib") >= 2
+    assert "这里的 optlib 是另一个同名的包" in done.stderr
+
+
+def test_what_installing_leaves_behind_is_ignored():
+    for name in ("build/lib/x", "downhill_course.egg-info/x", "book/.ipynb_checkpoints/x"):
+        done = subprocess.run(["git", "check-ignore", "-q", "--no-index", name], cwd=setup_cell.ROOT)
+        assert done.returncode in (0, 128), name  # 128: no repository here
+
+
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory):
     """The Python of an environment with pip alone, and a folder as a site's `notebooks` is, two below the wheel."""
