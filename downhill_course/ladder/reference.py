@@ -113,6 +113,8 @@ def _bare(function: Callable) -> str:
         match node:
             case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
                 return _looks_at_arguments(room.get(name))
+            case ast.Assign(targets=[ast.Name(id=same)], value=ast.Call(func=ast.Name(id=name), args=[given, *_])):
+                return _looks_at_arguments(room.get(name)) and ast.unparse(given) == same
         return False
 
     body.body = [node for node in body.body if not looks(node)]
