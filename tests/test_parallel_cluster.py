@@ -502,6 +502,16 @@ def test_a_process_that_dies_again_and_again_is_dismissed(mortal):
         train(SyncSGD(COUNT), oracles, np.zeros(30), steps=30, backend=mortal, interval=0.05)
 
 
+@pytest.mark.slow
+def test_an_adaptive_cluster_at_zero_is_asked_for_a_worker():
+    from distributed import Client, LocalCluster
+
+    with LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=None) as adaptive, Client(adaptive) as asks:
+        adaptive.adapt(minimum=0, maximum=1)
+        run = train(async_sgd(COUNT), [Counting()] * 2, np.zeros(9), steps=9, backend=asks, patience=60.0)
+    assert run.theta.tolist() == [-2.0] * 9
+
+
 # --- what it is like ---------------------------------------------------------------------------------------
 
 
