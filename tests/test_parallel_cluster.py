@@ -502,6 +502,34 @@ def test_a_process_that_dies_again_and_again_is_dismissed(mortal):
         train(SyncSGD(COUNT), oracles, np.zeros(30), steps=30, backend=mortal, interval=0.05)
 
 
+class Moves(Counting):
+    """It waits at its step 5 until a later life of its worker has begun, and then sends what nobody wants."""
+
+    def __init__(self, flag):
+        super().__init__()
+        self.flag, self.begun = flag, None
+
+    def __call__(self, theta, t):
+        self.begun = t if self.begun is None else self.begun
+        if self.begun:
+            self.flag.touch()
+        while t == 5 and not self.flag.exists():
+            time.sleep(0.02)
+        return super().__call__(theta, t)
+
+
+def test_a_machine_that_comes_later_takes_a_replica_and_what_the_old_one_sends_counts_no_more(tmp_path):
+    made = connect(workers=1)
+    try:
+        grows = At(4, lambda: made._downhill_cluster.scale(2))
+        oracles = [Moves(tmp_path / "moved")] * 2
+        run = train(async_sgd(COUNT), oracles, np.zeros(9), steps=9, backend=made, progress=grows, patience=60.0)
+    finally:
+        disconnect(made)
+    assert any(line.startswith("worker 1 moves to tcp://") for line in run.log)
+    assert run.theta.tolist() == [-2.0] * 9
+
+
 @pytest.mark.slow
 def test_an_adaptive_cluster_at_zero_is_asked_for_a_worker():
     from distributed import Client, LocalCluster
