@@ -1679,19 +1679,24 @@ def test_what_a_notebook_stores(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("static", ["0", "1"])
-def test_a_kernel_shows_the_live_figure_unless_told_otherwise(monkeypatch, static):
+@pytest.mark.parametrize("given", [{"OPTLIB_STATIC": "1"}, {}, {"JPY_SESSION_NAME": "own.ipynb"}])
+def test_a_kernel_shows_the_live_figure_unless_told_otherwise(monkeypatch, given):
     pytest.importorskip("anywidget")
-    monkeypatch.setenv("PYTHONPATH", os.getcwd())
-    monkeypatch.setenv("OPTLIB_STATIC", static)
+    for name in ("OPTLIB_STATIC", "JPY_SESSION_NAME", "VSCODE_PID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"PYTHONPATH": os.getcwd(), **given}.items():
+        monkeypatch.setenv(name, value)
     cells = ["from optlib.widget import Explorer\nfigure = Explorer('ravine')", "figure"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     done = NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
-    outputs = [set(output.data) for output in done.cells[1].outputs]
-    assert outputs[0] == {explorer.MIME, "image/png", "text/plain"}  # one of its own: it outlives the live view
-    live = {"application/vnd.jupyter.widget-view+json", "text/plain"}
-    assert outputs[1:] == ([{"text/html", "text/plain"}, live] if static == "0" else [])
-    assert ("widgets" in done.metadata) == (static == "0")
+    picture, live = {explorer.MIME, "image/png", "text/plain"}, "application/vnd.jupyter.widget-view+json"
+    expected = {
+        "OPTLIB_STATIC": [picture],
+        "": [picture | {live}],
+        "JPY_SESSION_NAME": [picture, {"text/html", "text/plain"}, {live, "text/plain"}],  # it outlives the live view
+    }["".join(given)]
+    assert [set(output.data) for output in done.cells[1].outputs] == expected
+    assert ("widgets" in done.metadata) == ("OPTLIB_STATIC" not in given)
 
 
 def test_traits_move_the_picture_and_the_other_way_round():
