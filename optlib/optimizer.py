@@ -450,6 +450,9 @@ class Descent(NamedTuple):
     state: State  #: the optimizer's state there, to go on from
     steps: int  #: updates made
     reason: str  #: why it ended: "steps" if all were made, else what `stop` said
+    #: The effective rate of each coordinate at each step, of shape (steps, ..., d): how far it went down its gradient
+    #: over that gradient; NaN or infinite where that is 0. None where not every point was kept.
+    rates: NDArray | None
 
 
 def descend(
@@ -470,7 +473,7 @@ def descend(
         the updates made; it returns a reason (or True), or nothing to go on. Or a criterion of `optlib.tricks`, such
         as ``Patience(10)``, which is told ``loss(theta)`` after each step
     each : a function like `stop` that is called after each step, for progress or a record; what it returns is ignored
-    report : return a `Descent` (path, theta, state, steps, reason) rather than the path
+    report : return a `Descent` (path, theta, state, steps, reason, effective rates) rather than the path
 
     >>> from optlib import rules, surfaces
     >>> descend(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0], steps=2)
@@ -479,8 +482,8 @@ def descend(
            [ 1. , -0.5]])
     >>> flat = lambda theta, g: "flat" if abs(g).max() < 0.01 else None
     >>> end = descend(Optimizer(rules.sgd, lr=0.5), surfaces.bowl.grad, [4.0, -2.0], 99, stop=flat, report=True)
-    >>> end.steps, end.reason
-    (10, 'flat')
+    >>> end.steps, end.reason, end.rates[0]
+    (10, 'flat', array([0.5, 0.5]))
     """
     steps, every = whole(steps, "steps", 0), whole(every, "every")
     if keep not in ("all", "last") or (keep == "last" and every > 1):
@@ -492,10 +495,13 @@ def descend(
     path = np.empty((1 if keep == "last" else steps // every + 2, *theta.shape), theta.dtype)
     path[0], count, made, reason = theta, 1, 0, "steps"
     memory: Sequence[NDArray] | None = None
+    gradients = np.empty_like(path[1:]) if report and keep == "all" and every == 1 else None
     walk = _steps(optimizer, oracle, theta, state, loss, strict, takes_step(oracle))
     with np.errstate(all="ignore"):
         plain = keep == "all" and every == 1 and watch is None and judge is None
         for made, (theta, memory, t, g) in enumerate(islice(walk, steps), 1):  # noqa: B007
+            if gradients is not None:
+                gradients[made - 1] = g
             if plain:
                 path[made] = theta
                 continue
@@ -516,7 +522,9 @@ def descend(
         return path[0] if keep == "last" else path
     if memory is not None:
         state = optimizer._state([np.array(m) for m in memory], t)
-    return Descent(path, theta.copy(), state, made, reason)
+    with np.errstate(all="ignore"):
+        rates = None if gradients is None else (path[:-1] - path[1:]) / gradients[:made]
+    return Descent(path, theta.copy(), state, made, reason, rates)
 
 
 def _caller(f: Callable, what: str) -> Callable[[NDArray, NDArray, int], Any]:

@@ -444,3 +444,18 @@ def test_full_matrix_adagrad_leaves_directions_without_a_gradient_alone(dtype, s
     assert np.linalg.norm(path[1] - path[0]) == pytest.approx(0.1, rel=1e-3)
     f = 0.5 * (curvatures * path.astype(float) ** 2).sum(axis=-1)
     assert f[-1] < 0.5 * f[0]
+
+
+def test_a_report_tells_the_rate_that_each_coordinate_really_had():
+    start, steps = [10.0, 0.0, -1.0], 30
+    scale = np.array([1.0, 5.0, 100.0])
+    end = descend(Optimizer(rules.adagrad, lr=0.7, eps=1e-8), lambda theta: scale * theta, start, steps, report=True)
+    squares = np.cumsum((scale * end.path[:-1]) ** 2, axis=0)
+    assert end.rates.shape == (steps, 3)
+    np.testing.assert_allclose(end.rates[:, ::2], 0.7 / (np.sqrt(squares[:, ::2]) + 1e-8), rtol=1e-10)
+    assert np.isnan(end.rates[:, 1]).all()  # nothing to go down: it has no rate
+    stopped = descend(
+        Optimizer(rules.sgd, lr=0.5), lambda theta: theta, [8.0], 9, stop=lambda theta, t: t == 2, report=True
+    )
+    assert stopped.rates.tolist() == [[0.5], [0.5]]
+    assert descend(Optimizer(rules.sgd), lambda theta: theta, [8.0], 9, every=2, report=True).rates is None
