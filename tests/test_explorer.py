@@ -585,6 +585,18 @@ def test_each_tab_of_the_race_walks_as_in_python(show):
             np.testing.assert_allclose(lost(walked[:30]), lost(path[:30]), rtol=1e-6, atol=1e-9)
 
 
+def test_the_rates_that_are_drawn_are_those_of_a_descent(show):
+    page = show(Explorer("two-words"))
+    drawn = page.evaluate(f"{FIGURE}.cache.series.curves.map((each) => each.map((values) => [...values]))")
+    figure = Explorer("two-words")
+    for run, curves in zip(figure.state["runs"], drawn, strict=True):
+        optimizer = Optimizer(rules.TABLE[run["rule"]], **run["hyper"])
+        end = descend(optimizer, figure.surface().grad, figure.state["start"], figure.state["steps"], report=True)
+        far = abs(end.path).min(axis=1)[:-1] > 1e-6  # nearer the goal rounding makes the quotient
+        assert far.sum() > 20
+        np.testing.assert_allclose(np.transpose(curves)[: len(far)][far], end.rates[far], rtol=1e-8)
+
+
 def test_tabs_go_by_keyboard_and_say_which_is_chosen(show):
     page = show(Explorer("race"))
     names = list(RACE)

@@ -415,7 +415,8 @@ PRESETS: dict[str, State] = {
     },
     "two-words": {
         "surface": "ravine", "start": [10.0, 10.0], "domain": [[-11.0, 11.0], [-11.0, 11.0]], "steps": 60,
-        "series": "rate", "runs": [run("sgd", lr=0.018), run("adagrad", lr=1.0)], "show": ["constants.b"],
+        "series": "rate", "runs": [run("sgd", lr=0.018), run("adagrad", lr=1.0)],
+        "show": ["constants.b", "curve"],
     },
     "ema": {
         "scene": "time", "surface": "stream", "start": [0.0], "steps": 160, "series": "memory", "stream": _signal(),
