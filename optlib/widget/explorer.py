@@ -366,9 +366,7 @@ _EITHER = """<style class="dx-either">
 
 def display_either(figure: Any) -> None:
     """Display the picture and the live view, of which one is seen; else NotImplementedError, and one output is made."""
-    served = (
-        "JPY_SESSION_NAME" in os.environ
-    )  # by a Jupyter server: what runs a notebook as a test has nobody who looks
+    served = "JPY_SESSION_NAME" in os.environ  # what runs a notebook as a test, or for the book, has nobody who looks
     if not (live() and served) or "google.colab" in sys.modules or "VSCODE_PID" in os.environ:
         raise NotImplementedError
     publish = sys.modules["IPython"].get_ipython().display_pub.publish
