@@ -227,7 +227,9 @@ def soap(
     """
     if t == 1:
         L, R = (1 - beta2) * (g @ _turned(g)), (1 - beta2) * (_turned(g) @ g)
-        Q_L, Q_R = np.linalg.eigh(L)[1][..., ::-1], np.linalg.eigh(R)[1][..., ::-1]
+        # laid out as a checkpoint gives them back: a product of another layout may differ in the last bit
+        Q_L = np.ascontiguousarray(np.linalg.eigh(L)[1][..., ::-1])
+        Q_R = np.ascontiguousarray(np.linalg.eigh(R)[1][..., ::-1])
         return theta + 0.0, (m, v, L, R, Q_L, Q_R)
     n = t - 1
     turned = _turned(Q_L) @ g @ Q_R
