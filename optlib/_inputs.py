@@ -48,15 +48,18 @@ def numbers(value: Any, name: str) -> NDArray:
 
 def floats(value: ArrayLike, name: str = "theta") -> NDArray:
     """An array of floats of any shape, all finite."""
-    numbers(value, name)
+    array = numbers(value, name)
     if not np.issubdtype(np.asarray(value).dtype, np.floating):
         raise TypeError(f"{name} holds {np.asarray(value).dtype} values: it must be floats, as in [1.0, 2.0]")
-    return finite(value, name)
+    return _all_finite(array, name)
 
 
 def finite(value: ArrayLike, name: str) -> NDArray:
     """An array of real numbers of any shape, whole ones as floats, all finite."""
-    array = numbers(value, name)
+    return _all_finite(numbers(value, name), name)
+
+
+def _all_finite(array: NDArray, name: str) -> NDArray:
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is not finite, first at entry {int(np.argmin(np.isfinite(array)))}")
     return array

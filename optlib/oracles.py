@@ -204,14 +204,17 @@ class hard_examples(minibatch):
 
         Raises ValueError where a loss is NaN, as with a theta that is: there is no largest then.
         """
-        return self._hardest(theta, t, strict=True)
-
-    def _hardest(self, theta: NDArray, t: int, strict: bool) -> NDArray:
-        rows = self.indices(t)
-        losses = np.asarray(self.model.losses(theta, self.X[rows], self.y[rows]))
-        if strict and (unknown := np.isnan(losses).sum()):
+        rows, losses = self._losses(theta, t)
+        if unknown := np.isnan(losses).sum():
             told = f"{unknown} of {losses.size} losses at step {t} are NaN: none is the largest"
             raise ValueError(f"theta={shown(theta)}: {told}")
+        return self._largest(rows, losses)
+
+    def _losses(self, theta: NDArray, t: int) -> tuple[NDArray, NDArray]:
+        rows = self.indices(t)
+        return rows, np.asarray(self.model.losses(theta, self.X[rows], self.y[rows]))
+
+    def _largest(self, rows: NDArray, losses: NDArray) -> NDArray:
         # at least one; and 0.29 x 100 = 28.999... means 29
         k = max(1, int(self.ratio * len(rows) + 1e-9))
         kept = np.argpartition(-losses, k - 1, axis=-1)[..., :k]
@@ -219,7 +222,7 @@ class hard_examples(minibatch):
 
     def __call__(self, theta: NDArray, t: int) -> NDArray:
         theta = np.asarray(theta, dtype=None if isinstance(theta, np.ndarray) else float)
-        hardest = self._hardest(theta, t, strict=False)  # a gradient that is NaN is the walk's to report
+        hardest = self._largest(*self._losses(theta, t))  # a gradient that is NaN is the walk's to report
         gradient = np.empty(theta.shape, theta.dtype if theta.dtype.kind == "f" else float)
         for i in np.ndindex(theta.shape[:-1]):  # each copy of the model finds other examples hard
             rows = hardest[i]

@@ -187,7 +187,7 @@ Explorer(surface="bowl", algorithms=[mine, "sgd"])"""
 @pytest.mark.parametrize(("package", "place"), [("jupyterlab", "lab/tree"), ("notebook", "notebooks")])
 def test_a_readers_own_explorer_keeps_its_picture(chrome, tmp_path, package, place):
     """Run all, save, close, open anew: live, then the picture, where "model not found" would stand."""
-    pytest.importorskip(package)
+    pytest.importorskip(package, reason=f"no part of what the course installs: pip install {package}")
     (tmp_path / "home").mkdir()
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     cells = [nbformat.v4.new_code_cell(OWN)]

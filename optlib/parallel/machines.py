@@ -235,7 +235,7 @@ class Server:
             self._read[worker] = self.version
             payload = None if self.theta is None else {"theta": self.theta.copy() if self.in_place else self.theta}
             return [(worker, self._answered(worker, payload, True))]
-        if kind == "give" or self.algorithm.exchanges:
+        if self.contributes(message):
             return self._contribution(message)
         if self._blocked(worker):
             self._held[worker] = None
