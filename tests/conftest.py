@@ -1,5 +1,6 @@
 """What the tests share: the browser, and the site on a server."""
 
+import os
 from contextlib import ExitStack
 
 import pytest
@@ -96,3 +97,12 @@ def visit(chrome, address):
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def sample_book(tmp_path_factory):
+    """The folder of the sample book, built in all views, which the workers of a run share."""
+    import sample  # which is long to import
+
+    base = tmp_path_factory.getbasetemp()
+    return sample.shared((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "sample")

@@ -5,19 +5,60 @@ from __future__ import annotations
 import base64
 import io
 import shutil
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from needs import need
 from PIL import Image, ImageDraw
 
+from downhill_course.files import replace
+from downhill_course.notebook import questions
 from downhill_course.notebook.cells import dumps
+from downhill_course.notebook.questions import Faults
 from downhill_course.notebook.running import as_sources_say, normalise
+from downhill_course.notebook.views import VIEWS
+from downhill_course.publish.build import KATEX
 from optlib.widget import Explorer
 
 HIDDEN_PHRASE = "山谷里积着昨夜的雾"  # stands in the middle of a Chinese paragraph
 WIDE_FORMULA = "$$" + " + ".join(f"a_{{{k}}} x^{{{k}}}" for k in range(24)) + "$$"
 ENGLISH_ONLY = "Fog fills the valley"
+WITHOUT_KATEX = "KaTeX is not installed: run `make book` once"
+
+
+#: What the sample chapter asks, once of each kind.
+NUMBER = {
+    "id": "sample-share", "after": "slope-text-en", "kind": "number",
+    "ask": {"en": "How much more at $\\gamma = 0.99$?", "zh": "$\\gamma = 0.99$ 时是多少倍？"},
+    "setup": "gamma = 0.99", "answer": "(1 + gamma) / (1 - gamma)", "tolerance": 0.02,
+    "confirm": "answer > 1 / (1 - gamma)",
+    "wrong": [{"is": "1 / (1 - gamma)", "say": {"en": "That is agreement alone.", "zh": "这只是方向一致的部分。"}}],
+    "why": {"en": "It is {answer}: see [it](careful-label).", "zh": "是 {answer}，见[前面的提醒](careful-label)。"},
+}  # fmt: skip
+CHOICE = {
+    "id": "sample-limit", "after": "why-zh", "kind": "choice",
+    "ask": {"en": "Which rate still arrives?", "zh": "哪个学习率还能到达？"},
+    "options": [{"en": "twice the limit", "zh": "上限的两倍", "say": {"en": "It leaves.", "zh": "会跑掉。"}}, "$1/L$"],
+    "answer": "1", "why": {"en": "The limit is $2/L$.", "zh": "上限是 $2/L$。"},
+}  # fmt: skip
+ORDER = {
+    "id": "sample-order", "after": "numbers", "kind": "order",
+    "ask": {"en": "The smallest first.", "zh": "从小到大。"},
+    "items": ["SGD", {"en": "three steps", "zh": "三步"}, "2"], "answer": "np.argsort([1, 3, 2])",
+    "why": {"en": "By size.", "zh": "按大小。"},
+}  # fmt: skip
+DRAG = {
+    "id": "sample-drag", "after": "live-code", "kind": "drag", "figure": "fig-live",
+    "ask": {"en": "Make it arrive.", "zh": "让它到达。"}, "until": {"arrival": "< 60"},
+    "answer": {"lr": 0.019, "gamma": 0.8}, "why": {"en": "Both help.", "zh": "两者都有用。"},
+}  # fmt: skip
+ROWS = [NUMBER, CHOICE, ORDER, DRAG]
 
 
 def picture(frames: int = 1) -> str:
@@ -189,6 +230,70 @@ def write_book(folder: Path, notebook: nbformat.NotebookNode) -> Path:
         encoding="utf-8",
     )
     return pages
+
+
+def notebook_with_explorer() -> nbformat.NotebookNode:
+    live = figure("live")
+    live.outputs[0].data[questions.EXPLORER] = Explorer("ravine").bundle
+    return sample_notebook(live)
+
+
+def written(folder: Path, rows: list[dict]) -> Path:
+    """A book with a chapter that asks; returns the chapter."""
+    pages = write_book(folder, notebook_with_explorer())
+    (pages / questions.FOLDER).mkdir()
+    text = yaml.safe_dump(rows, allow_unicode=True, sort_keys=False)
+    (pages / questions.FOLDER / "sample.yml").write_text(text, encoding="utf-8")
+    index = (pages / "index.md").read_text(encoding="utf-8")
+    (pages / "index.md").write_text(index + "\n```{today}\n```\n", encoding="utf-8")
+    notebook = pages / "sample.ipynb"
+    with suppress(Faults):  # what the build says to them is what is tested
+        nbformat.write(questions.put(nbformat.read(notebook, 4), notebook), notebook)
+    return notebook
+
+
+def build(folder: Path, *views: str) -> subprocess.CompletedProcess:
+    """Build the book in ``folder`` as `make book` does."""
+    need(KATEX.is_dir(), WITHOUT_KATEX)
+    return subprocess.run(
+        [
+            sys.executable,
+            Path(__file__).parents[1] / "downhill_course/publish/build.py",
+            "--views",
+            *views,
+            "--source",
+            folder / "pages",
+            "--toc",
+            folder / "_toc.yml",
+            "--out",
+            folder / "site",
+        ],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def shared(folder: Path) -> Path:
+    """The asking book, built in all views once for all workers of a run, in ``folder``, which is returned."""
+    need(KATEX.is_dir(), WITHOUT_KATEX)
+    told = folder.with_suffix(".faults")
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        while not told.exists():  # another worker builds it
+            time.sleep(0.1)
+    else:
+        faults = "the sample book's build was interrupted"
+        try:
+            written(folder, ROWS)
+            result = build(folder, *VIEWS)
+            faults = (result.stdout + result.stderr) * bool(result.returncode)
+        finally:
+            replace(told, faults)
+    faults = told.read_text("utf-8")
+    assert not faults, faults
+    return folder
 
 
 def in_stored_form(path: Path) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from contextlib import suppress
 from pathlib import Path
 
 import axe
@@ -14,8 +13,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from pages import PHONE, ROOT, SITE
-from sample import figure, in_stored_form, sample_notebook, write_book
-from test_bilingual_ext import build
+from sample import CHOICE, DRAG, NUMBER, ORDER, ROWS, in_stored_form, notebook_with_explorer, written
 
 from downhill_course.notebook import questions, twins
 from downhill_course.notebook.cells import write
@@ -24,58 +22,10 @@ from downhill_course.notebook.questions import Faults, load
 from downhill_course.notebook.running import normalise
 from downhill_course.notebook.views import TAGS, VIEWS
 from downhill_course.pages.asking import drag_faults
-from optlib.widget import Explorer
+from downhill_course.publish.build import main
 
 BOOK = ROOT / "book"
 ASKING = [path.stem for path in sorted((BOOK / questions.FOLDER).glob("*.yml"))]
-
-NUMBER = {
-    "id": "sample-share", "after": "slope-text-en", "kind": "number",
-    "ask": {"en": "How much more at $\\gamma = 0.99$?", "zh": "$\\gamma = 0.99$ 时是多少倍？"},
-    "setup": "gamma = 0.99", "answer": "(1 + gamma) / (1 - gamma)", "tolerance": 0.02,
-    "confirm": "answer > 1 / (1 - gamma)",
-    "wrong": [{"is": "1 / (1 - gamma)", "say": {"en": "That is agreement alone.", "zh": "这只是方向一致的部分。"}}],
-    "why": {"en": "It is {answer}: see [it](careful-label).", "zh": "是 {answer}，见[前面的提醒](careful-label)。"},
-}  # fmt: skip
-CHOICE = {
-    "id": "sample-limit", "after": "why-zh", "kind": "choice",
-    "ask": {"en": "Which rate still arrives?", "zh": "哪个学习率还能到达？"},
-    "options": [{"en": "twice the limit", "zh": "上限的两倍", "say": {"en": "It leaves.", "zh": "会跑掉。"}}, "$1/L$"],
-    "answer": "1", "why": {"en": "The limit is $2/L$.", "zh": "上限是 $2/L$。"},
-}  # fmt: skip
-ORDER = {
-    "id": "sample-order", "after": "numbers", "kind": "order",
-    "ask": {"en": "The smallest first.", "zh": "从小到大。"},
-    "items": ["SGD", {"en": "three steps", "zh": "三步"}, "2"], "answer": "np.argsort([1, 3, 2])",
-    "why": {"en": "By size.", "zh": "按大小。"},
-}  # fmt: skip
-DRAG = {
-    "id": "sample-drag", "after": "live-code", "kind": "drag", "figure": "fig-live",
-    "ask": {"en": "Make it arrive.", "zh": "让它到达。"}, "until": {"arrival": "< 60"},
-    "answer": {"lr": 0.019, "gamma": 0.8}, "why": {"en": "Both help.", "zh": "两者都有用。"},
-}  # fmt: skip
-ROWS = [NUMBER, CHOICE, ORDER, DRAG]
-
-
-def notebook_with_explorer() -> nbformat.NotebookNode:
-    live = figure("live")
-    live.outputs[0].data[questions.EXPLORER] = Explorer("ravine").bundle
-    return sample_notebook(live)
-
-
-def written(folder: Path, rows: list[dict]) -> Path:
-    """A book with a chapter that asks; returns the chapter."""
-    pages = write_book(folder, notebook_with_explorer())
-    (pages / questions.FOLDER).mkdir()
-    text = yaml.safe_dump(rows, allow_unicode=True, sort_keys=False)
-    (pages / questions.FOLDER / "sample.yml").write_text(text, encoding="utf-8")
-    index = (pages / "index.md").read_text(encoding="utf-8")
-    (pages / "index.md").write_text(index + "\n```{today}\n```\n", encoding="utf-8")
-    notebook = pages / "sample.ipynb"
-    with suppress(Faults):  # what the build says to them is what is tested
-        nbformat.write(questions.put(nbformat.read(notebook, 4), notebook), notebook)
-    return notebook
-
 
 # --- reading ------------------------------------------------------------------------------------------
 
@@ -242,14 +192,10 @@ def test_writing_them_again_changes_nothing_and_a_stale_one_is_noticed(chapter):
 # --- the page -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """A book that asks, built in all views."""
-    folder = tmp_path_factory.mktemp("asking")
-    written(folder, ROWS)
-    result = build(folder, *VIEWS)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return folder / "site"
+@pytest.fixture(scope="session")
+def site(sample_book):
+    """The book that asks, built in all views."""
+    return sample_book / "site"
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -310,20 +256,13 @@ def test_the_figure_itself_confirms_what_is_to_be_dragged(tmp_path, change, told
         ({"after": "nowhere"}, "questions/sample.yml: sample-share: after: sample has no cell 'nowhere'"),
     ],
 )
-def test_a_bad_file_fails_the_build_and_names_the_place(tmp_path, change, told):
+def test_a_bad_file_fails_the_build_and_names_the_place(tmp_path, capsys, change, told):
     written(tmp_path, [{**NUMBER, **change}])
-    result = build(tmp_path, "en")
-    assert result.returncode == 1
-    assert told in result.stderr
+    where = {"source": "pages", "toc": "_toc.yml", "out": "site"}
+    line = [word for option, name in where.items() for word in (f"--{option}", str(tmp_path / name))]
+    assert main([*line, "--views", "en"]) == 1
+    assert told in capsys.readouterr().err
     assert not (tmp_path / "site").exists()
-
-
-def test_a_notebook_without_its_questions_fails_the_build(tmp_path):
-    notebook = written(tmp_path, ROWS)
-    nbformat.write(notebook_with_explorer(), notebook)
-    result = build(tmp_path, "en")
-    assert result.returncode == 1
-    assert "the questions in the notebook are not those of its file" in result.stdout + result.stderr
 
 
 # --- answering ----------------------------------------------------------------------------------------
@@ -350,9 +289,9 @@ def hear(form, words: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("written_as", "right", "told", "say"),
-    [
+def test_a_number_is_answered_at_once(visit, site, served):
+    page = visit("en/sample.html", base=served(site))
+    for written_as, right, told, say in (
         ("199", True, "Right.", None),
         ("１９８．５", True, "Right.", None),
         ("398/2", True, "Right.", None),
@@ -362,18 +301,17 @@ def hear(form, words: str) -> None:
         ("0,5", False, "Not quite: too small.", None),
         ("50%", False, "Not quite: too small.", None),
         ("alert(1)", None, "Write a number, such as 0.02, 1/3 or 2e-4.", None),
-    ],
-)
-def test_a_number_is_answered_at_once(visit, site, served, written_as, right, told, say):
-    page = visit("en/sample.html", base=served(site))
-    form = page.locator("form[data-kind=number]")
-    assert form.locator(".question-answer").get_attribute("open") is None
-    form.locator("input").fill(written_as)
-    form.locator("input").press("Enter")
-    assert verdict(form) == told
-    assert form.locator(".question-say:visible").all_inner_texts() == ([say] if say else [])
-    assert (form.locator(".question-answer").get_attribute("open") is not None) == (right is not None)
-    assert [card["right"] for card in kept(page).values()] == ([] if right is None else [right])
+    ):
+        page.evaluate("localStorage.clear()")
+        page.reload()
+        form = page.locator("form[data-kind=number]")
+        assert form.locator(".question-answer").get_attribute("open") is None
+        form.locator("input").fill(written_as)
+        form.locator("input").press("Enter")
+        assert verdict(form) == told, written_as
+        assert form.locator(".question-say:visible").all_inner_texts() == ([say] if say else []), written_as
+        assert (form.locator(".question-answer").get_attribute("open") is not None) == (right is not None), written_as
+        assert [card["right"] for card in kept(page).values()] == ([] if right is None else [right]), written_as
     assert page.troubles == []
 
 
