@@ -89,12 +89,10 @@ def main() -> None:
     figure = Explorer(surface="himmelblau", algorithms=TWELVE, steps=300)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         place = Path(folder)
-        (place / "explorer.js").write_text(explorer.script(), encoding="utf-8")
-        (place / "explorer.css").write_text(explorer.style(), encoding="utf-8")
+        for name, text in explorer.scripts({}).items():
+            (place / name).write_text(text, encoding="utf-8")
         loader = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
         (place / "explore.js").write_text(loader.read_text(encoding="utf-8"), encoding="utf-8")
-        (place / "explorer-rule.js").write_text(explorer.rule_script(), encoding="utf-8")
-        (place / "explorer-network.js").write_text(explorer.network_script(), encoding="utf-8")
         scenes = {"page": figure, "rule": Explorer("ravine"), "network": Network(TRIO, at=0)}
         for name, each in scenes.items():
             text = f'<body><script src="explore.js"></script>{each.html()}</body>'

@@ -21,10 +21,10 @@ from nbclient import NotebookClient
 
 from downhill_course.ladder import judge, plane
 from downhill_course.pages import readings
-from optlib import Optimizer, compile, descend, rules, schedules, surfaces, tricks, view
+from optlib import Optimizer, compile, descend, parallel, rules, schedules, surfaces, tricks, view
 from optlib.optimizer import specification
 from optlib.view import contours, style
-from optlib.widget import Curves, Explorer, Network, explorer, labels, modules, noise, palette, presets
+from optlib.widget import Curves, Explorer, Network, Timeline, explorer, labels, modules, noise, palette, presets
 
 LOADER = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
 PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>Explorer</title>
@@ -36,11 +36,8 @@ TIMEOUT = 15_000
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("explorer")
-    (place / "explorer.js").write_text(explorer.script(), encoding="utf-8")
-    (place / "explorer.css").write_text(explorer.style(), encoding="utf-8")
-    (place / "explorer-rule.js").write_text(explorer.rule_script(), encoding="utf-8")
-    (place / "explorer-network.js").write_text(explorer.network_script(), encoding="utf-8")
-    (place / "explorer-ladder.js").write_text(explorer.ladder_script(plane.for_the_page()), encoding="utf-8")
+    for name, text in explorer.scripts(plane.for_the_page()).items():
+        (place / name).write_text(text, encoding="utf-8")
     (place / "explore.js").write_text(LOADER.read_text(encoding="utf-8"), encoding="utf-8")
     return place
 
@@ -1044,7 +1041,7 @@ def test_the_modules_are_readable():
 
 
 def test_every_word_has_both_languages():
-    for key, (english, chinese) in labels.LABELS.items():
+    for key, (english, chinese) in {**labels.LABELS, **labels.NET, **labels.LINE}.items():
         assert english
         assert chinese
         holes = [sorted(set(re.findall(r"\{(\w+)\}", words))) for words in (english, chinese)]
@@ -1666,7 +1663,7 @@ def test_networks_that_cannot_be_are_named(given, message):
 
 
 def test_a_network_is_light_and_a_notebook_stores_it(monkeypatch):
-    assert len(gzip.compress(explorer.network_script().encode())) < 15_000
+    assert len(gzip.compress(explorer.script("network").encode())) < 15_000
     monkeypatch.setenv("OPTLIB_STATIC", "1")
     figure = Network(TRIO, at=40)
     data, _ = figure._repr_mimebundle_()
@@ -1675,6 +1672,151 @@ def test_a_network_is_light_and_a_notebook_stores_it(monkeypatch):
     assert data["image/png"]
     if find_spec("anywidget"):
         assert figure.widget.state == {"at": 40, "seed": 0, "lr": {"sgd": 0.4, "momentum": 0.2, "adam": 0.02}}
+
+
+# --- a time line --------------------------------------------------------------------------------------
+
+
+def crowd(**more):
+    """Three free workers, of whom the third is slow, by how slow it is."""
+    sgd = parallel.async_sgd(Optimizer(rules.sgd, lr=0.1))
+    slow = {k: parallel.Cluster(compute=parallel.lognormal(1.0), speeds={2: k}) for k in (1, 2, 5)}
+    runs = {k: parallel.simulate(sgd, workers=3, steps=40, cluster=each) for k, each in slow.items()}
+    label = ("core 3 slower by", "核 3 慢几倍")
+    return Timeline(runs, over="slow", until=8, worker=3, who=("core", "核"), label=label, **more)
+
+
+def test_a_time_line_in_the_page_is_the_picture_s(show):
+    figure = crowd(begin=5)
+    page = show(figure)
+    rows = figure.rows[2]
+    seen = rows[rows[:, 1] < 8]
+    told = page.evaluate(f"{FIGURE}.data.runs[2].rows")
+    np.testing.assert_allclose(np.array(told, dtype=float), seen, rtol=1e-3)
+    drawn = figure.picture.figure.axes[0].patches
+    assert len(drawn) == len(told)
+    np.testing.assert_allclose([bar.get_x() for bar in drawn], seen[:, 1])
+
+
+def test_what_a_time_line_says_and_what_it_refuses():
+    figure = crowd()
+    ask = [{"set": {"slow": k, "nth": 1}, "read": read} for k in figure.slider for read in ("version", "age", "mean")]
+    replies = iter(told(figure, *ask))
+    for k in figure.slider:
+        ages = figure.rows[figure.slider.index(k)][:, 4]
+        chosen = figure.bar(slow=k)
+        expected = [chosen["version"], chosen["age"], pytest.approx(ages.mean(), rel=1e-3)]
+        assert [next(replies)["value"] for _ in expected] == expected
+    rows = [[0, 0, 1, 0, 0], [1, 0, 2.5, 0, 2], [0, 1, 2, 1, 0], [0, 2, 3, 2, 1], [1, 2.5, 4, 3, np.nan]]
+    by_hand = Timeline(rows, worker=2)
+    read = {"read": "says"}
+    both = [told(by_hand, read, {"set": {"worker": 1, "nth": 3}, **read}, lang=lang) for lang in ("en", "zh")]
+    mean = ["Mean age of all 4 gradients: 0.75.", "全部 4 个梯度的平均年龄：0.75。"]
+    assert [each["text"] for each in both[0]] == [
+        "Worker 2, from 0 to 2.5 s: reads version 0, writes version 3. 2 updates come in between: its gradient is 2 "
+        f"versions old. {mean[0]}",
+        "Worker 1, from 2 to 3 s: reads version 2, writes version 4. One update comes in between: its gradient is one "
+        f"version old. {mean[0]}",
+    ]
+    chinese = "节点 2，0 到 2.5 秒：读到版本 0，写成版本 3；其间更新了 2 次，所以它的梯度旧 2 个版本。"
+    assert both[1][0]["text"] == chinese + mean[1]
+    second = {"nth": 2}
+    more = told(by_hand, {"set": {"worker": 1}, **read}, {"set": second, **read}, {"set": second, "read": "age"})
+    assert ["is fresh" in more[0]["text"], "not written by itself" in more[1]["text"]] == [True, True]
+    assert more[2] == {"value": None, "text": "–"}
+    wrong = [
+        {"set": {"slow": 3}}, {"set": {"worker": 4}}, {"set": {"nth": 0}}, {"set": {"slow": 5, "nth": 7}},
+        {"set": {"worker": "x"}}, {"set": {"__proto__": 1}}, {"read": "constructor"}, {"read": "mean.4"},
+    ]  # fmt: skip
+    assert [each["trouble"] for each in told(figure, *wrong)] == [
+        "slow = 3 is not allowed", "worker = 4 is not allowed", "nth = 0 is not allowed", "nth = 7 is not allowed",
+        "worker = NaN is not allowed", 'this figure has no "__proto__"', 'this figure has no "constructor"',
+        'this figure has no "mean.4"',
+    ]  # fmt: skip
+
+
+def test_a_time_line_by_keyboard_pointer_and_text(show):
+    text = """<button disabled class="figure-set" data-figure="t"
+    data-values='{"slow": "5", "worker": "3", "nth": "1"}'>B</button>
+    <output class="figure-now" data-figure="t" data-reading="age"></output>"""
+    figure = crowd()
+    page = show(before=text + f"<div>{explorer.mount_point(figure.bundle, 't')}</div>", has_touch=True)
+    says, bars, button = page.locator(".dx-says"), page.locator("canvas"), page.locator("button.figure-set")
+
+    def wait(**state):
+        page.wait_for_function(f"(s) => JSON.stringify({FIGURE}.state) === s && !{FIGURE}.waiting",
+                               arg=json.dumps(state, separators=(",", ":")))  # fmt: skip
+
+    button.click()
+    wait(over=2, worker=3, nth=1)
+    age = figure.bar(slow=5)["age"]
+    assert page.locator("output.figure-now").inner_text() == str(age)
+    assert f"{age} updates come in between" in says.inner_text()
+    button.click()
+    wait(over=0, worker=3, nth=1)
+    bars.press("ArrowRight")
+    wait(over=0, worker=3, nth=2)
+    bars.press("ArrowUp")
+    page.wait_for_function(f"{FIGURE}.state.worker === 2 && !{FIGURE}.waiting")
+    assert says.inner_text().startswith("Core 2, from ")
+    assert bars.get_attribute("aria-valuetext") == says.inner_text()
+    bars.press("End")
+    page.wait_for_function(f"{FIGURE}.canvas.ariaValueNow === {FIGURE}.canvas.ariaValueMax")
+    slider = page.get_by_role("slider", name="core 3 slower by")
+    slider.press("ArrowRight")
+    page.wait_for_function(f"{FIGURE}.state.over === 1 && !{FIGURE}.waiting")
+    row, box = figure.rows[1][0], bars.bounding_box()
+    x, y = box["x"] + page.evaluate(f"{FIGURE}.place.f.X({(row[1] + row[2]) / 2})"), box["y"] + 24
+    page.mouse.move(x, y)
+    page.locator(".dx-tip").wait_for()
+    assert page.locator(".dx-tip").inner_text().startswith("Core 1, from 0 to ")
+    page.touchscreen.tap(x, y)
+    wait(over=1, worker=1, nth=1)
+    page.wait_for_function("document.querySelector('.dx-hidden').textContent.startsWith('Core 1')")
+    assert not [url for url in show.requests[-5:] if url.endswith(("explorer.js", "explorer-network.js"))]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_time_line_fits_a_phone_and_axe_finds_nothing(show, scheme):
+    phone = {"has_touch": True, "is_mobile": True, "viewport": {"width": 360, "height": 780}, "color_scheme": scheme}
+    page = show(crowd(begin=5), lang="zh-CN", link="#explorer=0." + packed({"worker": 9}), **phone)
+    assert "worker = 9" in page.locator(".dx-notes").inner_text()
+    assert page.evaluate(f"{FIGURE}.state") == {"over": 2, "worker": 3, "nth": 1}
+    assert page.locator(".dx").bounding_box()["height"] < 780
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert axe.faults(page, ".dx", tags=axe.PRACTICE) == []
+    assert page.locator(".dx-says").inner_text().startswith("核 3，0 到 ")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"runs": {}, "over": "k"}, "over='k' wants runs as a dict"),
+        ({"over": "k"}, "over='k' wants runs as a dict"),
+        ({"runs": {1: [[0, 0, 1, 0, 0]]}, "over": "age"}, "over='age': a text asks the figure for something else"),
+        ({"runs": {1: [[0, 0, 1, 0]]}, "over": "k"}, "runs[1] has shape (1, 4)"),
+        ({"runs": {1: [[0, 0, 1, 0, 0]]}, "over": "k", "begin": 2}, "begin=2: k has the values 1"),
+        ({"runs": [[0, 0, 1, 0, 0], [2, 0, 1, 0, 0]]}, "runs has no bar of worker 2 before until=1"),
+        ({"until": 0}, "until=0 is out of range"),
+        ({"worker": 2}, "worker=2: it must be a whole number, 1 to 1"),
+        ({"nth": 3}, "nth=3: it must be a whole number, 1 to 2"),
+        ({"lang": "fr"}, "lang='fr'"),
+        ({"runs": [[0, t, t + 1, t, 0] for t in range(1001)]}, "1001 bars before until=1001, more than 1000"),
+    ],
+)
+def test_time_lines_that_cannot_be_are_named(given, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Timeline(**{"runs": [[0, 0, 1, 0, 0], [0, 1, 2, 1, 0]], **given})
+
+
+def test_a_time_line_is_light_and_a_notebook_stores_it(monkeypatch):
+    assert len(gzip.compress(explorer.script("timeline").encode())) < 12_000
+    monkeypatch.setenv("OPTLIB_STATIC", "1")
+    data, _ = crowd()._repr_mimebundle_()
+    assert set(data) == {explorer.MIME, "image/png", "text/plain"}
+    assert len(json.dumps(data[explorer.MIME], allow_nan=False)) < 15_000
+    if find_spec("anywidget"):
+        assert crowd().widget.state == {"over": 0, "worker": 3, "nth": 1}
 
 
 # --- in a notebook --------------------------------------------------------------------------------

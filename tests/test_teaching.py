@@ -37,7 +37,7 @@ QUARREL = re.compile(
 )
 
 HANDS = re.compile(r"\b(?:[Dd]rag|[Pp]ress play|[Ss]lider|[Ss]crub)\b|拖动|按下播放|滑块")
-LIVE = re.compile(r"\b(?:Explorer|Curves|Network)\(|\]\(set:")
+LIVE = re.compile(r"\b(?:Explorer|Curves|Network|Timeline)\(|\]\(set:")
 
 
 def by_name(paths: list[Path]):

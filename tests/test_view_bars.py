@@ -40,7 +40,7 @@ def test_what_is_no_table_is_named(bars, runs, message):
         bars_and_loss(bars, runs)
 
 
-def test_a_time_line_shows_versions():
+def test_a_time_line_shows_versions_of_a_run_or_of_its_rows():
     run = parallel.simulate(parallel.async_sgd(SGD), workers=2, steps=3)
     drawn = timeline(run)
     assert isinstance(drawn, Picture)
@@ -48,9 +48,33 @@ def test_a_time_line_shows_versions():
     texts = {text.get_text() for text in drawn.figure.axes[0].texts}
     assert texts == {str(span.version) for span in run.spans}
     assert [bar.get_width() for bar in drawn.figure.axes[0].patches] == [span.end - span.start for span in run.spans]
+    assert timeline(run.bars.tolist()).png == drawn.png
 
 
-def test_a_run_without_times_has_no_time_line():
-    inline = parallel.train(parallel.async_sgd(SGD), [lambda theta: theta], [1.0], steps=2)
-    with pytest.raises(ValueError, match="has no times"):
-        timeline(inline)
+def test_a_bar_knows_how_old_its_gradient_was():
+    """By hand: whoever is ready writes, and reads at once what is there then; in a round all are fresh."""
+    late = parallel.Cluster(compute=1.0, speeds={1: 2.5})
+    free = parallel.simulate(parallel.async_sgd(SGD), workers=2, steps=3, cluster=late).bars
+    assert free.tolist() == [
+        [0, 0.0, 1.0, 0, 0], [0, 1.0, 2.0, 1, 0], [1, 0.0, 2.5, 0, 2],
+        [0, 2.0, 3.0, 2, 1], [1, 2.5, 5.0, 3, 1], [1, 5.0, 7.5, 5, 0],
+    ]  # fmt: skip
+    assert not parallel.simulate(parallel.SyncSGD(SGD), workers=3, steps=2, cluster=late).bars[:, 4].any()
+    slow = parallel.Cluster(compute=parallel.exponential(1.0), latency=parallel.exponential(0.5))
+    run = parallel.simulate(parallel.async_sgd(SGD), workers=4, steps=20, cluster=slow)
+    assert sorted(run.bars[:, 4]) == sorted(run.staleness)
+    seldom = parallel.simulate(parallel.Downpour(SGD, n_fetch=2, n_push=2), workers=2, steps=4).bars
+    assert np.isnan(seldom[:, 4]).sum() == len(seldom) - 6  # pushed after the steps 0, 2 and 3
+
+
+@pytest.mark.parametrize(("run", "message"), [
+    (parallel.train(parallel.async_sgd(SGD), [lambda theta: theta], [1.0], steps=2), "has no times"),
+    ([[0, 1, 2]], r"run has shape \(1, 3\): give what"),
+    ([[0, 0.0, 1.0, 0, 0], [0, 2.0, 1.0, 1, 0]], r"run has in row 1 \[0.0, 2.0, 1.0, 1.0, 0.0\]"),
+    ([[0.5, 0.0, 1.0, 0, 0]], "run has in row 0"),
+    ([[0, 0.0, np.inf, 0, 0]], "run has in row 0"),
+    ([[0, 0.0, 1.0, 0, -1]], "run has in row 0"),
+])  # fmt: skip
+def test_what_is_no_time_line_is_named(run, message):
+    with pytest.raises(ValueError, match=message):
+        timeline(run)

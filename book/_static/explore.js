@@ -48,10 +48,15 @@
     return Promise.all([loading[name], loading.style]);
   }
 
-  // The module that draws a figure: a network that is trained in the page has its own.
+  // The module that draws a figure: a network that is trained in the page and a time line have their own.
   async function moduleFor(given) {
-    await load(given.network ? "explorer-network.js" : "explorer.js");
-    return given.network ? window.downhillNetwork : window.downhillExplorer;
+    const [file, name] = given.network
+      ? ["-network", "Network"]
+      : given.timeline
+        ? ["-timeline", "Timeline"]
+        : ["", "Explorer"];
+    await load(`explorer${file}.js`);
+    return window[`downhill${name}`];
   }
 
   // The figure's picture gives way; its caption stays.

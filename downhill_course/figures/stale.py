@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from optlib.view.pictures import Picture, picture
 from optlib.view.style import GREY, house, label, legend, listed, panels, series
+from optlib.view.timelines import timeline
 
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.6, 1.2)), (0, (6, 1.4, 1, 1.4)))
-_PALEST, _SHADE, _OLDEST = 0.12, 0.14, 6  # colour in a fresh bar, what an age adds to it, from which age on no more
-_INK = "#1d1d1d"  # on the opaque bars, in light and dark
 
 
 def bars_and_loss(
@@ -53,7 +51,7 @@ def bars_and_loss(
     workers = int(rows[:, 0].max()) + 1
     figure, (above, below) = panels((2, 1), size=(500, 380 + 28 * workers), height_ratios=[28 * workers + 40, 300])
     shown = rows[rows[:, 1] < end]
-    _bars(above, shown, end, workers)
+    timeline(rows, until=end, ax=above)
     with house():
         for i, (name, run) in enumerate(runs.items()):
             seconds, loss = _table(run, 2, name).T
@@ -67,7 +65,6 @@ def bars_and_loss(
             below.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             below.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             below.yaxis.set_minor_locator(NullLocator())
-    label(above, "s", "")
     label(below, "s", f"${symbol}$")
     legend(below)
     return picture(figure, f"{len(shown)} gradients of {workers} workers, and losses: {listed(runs)}")
@@ -78,22 +75,6 @@ def _table(rows: ArrayLike, columns: int, name: str) -> NDArray:
     if table.ndim != 2 or table.shape[1] != columns or not len(table):
         raise ValueError(f"{name!r} has shape {table.shape}: it wants rows of {columns} numbers")
     return table
-
-
-def _bars(ax: Axes, rows: NDArray, end: float, workers: int) -> None:
-    with house():
-        for worker, begin, stop, version, age in rows:
-            share = _PALEST + _SHADE * min(age, _OLDEST)
-            shade = 1 - share * (1 - np.array(to_rgb(series(1))))
-            ax.barh(worker, stop - begin, left=begin, height=0.74, color=shade, edgecolor=GREY, linewidth=0.8)
-            middle = (begin + min(stop, end)) / 2
-            if stop - begin > 0.03 * end and middle < 0.99 * end:
-                ax.text(middle, worker, f"{version:g}", color=_INK, fontsize=9, ha="center", va="center")
-        for start in np.unique(rows[:, 1]):
-            if start > 0 and (rows[:, 1] == start).sum() == workers:
-                ax.axvline(start, color=GREY, linewidth=1.2)
-        ax.set(xlim=(0, end), ylim=(workers - 0.45, -0.55))
-        ax.set_yticks(range(workers), [str(w + 1) for w in range(workers)])
 
 
 def mean_walks(walks: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Picture:

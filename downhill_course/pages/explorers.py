@@ -232,14 +232,7 @@ def write(app: Sphinx, exception: Exception | None) -> None:
     explorer = importlib.import_module("optlib.widget.explorer")
     folder = Path(app.outdir) / "_static"
     ensuredir(folder)
-    parts = {
-        "explorer.js": explorer.script(),
-        "explorer-rule.js": explorer.rule_script(),
-        "explorer-network.js": explorer.network_script(),
-        "explorer-ladder.js": explorer.ladder_script(plane.for_the_page()),
-        "explorer.css": explorer.style(),
-    }
-    for name, text in parts.items():
+    for name, text in explorer.scripts(plane.for_the_page()).items():
         if not (folder / name).exists() or (folder / name).read_text("utf-8") != text:
             (folder / name).write_text(text, encoding="utf-8")
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from downhill_course.pages.formulas import NODE
 
 _RUN = """
-import * as explorer from "./explorer.mjs";
-import * as network from "./network.mjs";
 import fs from "node:fs";
-const jobs = JSON.parse(fs.readFileSync(0, "utf8"));
-process.stdout.write(JSON.stringify(jobs.map((job) => (job.network ? network : explorer).answers([job])[0])));
+const jobs = JSON.parse(fs.readFileSync(0, "utf8")), told = [];
+for (const job of jobs) told.push((await import(`./${job.part}.mjs`)).answers([job])[0]);
+process.stdout.write(JSON.stringify(told));
 """
 
 
@@ -24,7 +23,7 @@ def answers(questions: list[dict]) -> list[list[dict]]:
 
     Parameters
     ----------
-    questions : of each figure its ``bundle`` (as `optlib.widget.Explorer`, `Curves` or `Network` has it), the ``lang``
+    questions : of each figure its ``bundle`` (as figures of `optlib.widget` have it), the ``lang``
         to answer in ("en" or "zh"), and the list ``ask`` of ``{"set": {key: value}, "read": name}``; either may be
         left out
 
@@ -49,11 +48,10 @@ def answers(questions: list[dict]) -> list[list[dict]]:
     if not questions:
         return []
     explorer = importlib.import_module("optlib.widget.explorer")
-    traits = ("state", "extra", "curves", "network")
-    jobs = [{**{k: each["bundle"].get(k) for k in traits}, **each} for each in questions]
+    jobs = [{**each["bundle"], **each, "part": explorer.part_of(each["bundle"])} for each in questions]
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "explorer.mjs").write_text(explorer.module(), encoding="utf-8")
-        (Path(folder) / "network.mjs").write_text(explorer.network_module(), encoding="utf-8")
+        for part in {job["part"] for job in jobs}:
+            (Path(folder) / f"{part}.mjs").write_text(explorer.module(part), encoding="utf-8")
         (Path(folder) / "ask.mjs").write_text(_RUN, encoding="utf-8")
         done = subprocess.run(
             [str(NODE), str(Path(folder) / "ask.mjs")], input=json.dumps(jobs), capture_output=True, encoding="utf-8"

@@ -27,15 +27,15 @@ from .compression import Code, Compressed, Drawn, Largest, LowRank, Signs, power
 from .gossip import contraction, gossip, pair, ring
 from .machines import Algorithm, Compute, LostMessage, Server, Worker
 from .messages import Message, Reply, Shards
-from .result import Event, Measured, Result, Span, curve
+from .result import Applied, Event, Measured, Result, Span, curve
 from .simulation import Cluster, exponential, lognormal, simulate, stragglers
 from .threads import Conflicts, Run, complete, conflicts, hogwild, lost
 from .training import parts, train
 
 __all__ = [
-    "EASGD", "AdaptiveRevision", "Algorithm", "Cluster", "Code", "Compressed", "Compute", "Conflicts", "Downpour",
-    "Drawn", "Event", "Interrupted", "Largest", "LocalSGD", "LostMessage", "LowRank", "Measured", "Message", "Reply",
-    "Result", "Run", "Server", "Shards", "Signs", "Span", "StreamingDiLoCo", "SyncEASGD", "SyncSGD", "Worker",
+    "EASGD", "AdaptiveRevision", "Algorithm", "Applied", "Cluster", "Code", "Compressed", "Compute", "Conflicts",
+    "Downpour", "Drawn", "Event", "Interrupted", "Largest", "LocalSGD", "LostMessage", "LowRank", "Measured", "Message",
+    "Reply", "Result", "Run", "Server", "Shards", "Signs", "Span", "StreamingDiLoCo", "SyncEASGD", "SyncSGD", "Worker",
     "adaptive_revision", "async_adagrad", "async_sgd", "calibrate", "complete", "conflicts", "connect", "contraction",
     "curve", "diloco", "disconnect", "eamsgd", "exponential", "gossip", "hogwild", "lognormal", "lost", "pair", "parts",
     "power_sgd", "ring", "run_on_dask", "simulate", "stragglers", "train",

@@ -21,7 +21,7 @@ from .engine import beginning, check_fruit, named, ordered
 from .machines import Algorithm, Joined
 from .messages import Shards
 from .remote import KEPT, Failure, Line, Lost, Outcome, ShardActor, packed, replica, versions
-from .result import Measured, Result, Span
+from .result import Applied, Measured, Result, Span
 
 #: Seconds between two looks at what the replicas are doing.
 TICK = 0.02
@@ -665,7 +665,7 @@ class _Driver:
         return Result(
             theta=np.concatenate([r["theta"] for r in reports]), states=[r["state"] for r in reports],
             workers=self.memories, versions=[r["version"] for r in reports],
-            staleness=np.array(first["staleness"], dtype=int), order=order, backend="dask",
+            applied=[Applied(*each) for each in first["applied"]], order=order, backend="dask",
             spans=sorted(self.spans, key=lambda span: span.start), losses=self.losses, rejected=rejected,
             log=[*self.log, *named(first["dismissed"], rejected)], finished=finished,
             time=time.time() - self.began, checkpoints=list(self.saved),

@@ -11,7 +11,7 @@ from .._inputs import scalar, shown
 from ..optimizer import NotFinite, Oracle, as_gradient, takes_step
 from .machines import Algorithm, Compute, Joined, Memory, Server, Worker
 from .messages import Message, Reply, Shards, new
-from .result import Event, Measured, Result, Span
+from .result import Applied, Event, Measured, Result, Span
 
 
 def gradient(oracle: Oracle, timed: bool, wanted: Compute) -> NDArray:
@@ -163,7 +163,7 @@ class Engine:
         return Result(
             theta=np.empty(0) if self.theta is None else self.point(), states=[s.state for s in servers],
             workers=memories, versions=[s.version for s in servers],
-            staleness=np.array(servers[0].staleness, dtype=int), order=ordered(s.order for s in servers),
+            applied=[new(Applied, each) for each in servers[0].applied], order=ordered(s.order for s in servers),
             backend=backend, spans=self.spans, losses=self.losses, rejected=rejected,
             log=[*self.log, *named(servers[0].dismissed, rejected)], finished=finished, time=self.now,
         )  # fmt: skip

@@ -143,7 +143,7 @@ class Server:
         self._kernel = self._compiled()
         self.version = 0  #: updates made
         #: of each contribution, how many updates were made since its worker had asked
-        self.staleness: list[int] | deque[int] = []
+        self.applied: list[tuple[int, int, int]] | deque[tuple[int, int, int]] = []  #: see `Applied`
         self.rejected: dict[int, int] = {}  #: by worker, contributions that held NaN or infinity
         self.dismissed: set[int] = set()
         self.progress: dict[int, int] = {}  #: by worker, the step up to which all it gave has been applied
@@ -214,7 +214,7 @@ class Server:
 
     def keep(self, count: int) -> None:
         """Keep only the last so many events and ages from now on: a run may be long."""
-        self.order, self.staleness = deque(self.order, count), deque(self.staleness, count)
+        self.order, self.applied = deque(self.order, count), deque(self.applied, count)
 
     # --- messages
 
@@ -319,7 +319,8 @@ class Server:
                 answers = [*told]
         before, self.version = self.version, self.version + 1
         for message in messages:
-            self.staleness.append(before - self._read.get(message.worker, before))
+            worker, last = message.worker, message.t - (message.kind == "ask")
+            self.applied.append((worker, last, before - self._read.get(worker, before)))
             self._applied(message)
         return answers
 

@@ -263,7 +263,7 @@ class ShardActor:
     async def report(self) -> dict[str, Any]:
         """What a result is made of."""
         server = self._ready()
-        names = ("theta", "state", "version", "staleness", "order", "rejected", "dismissed")
+        names = ("theta", "state", "version", "applied", "order", "rejected", "dismissed")
         return copy.deepcopy({name: getattr(server, name) for name in names})
 
 

@@ -31,6 +31,14 @@ class Span(NamedTuple):
     version: int
 
 
+class Applied(NamedTuple):
+    """What the first shard took: whose, which of its steps was the last in it, and how many versions old it was."""
+
+    worker: int
+    step: int
+    age: int
+
+
 class Measured(NamedTuple):
     """The loss at the server's point after `updates` updates, at a time."""
 
@@ -58,7 +66,7 @@ class Result:
     states: list[dict[str, NDArray]]  #: the optimizer's state on each shard
     workers: list[Memory | None]  #: the memory of each worker at the end, None where it is not known
     versions: list[int]  #: updates made by each shard
-    staleness: NDArray  #: of every contribution to the first shard, in the order in which they were applied
+    applied: list[Applied]  #: every contribution to the first shard, in the order in which they were applied
     order: list[Event]  #: what was handled, by which `train(..., order=run.order)` repeats the run
     backend: str
     spans: list[Span] = field(default_factory=list)
@@ -74,6 +82,32 @@ class Result:
     def updates(self) -> int:
         """Updates of the first shard."""
         return self.versions[0]
+
+    @property
+    def staleness(self) -> NDArray:
+        """How many versions old each contribution to the first shard was, in the order in which they were applied."""
+        return np.array([age for _, _, age in self.applied], dtype=int)
+
+    @property
+    def bars(self) -> NDArray:
+        """Rows (worker, begin, end, version, age) of the gradients, of shape (n, 5), for `optlib.view.timeline`.
+
+        The age of one that was not applied by itself is NaN, as of a step between two exchanges. A run of the backend
+        "inline" has no times, and raises ValueError.
+
+        >>> from optlib import Optimizer, rules
+        >>> from optlib.parallel import async_sgd, simulate
+        >>> simulate(async_sgd(Optimizer(rules.sgd, lr=0.1)), workers=2, steps=2).bars
+        array([[0., 0., 1., 0., 0.],
+               [1., 0., 1., 0., 1.],
+               [0., 1., 2., 1., 1.],
+               [1., 1., 2., 2., 1.]])
+        """
+        if self.backend == "inline":
+            raise ValueError("a run of the backend 'inline' has no times: draw one of 'simulate' or of a cluster")
+        ages = {(worker, step): age for worker, step, age in self.applied}
+        rows = [(s.worker, s.start, s.end, s.version, ages.get((s.worker, s.step), np.nan)) for s in self.spans]
+        return np.array(rows, dtype=float).reshape(-1, 5)
 
     def __repr__(self) -> str:
         shards = len(self.versions)

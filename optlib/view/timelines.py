@@ -1,61 +1,87 @@
 """Who computed what, when, and with which version of the parameters."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import number
-from .._inputs import shown as written
+from .._inputs import number, numbers
 from .pictures import Picture
 from .style import GREY, figure_of, house, label, panels, series
 
 if TYPE_CHECKING:
     from ..parallel.result import Result
 
+#: How much colour a fresh gradient has, what an age adds to it, and from which age on it adds no more.
+SHADES = 0.12, 0.14, 6
+_INK = "#1d1d1d"  # on the opaque bars, in light and dark
 
-def timeline(result: "Result", *, until: float | None = None, ax: Axes | None = None, numbers: bool = True) -> Picture:
+
+def timeline(run: Union["Result", ArrayLike], *, until: float | None = None, ax: Axes | None = None) -> Picture:
     """A row for each worker, a bar for each gradient, and in it the version of the parameters at which it was taken.
+
+    The more colour a bar has, the more versions old the gradient was when it was applied; one that was not applied by
+    itself has none. A thin line marks where all workers begin together. `optlib.widget.Timeline` is the same, live.
 
     Parameters
     ----------
-    result : of `optlib.parallel.train` on a simulated or a real cluster
+    run : of `optlib.parallel.train` on a simulated or a real cluster; or rows (worker from 0, begin, end, version, age)
+        of shape (n, 5), as `Result.bars` has them
     until : the time at which the picture ends; left out, the whole run
     ax : axes to draw into; by default a new figure
-    numbers : whether to write the versions; bars that are too short for them stay empty
 
     Raises
     ------
-    ValueError : the run has no times, since it was made in order in one process.
+    ValueError : the run has no times, since it was made in order in one process; rows that are no gradients.
 
     >>> from optlib import Optimizer, rules
     >>> from optlib.parallel import SyncSGD, simulate
     >>> timeline(simulate(SyncSGD(Optimizer(rules.sgd, lr=0.1)), workers=3, steps=4))
     <12 gradients of 3 workers>
     """
-    if not hasattr(result, "spans"):
-        raise TypeError(f"result={written(result)}: give what optlib.parallel.train or simulate returned")
-    if result.backend == "inline":
-        raise ValueError("a run of the backend 'inline' has no times: draw one of 'simulate' or of a cluster")
-    end = (
-        float(max((span.end for span in result.spans), default=1.0))
-        if until is None
-        else number(until, "until", open_low=True)
-    )
-    shown = [span for span in result.spans if span.start < end]
-    workers = len(result.workers)
+    rows = rows_of(run, "run")
+    workers = int(rows[:, 0].max()) + 1
+    end = float(rows[:, 2].max()) if until is None else number(until, "until", open_low=True)
+    shown = rows[rows[:, 1] < end]
     if ax is None:
         _, ax = panels(size=(640, 70 + 30 * workers))
+    palest, shade, oldest = SHADES
     with house():
-        for span in shown:
-            ax.barh(
-                span.worker, span.end - span.start, left=span.start, height=0.62, color=series(span.worker), alpha=0.3,
-                edgecolor=series(span.worker), linewidth=1,
-            )  # fmt: skip
-            middle = (span.start + min(span.end, end)) / 2
-            if numbers and span.end - span.start > 0.022 * end and middle < 0.99 * end:
-                ax.text(middle, span.worker, str(span.version), color=GREY, fontsize=9, ha="center", va="center")
-        ax.set(xlim=(0, end), ylim=(workers - 0.4, -0.6))
+        for worker, begin, stop, version, age in shown:
+            share = 0.0 if np.isnan(age) else palest + shade * min(age, oldest)
+            fill = 1 - share * (1 - np.array(to_rgb(series(1))))
+            ax.barh(worker, stop - begin, left=begin, height=0.74, color=fill, edgecolor=GREY, linewidth=0.8)
+            seen, told = min(stop, end) - begin, f"{version:g}"
+            if seen > max(0.03, 0.021 * len(told)) * end:
+                ax.text(begin + seen / 2, worker, told, color=_INK, fontsize=9, ha="center", va="center")
+        for start in np.unique(shown[:, 1]):
+            if start > 0 and (shown[:, 1] == start).sum() == workers:
+                ax.axvline(start, color=GREY, linewidth=1.2)
+        ax.set(xlim=(0, end), ylim=(workers - 0.45, -0.55))
         ax.set_yticks(range(workers), [str(w + 1) for w in range(workers)])
         ax.grid(False)
-        label(ax, "$t$", "")
-    return Picture(figure_of(ax), f"{len(shown)} gradients of {len({s.worker for s in shown})} workers")
+        label(ax, "s", "")
+    return Picture(figure_of(ax), f"{len(shown)} gradients of {len(np.unique(shown[:, 0]))} workers")
+
+
+def rows_of(run: Union["Result", ArrayLike], name: str) -> NDArray:
+    """The rows (worker, begin, end, version, age) of a run or a table, checked; shape (n, 5)."""
+    rows = numbers(getattr(run, "bars", run), name)
+    if rows.ndim != 2 or rows.shape[1] != 5 or not len(rows):
+        raise ValueError(
+            f"{name} has shape {rows.shape}: give what optlib.parallel.train or simulate returned, or one row or more "
+            "of (worker, begin, end, version, age)"
+        )
+    worker, begin, end, version, age = rows.T
+    sound = [np.isfinite(rows[:, :4]).all(axis=1), end >= begin, begin >= 0, np.isnan(age) | (age >= 0)]
+    sound += [each >= 0 for each in (worker, version)]
+    sound += [(each % 1 == 0) | np.isnan(each) for each in (worker, version, age)]
+    wrong = np.flatnonzero(~np.all(sound, axis=0))
+    if wrong.size:
+        raise ValueError(
+            f"{name} has in row {wrong[0]} {rows[wrong[0]].tolist()}: it must be worker (0, 1, ...), begin, end (not "
+            "earlier), version (0, 1, ...), and age (0, 1, ..., or NaN)"
+        )
+    return rows

@@ -9,7 +9,8 @@ from .._inputs import guard
 from .chart import Curves
 from .explorer import Explorer
 from .network import Network
+from .timeline import Timeline
 
-__all__ = ["Curves", "Explorer", "Network"]
+__all__ = ["Curves", "Explorer", "Network", "Timeline"]
 
 guard(globals())

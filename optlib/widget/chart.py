@@ -102,10 +102,10 @@ class Curves:
         self.most = min(self.x.size - 1, max(4 * patience, 20))
         if not 1 <= patience <= self.most and watch:
             raise ValueError(f"patience={patience!r}: with {self.x.size} looks it is 1 to {self.most}")
-        self.names = {name: _pair((names or {}).get(name, labels.ALGORITHMS.get(name, name))) for name in listed}
+        self.names = {name: pair_of((names or {}).get(name, labels.ALGORITHMS.get(name, name))) for name in listed}
         if len(axes) != 2:
             raise ValueError(f"axes={axes!r}: they must be two, each one text or a pair")
-        self.axes = [_pair(each) for each in axes]
+        self.axes = [pair_of(each) for each in axes]
         self.limits = self._limits() if limits is None else tuple(finite(limits, "limits").tolist())
         if len(self.limits) != 2 or not self.limits[0] < self.limits[1]:
             raise ValueError(f"limits={limits!r}: they must be the lowest and the highest value of the picture")
@@ -191,7 +191,8 @@ class Curves:
         display_either(self)
 
 
-def _pair(words: Words) -> dict[str, str]:
+def pair_of(words: Words) -> dict[str, str]:
+    """The words in both languages."""
     if not isinstance(words, str) and (not isinstance(words, (tuple, list)) or len(words) != 2):
         raise TypeError(f"names or axes hold {words!r}: it must be one text, or a pair (English, Chinese)")
     english, chinese = (words, words) if isinstance(words, str) else words

@@ -480,15 +480,28 @@ def _classic(name: str, body: str, given: str) -> str:
 
 
 @cache
-def module() -> str:
-    """The whole ECMAScript module: ``export default { render }`` for anywidget, ``mount`` for pages."""
-    return _module(_body())
+def module(part: str = "explorer") -> str:
+    """The whole ECMAScript module of a part: ``export default { render }`` for anywidget, ``mount`` for pages."""
+    return _module(_body() if part == "explorer" else _part(part))
 
 
 @cache
-def script() -> str:
-    """The same as a classic script that sets ``window.downhillExplorer``: pages on disk may load no module."""
-    return _classic("downhillExplorer", _body(), "answers, mount, render, sceneOf")
+def script(part: str = "explorer") -> str:
+    """The same as a classic script, which sets ``window.downhillExplorer``: pages on disk may load no module."""
+    if part == "explorer":
+        return _classic("downhillExplorer", _body(), "answers, mount, render, sceneOf")
+    return _classic(f"downhill{part.title()}", _part(part), "answers, mount, render")
+
+
+def scripts(ladder: Mapping[str, Any]) -> dict[str, str]:
+    """All that a page may load, by the file's name; `ladder` holds the course's numbers (see `ladder_script`)."""
+    return {
+        "explorer.js": script(),
+        **{f"explorer-{part}.js": script(part) for part in PARTS},
+        "explorer-rule.js": rule_script(),
+        "explorer-ladder.js": ladder_script(ladder),
+        "explorer.css": style(),
+    }
 
 
 @cache
@@ -536,36 +549,39 @@ def source_of(rule: Callable) -> str:
     return "\n\n".join([*(source_of(helper) for helper in read(rule).helpers), listing(rule).code])
 
 
-#: What the trained network takes from the explorer's own modules.
-_SHARED = ("axes", "base", "brush", "element", "home", "link", "theme", "trouble", "walk", "words")
+#: The figures with a module of their own, loaded with the first of them: what it takes from the explorer's own modules,
+#: its words.
+PARTS = {
+    "network": (
+        ("axes", "base", "brush", "element", "home", "link", "theme", "trouble", "walk", "words"), labels.NET,
+        labels.NET_TOO,
+    ),
+    "timeline": (
+        ("axes", "base", "brush", "element", "home", "link", "theme", "trouble", "words"), labels.LINE, labels.TOO,
+    ),
+}  # fmt: skip
+
+
+def part_of(bundle: Mapping[str, Any]) -> str:
+    """Which module draws what a bundle holds."""
+    return next((part for part in PARTS if part in bundle), "explorer")
 
 
 @cache
-def _network_body() -> str:
+def _part(name: str) -> str:
     from . import palette
 
-    words = {**{key: labels.LABELS[key] for key in labels.NET_TOO}, **labels.NET}
+    taken, own, too = PARTS[name]
+    bar, mark = (dict(zip(palette.PAPER, each, strict=True)) for each in palette.LINE)
     tables = {
-        "labels": words, "paper": palette.PAPER,
-        "sides": dict(zip(palette.PAPER, zip(*palette.SIDES, strict=True), strict=True)), "symbols": {}, "hyper": {},
-        "algorithms": _algorithms(),
+        "labels": {**{key: labels.LABELS[key] for key in too}, **own}, "paper": palette.PAPER,
+        "sides": dict(zip(palette.PAPER, zip(*palette.SIDES, strict=True), strict=True)), "bar": bar, "mark": mark,
+        "symbols": {}, "hyper": {}, "algorithms": _algorithms(),
     }  # fmt: skip
     texts = modules.texts()
     return modules.joined(
-        {"data": _constant("DATA", tables), **{name: texts[name] for name in _SHARED}, **modules.texts("network")}
+        {"data": _constant("DATA", tables), **{each: texts[each] for each in taken}, **modules.texts(name)}
     )
-
-
-@cache
-def network_module() -> str:
-    """The module of `optlib.widget.Network`, whole in itself; the network's code comes with each figure."""
-    return _module(_network_body())
-
-
-@cache
-def network_script() -> str:
-    """The same as a classic script that sets ``window.downhillNetwork``."""
-    return _classic("downhillNetwork", _network_body(), "answers, mount, render")
 
 
 @cache
@@ -588,12 +604,13 @@ def _widget_class(kind: str) -> Any:
         raise ImportError("the live explorer needs anywidget: pip install anywidget") from None
 
     class ExplorerWidget(anywidget.AnyWidget):
-        _esm = module() if kind == "explorer" else network_module()
+        _esm = module(kind)
         _css = style()
         state = traitlets.Dict().tag(sync=True)
         lang = traitlets.Unicode("auto").tag(sync=True)
         extra = traitlets.Unicode("").tag(sync=True)
         curves = traitlets.Dict().tag(sync=True)
         network = traitlets.Dict().tag(sync=True)
+        timeline = traitlets.Dict().tag(sync=True)
 
     return ExplorerWidget

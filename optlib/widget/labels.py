@@ -412,7 +412,35 @@ NET: dict[str, tuple[str, str]] = {
     "net.bend": ("largest curvature λ", "最大曲率 λ"),
     "net.axis": ("updates", "更新次数"),
 }
-#: The rows of LABELS that it uses.
-NET_TOO = (
-    "play", "pause", "bad.link", "bad.state", "why.none", "why.entry", "why.key", "why.value", "why.algorithm",
-)  # fmt: skip
+#: The rows of LABELS that figures with a module of their own use, and those of the network alone.
+TOO = ("bad.link", "bad.state", "why.none", "why.entry", "why.key", "why.value")
+NET_TOO = (*TOO, "play", "pause", "why.algorithm")
+
+#: Words of the time line (`optlib.widget.Timeline`), besides those of LABELS that it uses.
+LINE: dict[str, tuple[str, str]] = {
+    "line": ("Time line", "时间线"),
+    "line.choose": ("Gradients: arrow keys choose a bar", "各次梯度：用方向键选择横条"),
+    "line.unit": ("seconds", "秒"),
+    "line.old": (
+        "{who} {worker}, from {begin} to {end} s: reads version {version}, writes version {made}. "
+        "{age} updates come in between: its gradient is {age} versions old.",
+        "{who} {worker}，{begin} 到 {end} 秒：读到版本 {version}，写成版本 {made}；"
+        "其间更新了 {age} 次，所以它的梯度旧 {age} 个版本。",
+    ),
+    "line.one": (
+        "{who} {worker}, from {begin} to {end} s: reads version {version}, writes version {made}. "
+        "One update comes in between: its gradient is one version old.",
+        "{who} {worker}，{begin} 到 {end} 秒：读到版本 {version}，写成版本 {made}；"
+        "其间更新了 1 次，所以它的梯度旧 1 个版本。",
+    ),
+    "line.fresh": (
+        "{who} {worker}, from {begin} to {end} s: reads version {version}, writes version {made}. "
+        "No update comes in between: its gradient is fresh.",
+        "{who} {worker}，{begin} 到 {end} 秒：读到版本 {version}，写成版本 {made}；其间没有更新，梯度是新鲜的。",
+    ),
+    "line.kept": (
+        "{who} {worker}, from {begin} to {end} s: reads version {version}; this gradient is not written by itself.",
+        "{who} {worker}，{begin} 到 {end} 秒：读到版本 {version}；这个梯度没有单独写回。",
+    ),
+    "line.mean": ("Mean age of all {n} gradients: {mean}.", "全部 {n} 个梯度的平均年龄：{mean}。"),
+}

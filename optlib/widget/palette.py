@@ -26,6 +26,9 @@ SERIES = (
 #: The two sides that a network tells apart: of SERIES, a bluish and a reddish one.
 SIDES = (SERIES[0], SERIES[3])
 
+#: A time line's bars at their oldest, and the updates that came meanwhile.
+LINE = (SERIES[1], SERIES[7])
+
 
 def look(rule: str) -> dict[str, object]:
     """Colours and dashes of a rule; without colours where no algorithm of the palette is its kin.

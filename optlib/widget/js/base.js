@@ -1,8 +1,10 @@
-// What curves and a trained network do alike: each has a state, which the page's text sets and asks for and which a
-// link carries. A figure of one's own says how a state is `checked`, and what it would be with values `assigned`.
+// What curves, time lines and a trained network do alike: each has a state, which the page's text sets and asks for and
+// which a link carries. A figure of one's own says how a state is `checked`, what it would be with values `assigned`,
+// and how to `draw`; what it says stands in its elements `words`, `notes` and `heard`.
 
+import { h } from "./element.js";
 import { packed } from "./link.js";
-import { sentence } from "./trouble.js";
+import { sentence, why } from "./trouble.js";
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
@@ -38,5 +40,55 @@ export class Base {
     this.lang = lang;
     this.layOut();
     this.refresh();
+  }
+
+  refresh() {
+    if (this.waiting || !this.alive) return;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = 0;
+      if (this.alive) this.draw();
+    });
+  }
+
+  /** A slider of whole numbers for one entry of the state; `words` say its value. */
+  slider(name, label, min, max, words = () => String(this.state[name])) {
+    const range = h("input", { type: "range", min, max, step: 1, "data-key": name, "aria-label": label }),
+      value = h("output", { class: "dx-clock" });
+    range.addEventListener("input", () => this.put({ [name]: +range.value }));
+    this.updates.push(() => {
+      range.value = this.state[name];
+      range.setAttribute("aria-valuetext", words());
+      value.textContent = words();
+    });
+    return h(
+      "div",
+      { class: "dx-slider" },
+      h("span", { class: "dx-name" }, label),
+      h("span", { class: "dx-range" }, range),
+      value,
+    );
+  }
+
+  /** What the picture says, below it and, once it rests, aloud; and what is wrong with what was asked for. */
+  tellNow(now, rests) {
+    const [key, error] = this.problem ?? [],
+      problem = key ? this.say(key, { why: why(this.lang, error) }) : "";
+    this.words.textContent = now;
+    if (this.notes.textContent !== problem) this.notes.replaceChildren(...(problem ? [h("p", {}, problem)] : []));
+    clearTimeout(this.speaking);
+    if (rests)
+      this.speaking = setTimeout(() => {
+        if (this.heard.textContent !== now) this.heard.textContent = now;
+      }, 700);
+  }
+
+  close() {
+    this.alive = false;
+    this.playing = false;
+    clearTimeout(this.speaking);
+    cancelAnimationFrame(this.waiting);
+    this.sizes.disconnect();
+    this.quit();
+    this.root.remove();
   }
 }

@@ -9,7 +9,6 @@ import { button, h, swatch } from "./element.js";
 import { unpacked } from "./link.js";
 import { arranged, writeNames } from "./names.js";
 import { themeOf, watchTheme } from "./theme.js";
-import { why } from "./trouble.js";
 import { show } from "./words.js";
 
 const LATER = 0.25; // what lies after the scrubber
@@ -152,24 +151,6 @@ export class Chart extends Base {
     return h("div", { class: "dx-time" }, this.data.whole ? null : this.playButton, this.scrub, this.clock);
   }
 
-  slider(name, label, min, max, words = () => String(this.state[name])) {
-    const range = h("input", { type: "range", min, max, step: 1, "data-key": name, "aria-label": label }),
-      value = h("output", { class: "dx-clock" });
-    range.addEventListener("input", () => this.put({ [name]: +range.value }));
-    this.updates.push(() => {
-      range.value = this.state[name];
-      range.setAttribute("aria-valuetext", words());
-      value.textContent = words();
-    });
-    return h(
-      "div",
-      { class: "dx-slider" },
-      h("span", { class: "dx-name" }, label),
-      h("span", { class: "dx-range" }, range),
-      value,
-    );
-  }
-
   pointers() {
     const seek = (event) => {
       const left = this.canvas.getBoundingClientRect().left,
@@ -189,14 +170,6 @@ export class Chart extends Base {
 
   // -- drawing
 
-  refresh() {
-    if (this.waiting || !this.alive) return;
-    this.waiting = requestAnimationFrame(() => {
-      this.waiting = 0;
-      if (this.alive) this.draw();
-    });
-  }
-
   draw() {
     const width = this.root.clientWidth;
     if (!width) return;
@@ -215,22 +188,15 @@ export class Chart extends Base {
 
   tell() {
     const now = says(this.data, this.state, this.lang),
-      label = this.say(this.playing ? "pause" : "play"),
-      problem = this.problem ? this.say(this.problem[0], { why: why(this.lang, this.problem[1]) }) : "";
+      label = this.say(this.playing ? "pause" : "play");
     this.scrub.value = this.state.at;
     this.clock.textContent = show(this.data.x[this.state.at], 5);
     this.scrub.setAttribute("aria-valuetext", `${this.data.axes[0][this.lang]} ${this.clock.textContent}`);
     this.playButton.setAttribute("aria-label", label);
     this.playButton.textContent = this.playing ? "❚❚" : "▶";
-    this.words.textContent = now;
-    if (this.notes.textContent !== problem) this.notes.replaceChildren(...(problem ? [h("p", {}, problem)] : []));
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", now);
-    clearTimeout(this.speaking);
-    if (!this.playing)
-      this.speaking = setTimeout(() => {
-        if (this.heard.textContent !== now) this.heard.textContent = now;
-      }, 700);
+    this.tellNow(now, !this.playing);
   }
 
   paint(brush, width, height) {
@@ -324,15 +290,5 @@ export class Chart extends Base {
       names = arranged(shown, room, (words, size) => brush.wide(words, size), this.sides);
     this.sides = Object.fromEntries(names.map(({ i, side }) => [i, side]));
     writeNames(brush, names, styles, this.paper, this.ink);
-  }
-
-  close() {
-    this.alive = false;
-    this.playing = false;
-    clearTimeout(this.speaking);
-    cancelAnimationFrame(this.waiting);
-    this.sizes.disconnect();
-    this.quit();
-    this.root.remove();
   }
 }

@@ -9,7 +9,6 @@ import { unpacked } from "./link.js";
 import { assignedNet, checkedNet, prepared, readingNet, saysNet, trainings } from "./netstate.js";
 import { themeOf, watchTheme } from "./theme.js";
 import { Training } from "./training.js";
-import { why } from "./trouble.js";
 import { ruleName, show } from "./words.js";
 
 const PACE = 3; // updates a frame, while it plays
@@ -153,7 +152,7 @@ export class Net extends Base {
         button("seed", this.say("net.seed"), seed),
         this.clock,
       ),
-      h("div", { class: "dx-shown" }, ...this.data.runs.map((run) => this.slider(run))),
+      h("div", { class: "dx-shown" }, ...this.data.runs.map((run) => this.rate(run))),
       this.words,
       this.notes,
       this.heard,
@@ -163,7 +162,7 @@ export class Net extends Base {
     this.root = root;
   }
 
-  slider(run) {
+  rate(run) {
     const { svg, update } = swatch(),
       title = `${ruleName(run.rule, this.lang)} η`,
       middle = Math.log10(run.hyper.lr),
@@ -331,30 +330,12 @@ export class Net extends Base {
   /** What the page says beside the picture. */
   tell(rests) {
     const now = saysNet(this.runs, this.lang),
-      label = this.say(this.playing ? "pause" : "play"),
-      [key, error] = this.problem ?? [],
-      problem = key ? this.say(key, { why: why(this.lang, error) }) : "";
+      label = this.say(this.playing ? "pause" : "play");
     for (const update of this.updates) update();
     this.playButton.setAttribute("aria-label", label);
     this.playButton.textContent = this.playing ? "❚❚" : "▶";
     this.clock.textContent = show(this.read("at").value, 5);
-    this.words.textContent = now;
-    if (this.notes.textContent !== problem) this.notes.replaceChildren(...(problem ? [h("p", {}, problem)] : []));
     this.canvas.setAttribute("aria-label", now);
-    clearTimeout(this.speaking);
-    if (rests && !this.playing)
-      this.speaking = setTimeout(() => {
-        if (this.heard.textContent !== now) this.heard.textContent = now;
-      }, 700);
-  }
-
-  close() {
-    this.alive = false;
-    this.playing = false;
-    clearTimeout(this.speaking);
-    cancelAnimationFrame(this.waiting);
-    this.sizes.disconnect();
-    this.quit();
-    this.root.remove();
+    this.tellNow(now, rests && !this.playing);
   }
 }
