@@ -170,7 +170,7 @@ def test_the_explorer_is_asked_for_after_the_page(visit):
     assert asked >= loaded
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_without_scripts_and_on_paper_there_is_a_picture(visit, view):
     picture = visit(f"{view}/index.html", java_script_enabled=False).locator(".home-figure img")
     assert picture.is_visible()
@@ -196,7 +196,7 @@ def test_the_cover_is_the_picture_of_the_preset():
 # --- doors and numbers --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_the_doors_lead_where_they_say(visit, view):
     page = visit(f"{view}/index.html")
     leads = [("00-descent", 0), ("students", 1), ("instructors", 2)]
@@ -257,7 +257,7 @@ def test_the_path_has_every_chapter_with_its_question_and_time(view):
             assert stop.select_one(".to-come")
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_stations_lead_to_their_chapters(visit, view):
     page = visit(f"{view}/index.html")
     for selector in (".stop-title a", "a.dot"):
@@ -275,7 +275,7 @@ BOXES = """() => {
 
 
 @pytest.mark.parametrize("width", [360, 390, 768, 1100, 1440])
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_no_station_lies_on_another(visit, view, width):
     page = visit(f"{view}/index.html", {"width": width, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
@@ -348,7 +348,7 @@ FORBIDDEN = """Object.defineProperty(window, "localStorage", {
   configurable: true, get() { throw new DOMException("no", "SecurityError"); } });"""
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_storage_may_be_forbidden(visit, view):
     page = visit(f"{view}/index.html", before=FORBIDDEN)
     page.wait_for_function(RUNNING)
@@ -359,7 +359,7 @@ def test_storage_may_be_forbidden(visit, view):
 
 
 @pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["390px", "1440px"])
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_axe_finds_nothing(visit, view, size):
     read = remember(**{"00_descent": DONE, "01_variants": BEGUN})
     page = visit(f"{view}/index.html", size, color_scheme="light", before=read)
@@ -395,7 +395,7 @@ def test_news_is_whole_dated_and_in_two_languages():
         assert set(row.get("chapters", [])) <= set(WRITTEN)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_news_has_a_page_and_the_home_page_leads_to_the_newest(visit, view):
     page = visit(f"{view}/index.html")
     link = page.locator(".latest a")

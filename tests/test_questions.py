@@ -12,7 +12,7 @@ import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from pages import PHONE, ROOT, SITE
+from pages import BOTH_NOW, PHONE, ROOT, SITE
 from sample import CHOICE, DRAG, NUMBER, ORDER, ROWS, in_stored_form, notebook_with_explorer, written
 
 from downhill_course.notebook import questions, twins
@@ -371,7 +371,7 @@ def test_without_scripts_it_is_a_text_with_a_folded_answer(visit, site, served):
     assert "是 199" in form.inner_text()
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_axe_finds_nothing(visit, site, served, view):
     page = visit(f"{view}/sample.html", PHONE, base=served(site))
     form = page.locator("form[data-kind=number]")

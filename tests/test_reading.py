@@ -215,7 +215,7 @@ def test_pages_without_terms_do_not_ask_for_their_script():
     assert "terms.js" in (SITE / "en" / "00-descent.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_a_definition_comes_to_the_mouse_can_be_reached_and_stays(visit, view):
     page = visit(f"{view}/00-descent.html")
     term = page.locator("a.term").nth(3)
@@ -241,7 +241,7 @@ def test_a_definition_comes_to_the_mouse_can_be_reached_and_stays(visit, view):
     assert page.troubles == []
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_a_definition_comes_to_the_keyboard(visit, view):
     page = visit(f"{view}/00-descent.html")
     first, second = (page.locator("a.term").nth(k) for k in (0, 1))
@@ -258,7 +258,7 @@ def test_a_definition_comes_to_the_keyboard(visit, view):
     page.wait_for_url(re.compile(rf"/{view}/glossary.html#term-"))
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_a_definition_comes_to_a_tap_and_the_second_tap_follows(visit, view):
     page = visit(f"{view}/00-descent.html", PHONE, has_touch=True, is_mobile=True)
     term = page.locator("a.term").nth(2)
@@ -319,7 +319,7 @@ def test_a_printed_table_keeps_its_lines_on_a_phone(visit, view, chapter):
     assert any(int(columns) > 50 for columns, *_ in rows), "no wide table: try another chapter"
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_on_paper_there_is_no_trace(visit, view):
     page = visit(f"{view}/00-descent.html")
     page.locator(".chapter-end input").check()
@@ -346,7 +346,7 @@ def test_next_and_previous_speak_the_views_language(view):
     assert home == VIEWS[view].cut("Home · 首页")
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_a_copy_button_has_a_name_shows_its_focus_and_is_heard(visit, view):
     page = visit(f"{view}/00-descent.html", permissions=["clipboard-read", "clipboard-write"])
     button = page.get_by_role("button", name=VIEWS[view].cut("Copy the code · 复制代码")).first

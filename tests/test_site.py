@@ -7,6 +7,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from pages import (
+    BOTH_NOW,
     CHAPTERS,
     HAN,
     LAPTOP,
@@ -181,8 +182,14 @@ LANDED = """(id) => {
 LANDINGS = [("en", "03-momentum"), ("zh", "01-variants"), ("both", "05-adam")]
 
 
-@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["390px", "1440px"])
-@pytest.mark.parametrize(("view", "name"), LANDINGS)
+@pytest.mark.parametrize(
+    ("view", "name", "size"),
+    [
+        pytest.param(view, name, size, marks=() if (view == "en") == (size == LAPTOP) else pytest.mark.slow)
+        for view, name in LANDINGS
+        for size in (PHONE, LAPTOP)
+    ],
+)
 def test_every_link_lands_where_it_says(visit, address, view, name, size):
     """First loads, links of the contents, and the way back, also while figures above come to life."""
     page = visit(f"{view}/{name}.html", size)
@@ -227,9 +234,18 @@ STEADY = """() => new Promise((done) => {
 })"""
 
 
+SWITCHED = [("00-descent", PHONE), ("03-momentum", LAPTOP), ("08-cluster", PHONE)]
+
+
 @pytest.mark.parametrize("scheme", ["http", pytest.param("file", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["390px", "1440px"])
-@pytest.mark.parametrize("name", sampled(CHAPTERS))
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        pytest.param(name, size, marks=() if (name, size) in SWITCHED else pytest.mark.slow)
+        for name in CHAPTERS
+        for size in (PHONE, LAPTOP)
+    ],
+)
 def test_the_switch_keeps_the_place(visit, address, name, size, scheme):
     page = visit(f"en/{name}.html", size, base=address if scheme == "http" else SITE.as_uri(), reduced_motion="reduce")
     page.evaluate("window.scrollTo(0, document.body.scrollHeight / 2)")
@@ -350,7 +366,7 @@ PRINTED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 @pytest.mark.parametrize("name", sampled(CHAPTERS))
 def test_a_chapter_on_paper_is_all_text_and_no_furniture(visit, name, view):
     page = visit(f"{view}/{name}.html", size=PAPER, color_scheme="dark")
@@ -385,7 +401,7 @@ def test_the_root_and_the_lost_page_work_without_scripts(visit):
         assert [door.get_attribute("lang") or "en" for door in doors] == ["en", "zh-CN", "zh-CN"]
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", BOTH_NOW)
 def test_an_explorer_takes_its_pictures_place_and_answers(visit, view):
     page = visit(f"{view}/00-descent.html")
     assert page.locator(".dx").count() == 0  # nothing is loaded before the reader comes near
