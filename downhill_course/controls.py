@@ -20,7 +20,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from optlib.widget.explorer import STATIC, SYMBOLS
+from optlib.widget.explorer import STATIC, SYMBOLS, display_either
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class Controls:
         for control in self.widgets.values():
             control.observe(self._redraw, "value")
         row = ipywidgets.HBox(list(self.widgets.values()), layout={"flex_flow": "row wrap"})
-        return ipywidgets.VBox([row, self.message, self.image])
+        return ipywidgets.VBox([row, self.message, self.image]).add_class("dx-live")
 
     def _redraw(self, change: Any) -> None:
         try:
@@ -223,6 +223,9 @@ class Controls:
         if _live():
             data |= {k: v for k, v in self.box._repr_mimebundle_().items() if k.startswith("application/")}
         return data, metadata
+
+    def _ipython_display_(self) -> None:
+        display_either(self)
 
 
 def _ipywidgets() -> Any:

@@ -171,9 +171,7 @@ def test_an_explorer_is_alive_in_jupyterlab(jupyter, chrome):
     page.close()
 
 
-OWN = f"""import sys
-sys.path.insert(0, {str(ROOT)!r})
-from optlib.widget import Explorer
+OWN = """from optlib.widget import Explorer
 
 
 def mine(theta, g, *, lr=0.02):
@@ -181,16 +179,22 @@ def mine(theta, g, *, lr=0.02):
 
 
 Explorer(surface="bowl", algorithms=[mine, "sgd"])"""
+SLIDERS = """from downhill_course.controls import Controls, log_slider
+from optlib import surfaces, view
+def ravine(b):
+    return view.contour(surfaces.ravine.but(b=b), width=200)
+Controls(ravine, b=log_slider(1.0, 100.0, 10.0))"""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("package", "place"), [("jupyterlab", "lab/tree"), ("notebook", "notebooks")])
-def test_a_readers_own_explorer_keeps_its_picture(chrome, tmp_path, package, place):
+@pytest.mark.parametrize(("cell", "live"), [(OWN, ".dx"), (SLIDERS, ".dx-live")], ids=["explorer", "controls"])
+def test_a_readers_own_figure_keeps_its_picture(chrome, tmp_path, package, place, cell, live):
     """Run all, save, close, open anew: live, then the picture, where "model not found" would stand."""
     pytest.importorskip(package, reason=f"no part of what the course installs: pip install {package}")
     (tmp_path / "home").mkdir()
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    cells = [nbformat.v4.new_code_cell(OWN)]
+    cells = [nbformat.v4.new_code_cell(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{cell}")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), tmp_path / "own.ipynb")
     server = Jupyter(Path(sys.executable), tmp_path, tmp_path / "home")
     address = f"http://127.0.0.1:{server.port}/{place}/own.ipynb?reset&token={server.token}"
@@ -203,8 +207,8 @@ def test_a_readers_own_explorer_keeps_its_picture(chrome, tmp_path, package, pla
             page.wait_for_timeout(500)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        page.locator(".jp-OutputArea .dx").first.wait_for(timeout=120_000)
-        page.locator(".jp-OutputArea img").wait_for(state="hidden")
+        page.locator(f".jp-OutputArea {live}").first.wait_for(timeout=120_000)
+        page.locator(f".jp-OutputArea img:not({live} *)").wait_for(state="hidden")
         page.keyboard.press("Control+s")
         for _ in range(120):
             if nbformat.read(tmp_path / "own.ipynb", 4).cells[0].outputs:

@@ -359,8 +359,8 @@ def shown(figure: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 #: Jupyter shows of one output the live view alone, which is gone when the notebook is opened anew, and only an error
 #: left. So picture and live view are two outputs, and between them stands which of them is seen.
 _EITHER = """<style class="dx-either">
-:is(.jp-OutputArea-child, .output_area):has(+ * .dx-either):has(+ * + * .dx),
-:is(.jp-OutputArea-child, .output_area):has(.dx-either) + *:not(:has(.dx)) { display: none }
+:is(.jp-OutputArea-child, .output_area):has(+ * .dx-either):has(+ * + * :is(.dx, .dx-live)),
+:is(.jp-OutputArea-child, .output_area):has(.dx-either) + *:not(:has(.dx, .dx-live)) { display: none }
 </style>"""
 
 
@@ -370,7 +370,7 @@ def display_either(figure: Any) -> None:
     if not (live() and served) or "google.colab" in sys.modules or "VSCODE_PID" in os.environ:
         raise NotImplementedError
     publish = sys.modules["IPython"].get_ipython().display_pub.publish
-    bundle, metadata = shown(figure)
+    bundle, metadata = figure._repr_mimebundle_()
     answering = {k: bundle.pop(k) for k in [*bundle] if k.startswith("application/vnd.jupyter.widget-view")}
     publish(bundle, metadata)
     publish({"text/html": _EITHER, "text/plain": ""})
