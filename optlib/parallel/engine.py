@@ -1,5 +1,6 @@
 """Servers and workers in one process, and one way after the other to put their messages in order."""
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -57,7 +58,7 @@ class Engine:
         self.inboxes: list[dict[int, Reply] | None] = [None] * workers  #: answers so far, if it waits for them
         self.given: list[NDArray | None] = [None] * workers  #: a gradient that it has not yet taken
         self._asked = [0] * workers
-        self._versions, self._starts = [0] * workers, [0.0] * workers
+        self._versions, self._starts = array("q", [0]) * workers, array("d", [0.0]) * workers
         self.now, self.spans, self.log = 0.0, list[Span](), list[str]()
         self._loss, self._every, self.losses = loss, every, list[Measured]()
         self.measure()

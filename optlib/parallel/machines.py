@@ -147,7 +147,7 @@ class Server:
         self.rejected: dict[int, int] = {}  #: by worker, contributions that held NaN or infinity
         self.dismissed: set[int] = set()
         self.progress: dict[int, int] = {}  #: by worker, the step up to which all it gave has been applied
-        self.marks: dict[int, tuple[int, int]] = {}  #: by worker, how far it has been applied: see `_mark`
+        self._exchanged: dict[int, tuple[int, int]] = {}  # by worker, the mark of the last exchange applied
         #: what was handled: ("message", worker, seq), "join", "leave"
         self.order: list[tuple[str, int, int]] | deque[tuple[str, int, int]] = []
         self.stopping = False
@@ -251,9 +251,13 @@ class Server:
         worker, t = message.worker, message.t + (message.kind == "give")
         if t > self.progress[worker]:
             self.progress[worker] = t
-        mark = self._mark(message)
-        if mark > self.marks.get(worker, (0, 0)):
-            self.marks[worker] = mark
+        if self.algorithm.exchanges:
+            self._exchanged[worker] = max(self._mark(message), self._exchanged.get(worker, (0, 0)))
+
+    @property
+    def marks(self) -> dict[int, tuple[int, int]]:
+        """By worker, how far it has been applied: see `_mark`."""
+        return self._exchanged if self.algorithm.exchanges else {w: (0, t) for w, t in self.progress.items() if t}
 
     def _mark(self, message: Message) -> tuple[int, int]:
         """Gifts count by their steps, whatever life made them; an exchange is of one life."""

@@ -10,6 +10,8 @@ import functools
 import gc
 import itertools
 import math
+from array import array
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -116,22 +118,23 @@ class Cluster:
         return float(self.speeds.get(worker, 1.0))
 
 
-def _draws(distribution: Callable[..., NDArray], key: list[int], factor: float) -> Iterator[float]:
-    """Numbers from one distribution for one worker, drawn a block at a time."""
+def _draws(distribution: Callable[..., NDArray], key: list[int], factor: float) -> Iterator[array]:
+    """Numbers from one distribution for one worker, a block at a time."""
     rng = np.random.default_rng(key)
     while True:
         block = factor * numbers(distribution(rng, 64), "what a distribution returned")
         if block.shape != (64,) or not (block.min() >= 0 and block.max() < math.inf):
             raise ValueError("a distribution returns as many finite numbers of seconds, 0 or more, as it is asked for")
-        yield from block.tolist()
+        yield array("d", block)
 
 
 _always = functools.lru_cache(itertools.repeat)  # one for all workers
 
 
 def _drawing(distribution: Distribution, key: list[int], factor: float = 1.0) -> Callable[[], float]:
-    drawn = _draws(distribution, key, factor) if callable(distribution) else _always(factor * float(distribution))
-    return drawn.__next__
+    if callable(distribution):
+        return itertools.chain.from_iterable(_draws(distribution, key, factor)).__next__
+    return _always(factor * float(distribution)).__next__
 
 
 @contextlib.contextmanager
@@ -153,8 +156,9 @@ class Simulation(Engine):
     """The engine under a virtual clock. Everything that will happen is an entry (time, number, what to do, with what).
 
     Most of it comes about in order: where messages take equally long, who left first is there first. So what arrives,
-    is handled and is answered stands in a queue each, and what overtakes stands with the gradients: the next eighth of
-    those in a heap, the others unsorted. A heap of thousands does not stay in the cache; what happens when is the same.
+    is handled and is answered stands in a queue each, and what overtakes stands with the gradients: the next of those
+    in a heap, the others on a ladder of lists, sorted only when their turn comes. A heap of thousands does not stay in
+    the cache, nor do numbers that are objects; what happens when is the same.
     """
 
     def __init__(
@@ -163,7 +167,8 @@ class Simulation(Engine):
     ):  # fmt: skip
         super().__init__(algorithm, oracles, theta, steps, workers, shards, **options)
         self.cluster, self.events = cluster, 0
-        self._soon, self._later, self._last_soon = list[tuple](), list[tuple](), (-math.inf,)
+        self._soon, self._last_soon = list[tuple](), (-math.inf, 0)
+        self._ladder, self._ends = [list[tuple]()], list[tuple[float, int]]()  # the last list has no end
         self._arriving, self._handling, self._answering = deque[tuple](), deque[tuple](), deque[tuple]()
         self._number = itertools.count()
         self._computing = [_drawing(cluster.compute, [seed, w, 0], cluster.slowest(w)) for w in range(workers)]
@@ -175,20 +180,20 @@ class Simulation(Engine):
         self._sending = {kind: size / cluster.bandwidth for kind, size in sizes.items()}
         self._service = {kind: cluster.service + size / cluster.server_bandwidth for kind, size in sizes.items()}
         self._reply_time, self._reply_service = answer / cluster.bandwidth, answer / cluster.server_bandwidth
-        self._line = [0.0] * workers  # when a worker's line is free again
-        self._last = [[0.0] * self.shards.count for _ in range(workers)]  # when its last message arrives at a shard
+        self._line = array("d", [0.0]) * workers  # when a worker's line is free again
+        self._last = [array("d", self._line) for _ in self.servers]  # by shard, when its last message arrives there
         self._free = [0.0] * self.shards.count  # when a shard is free again
         self._out = [0.0] * self.shards.count  # when its line is
         self._going = 0  # workers that still have something to do
         for w in range(workers):
-            self._at(float(cluster.joins.get(w, 0.0)), self._joins, w, self.lives[w])
+            self._at(float(cluster.joins.get(w, 0.0)), Simulation._joins, w, self.lives[w])
 
     def _at(self, time: float, do: Callable[..., None], *what: Any) -> None:
         entry = (time, next(self._number), do, what)
         if entry < self._last_soon:
             heappush(self._soon, entry)
         else:
-            self._later.append(entry)
+            self._ladder[bisect_left(self._ends, entry)].append(entry)
 
     def _in_turn(self, queue: deque[tuple], time: float, do: Callable[..., None], *what: Any) -> None:
         """As `_at`, for what seldom overtakes what stands in the queue."""
@@ -197,13 +202,20 @@ class Simulation(Engine):
         else:
             queue.append((time, next(self._number), do, what))
 
-    def _sort(self) -> None:
-        """The next eighth of what comes later comes soon. (A sorted list is a heap, and to sort it again is cheap.)"""
-        later = self._later
-        later.sort()
-        first = max(64, len(later) // 8)
-        self._soon[:], later[:first] = later[:first], []
-        self._last_soon = self._soon[-1]
+    def _climb(self) -> None:
+        """The next list of the ladder comes soon; of a long one, its first part. (A sorted list is a heap.)"""
+        ladder, ends = self._ladder, self._ends
+        while not self._soon and any(ladder):
+            due = sorted(ladder.pop(0))
+            size = 1 + len(due) // min(8, 1 + len(due) // 1000)
+            parts = [due[i : i + size] for i in range(0, len(due), size)]
+            bounds = [part[-1][:2] for part in parts]
+            if ends:
+                bounds[-1:] = [ends.pop(0)]
+            else:
+                ladder.append([])
+            self._soon[:], self._last_soon = parts[0] if parts else [], bounds[0]
+            ladder[0:0], ends[0:0] = parts[1:], bounds[1:]
 
     def run(self, until: float) -> Result:
         """Let everything happen, up to a time."""
@@ -220,8 +232,8 @@ class Simulation(Engine):
         soon, queues, nothing = self._soon, (self._arriving, self._handling, self._answering), (math.inf,)
         self._going = len(self.workers)
         while self._going:
-            if not soon and self._later:
-                self._sort()
+            if not soon:
+                self._climb()
             first, found = soon[0] if soon else nothing, None
             for queue in queues:
                 if queue and queue[0] < first:
@@ -234,7 +246,7 @@ class Simulation(Engine):
                 found.popleft()
             self.now, _, do, what = first
             self.events += 1
-            do(*what)
+            do(self, *what)
 
     # --- what can happen
 
@@ -263,7 +275,7 @@ class Simulation(Engine):
 
     def _begin_gradient(self, w: int, wanted: Compute) -> None:
         self._starts[w] = self.now
-        self._at(self.now + self._computing[w](), self._computed, w, self.lives[w], self.compute(w, wanted))
+        self._at(self.now + self._computing[w](), Simulation._computed, w, self.lives[w], self.compute(w, wanted))
 
     def send(self, w: int, message: Message) -> None:
         """A message leaves, a part to each shard, one after the other on the worker's line."""
@@ -277,13 +289,13 @@ class Simulation(Engine):
 
     def _post(self, w: int, shard: int, message: Message | None, seconds: float) -> None:
         """Put something on the line. Messages from one to another keep their order. None says goodbye."""
-        line, last = self._line, self._last[w]
+        line, last = self._line, self._last[shard]
         line[w] = gone = (line[w] if line[w] > self.now else self.now) + seconds
         there = gone + self._latency[w]()
-        if there < last[shard]:
-            there = last[shard]
-        last[shard] = there
-        self._in_turn(self._arriving, there, self._arrived, w, shard, message, self.lives[w])
+        if there < last[w]:
+            there = last[w]
+        last[w] = there
+        self._in_turn(self._arriving, there, Simulation._arrived, w, shard, message, self.lives[w])
 
     def _arrived(self, w: int, shard: int, message: Message | None, life: int) -> None:
         """A message is at a shard, and is handled at once or queues."""
@@ -292,7 +304,7 @@ class Simulation(Engine):
             self._handled(w, shard, message, life)
             return
         self._free[shard] = done = (free if free > self.now else self.now) + seconds
-        self._in_turn(self._handling, done, self._handled, w, shard, message, life)
+        self._in_turn(self._handling, done, Simulation._handled, w, shard, message, life)
 
     def _handled(self, w: int, shard: int, message: Message | None, life: int) -> None:
         if message is not None:
@@ -308,7 +320,7 @@ class Simulation(Engine):
                 continue
             self._out[shard] = max(self.now, self._out[shard]) + self._reply_service
             time = self._out[shard] + self._reply_time + self._latency[w]()
-            self._in_turn(self._answering, time, self._answered, w, shard, reply, self.lives[w])
+            self._in_turn(self._answering, time, Simulation._answered, w, shard, reply, self.lives[w])
 
     def _answered(self, w: int, shard: int, reply: Reply, life: int) -> None:
         inbox = self.inboxes[w]
@@ -324,9 +336,10 @@ class Simulation(Engine):
         assert worker is not None
         if life:
             self.log.append(f"at {self.now:.6g} s another worker took over part {w}, from step {worker.t}")
-        self._last[w] = [self.now] * self.shards.count
+        for last in self._last:
+            last[w] = self.now
         if self.cluster.lifetime is not None:
-            self._at(self.now + self._living[w](), self._dies, w, life)
+            self._at(self.now + self._living[w](), Simulation._dies, w, life)
         self._proceed(w, None)
 
     def _dies(self, w: int, life: int) -> None:
@@ -336,10 +349,10 @@ class Simulation(Engine):
         self.log.append(f"at {self.now:.6g} s worker {w} died in its step {worker.t}")
         self.workers[w] = self.inboxes[w] = None
         self.lives[w] += 1
-        self._at(self.now + self.cluster.notice, self._noticed, w, life)
+        self._at(self.now + self.cluster.notice, Simulation._noticed, w, life)
         if self.cluster.restart is None:
             return
-        self._at(self.now + self.cluster.restart, self._joins, w, self.lives[w])
+        self._at(self.now + self.cluster.restart, Simulation._joins, w, self.lives[w])
 
     def _noticed(self, w: int, life: int) -> None:
         for shard, server in enumerate(self.servers):
