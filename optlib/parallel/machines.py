@@ -255,7 +255,7 @@ class Server:
             self._exchanged[worker] = max(self._mark(message), self._exchanged.get(worker, (0, 0)))
 
     @property
-    def marks(self) -> dict[int, tuple[int, int]]:
+    def _marks(self) -> dict[int, tuple[int, int]]:
         """By worker, how far it has been applied: see `_mark`."""
         return self._exchanged if self.algorithm.exchanges else {w: (0, t) for w, t in self.progress.items() if t}
 
@@ -411,7 +411,7 @@ class Server:
 
     def hold(self) -> dict[int, tuple[int, int]]:
         """Apply nothing more for now, so that all shards can be cut at one point; how far this one has come."""
-        self._target = dict(self.marks)
+        self._target = dict(self._marks)
         return self._target
 
     def go_to(self, marks: dict[int, tuple[int, int]] | None) -> None:
@@ -431,7 +431,7 @@ class Server:
     @property
     def at_cut(self) -> bool:
         """Whether it has had just what it was to go to: then all shards' snapshots are of one moment."""
-        return self.marks == self._target
+        return self._marks == self._target
 
     def snapshot(self) -> dict[str, NDArray]:
         """Everything that outlives a restart, as arrays: ``np.savez(path, **server.snapshot())``.
