@@ -1,5 +1,5 @@
 // Whatever is wider than its box and scrolls there can be reached with the Tab key and scrolled with the arrows. A
-// formula that is a little too wide is set smaller instead. A box is measured when the reader comes near: to ask earlier
+// formula that is a little too wide is set smaller instead, a wider one also broken. A box is measured when the reader comes near: to ask earlier
 // would lay out sections that are not laid out yet.
 (function () {
   const boxes = "article pre, article .math-wrapper, article .table-wrapper, article .cell_output";
@@ -11,9 +11,12 @@
     widths.set(box, box.clientWidth);
     box.style.removeProperty("--fit");
     box.style.minHeight = "";
+    box.classList.remove("broken");
     if (box.scrollWidth <= box.clientWidth + 1) return;
     box.style.minHeight = `${box.offsetHeight}px`; // nothing below it moves
-    box.style.setProperty("--fit", Math.max(LEAST, 0.99 * box.clientWidth / box.scrollWidth));
+    const fitting = 0.99 * box.clientWidth / box.scrollWidth;
+    box.style.setProperty("--fit", Math.max(LEAST, fitting));
+    box.classList.toggle("broken", fitting < LEAST);
   }
 
   const sizes = new ResizeObserver((entries) => {

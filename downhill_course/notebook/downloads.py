@@ -50,6 +50,8 @@ def offer(view: View, source: Path, target: Path, site: str = "") -> list[Path]:
         if view.languages == ("zh",):
             comments.translate(made, known)
             outputs.translate(made, printed)
+        elif view.languages == ("en",):
+            outputs.in_english(made)
         for cell in made["cells"]:
             if cell["cell_type"] == "markdown":
                 cell["source"] = PAGE.sub(page, cell["source"])

@@ -23,6 +23,7 @@ WORD = re.compile(r"[A-Za-z]\w*(?![\w=])")
 BETWEEN = re.compile(rf"(?<=\d)( ?)to( +)(?={NUMBER})")  # "0.1 to 0.4", however wide
 WIDE = 5 / 3  # a Chinese character's width in those of a monospaced letter
 TWICE = re.compile(rf"[A-Za-z][\w ]* · (?={HAN.pattern})")  # a head that has its Chinese beside it
+BESIDE = re.compile(rf" · {HAN.pattern}[^|\n]*?(?= \|)")  # that Chinese
 MARK = re.compile(rf"(?<={HAN.pattern})([,;:])(?: (?! )|$)|(?<=[，：；]) (?! )| +(?=[，：；])")
 MARKS = {",": "，", ";": "；", ":": "：", None: ""}
 MIMES = ("text/plain", "text/markdown")
@@ -160,6 +161,13 @@ def translate(notebook: dict, known: Phrases) -> None:
     """Make every printed text of a notebook Chinese."""
     for _, _, place, key in texts(notebook, known):
         place[key] = in_chinese("".join(place[key]), known)
+
+
+def in_english(notebook: dict) -> None:
+    """Leave the Chinese of a table's double heads out."""
+    for _, _, place, key in texts(notebook, Phrases({}, frozenset(), frozenset())):
+        if key == "text/markdown":
+            place[key] = BESIDE.sub("", "".join(place[key]))
 
 
 def left(

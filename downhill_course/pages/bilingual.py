@@ -171,6 +171,8 @@ def source_read(app: Sphinx, docname: str, content: list[str]) -> None:
             comments.translate(notebook, table(path.parent / comments.FILE))
             outputs.translate(notebook, outputs.Phrases.read(path.parent))
             labels.translate(notebook, table(path.parent / labels.FILE))
+        elif view.languages == ("en",):
+            outputs.in_english(notebook)
         app.emit("downhill-notebook", docname, notebook, view)
         content[0] = json.dumps(notebook, ensure_ascii=False)
     else:

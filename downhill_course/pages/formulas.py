@@ -91,8 +91,17 @@ def keep_together(box: nodes.Node) -> None:
         together += nodes.Text(closes.group())
 
 
+def hold_punctuation(formula: nodes.Node) -> None:
+    """A formula that may be broken, with what closes after it: no line begins with the comma or the full stop."""
+    line, where = formula.parent, position(formula)
+    after = line[where + 1] if where + 1 < len(line) else None
+    if isinstance(line, nodes.TextElement) and isinstance(after, nodes.Text) and CLOSING.match(after):
+        line[where] = held = nodes.inline("", "", classes=["held"])
+        held += formula
+
+
 class KeepPunctuation(SphinxPostTransform):
-    """Short formulas and matrices, which cannot be broken, with the punctuation beside them."""
+    """Short formulas and matrices are not broken; these, and what a longer one ends with, keep their punctuation."""
 
     formats = ("html",)
     default_priority = 502
@@ -101,6 +110,60 @@ class KeepPunctuation(SphinxPostTransform):
         for formula in list(self.document.findall(nodes.math)):
             if len(formula.astext()) <= 24 or MATRIX.fullmatch(formula.astext()):
                 keep_together(formula)
+            else:
+                hold_punctuation(formula)
+
+
+DISPLAY = '<span class="katex-display">'
+HTML = '<span class="katex-html" aria-hidden="true">'
+TAG = re.compile(r"<span\b[^>]*>|</span>")
+STRUT = re.compile(r'<span class="strut"[^>]*></span>')
+SPACE = re.compile(r'<span class="mspace" style="margin-right:[12]em;"></span>')
+
+
+def in_parts(formula: str) -> str:
+    r"""What KaTeX draws, in parts that end at each ``\\quad`` outside of brackets: where a phone may break it first.
+
+    >>> strut, quad = '<span class="strut"></span>', '<span class="mspace" style="margin-right:2em;"></span>'
+    >>> told = in_parts(f'<span class="base">{strut}a,{quad}b</span>')
+    >>> told.replace(strut, "|").replace('<span class="base">', "[").replace('<span class="part">', "{").split(quad)
+    ['{[|a,</span></span>', '{[|b</span></span>']
+    """
+    cuts, depth, strut = [], 0, ""
+    for tag in TAG.finditer(formula):
+        if depth == 0:  # a piece that KaTeX lets break begins
+            found = STRUT.match(formula, tag.end())
+            strut = found[0] if found else ""
+        if depth == 1 and (space := SPACE.match(formula, tag.start())):
+            cuts.append((space, strut))
+        depth += -1 if tag[0] == "</span>" else 1
+    if not cuts:
+        return formula
+    parts, at, begin = [], 0, ""
+    for space, strut in cuts:
+        parts.append(f'<span class="part">{begin}{formula[at : space.start()]}</span></span>{space[0]}')
+        at, begin = space.end(), f'<span class="base">{strut}'
+    return "".join(parts) + f'<span class="part">{begin}{formula[at:]}</span>'
+
+
+def displays_in_parts(body: str) -> str:
+    """The body of a page, whose displayed formulas may be broken."""
+    before, *displays = body.split(DISPLAY)
+    told = [before]
+    for display in displays:
+        start, depth = display.find(HTML) + len(HTML), 1
+        for tag in TAG.finditer(display, start):
+            depth += -1 if tag[0] == "</span>" else 1
+            if depth == 0:
+                display = display[:start] + in_parts(display[start : tag.start()]) + display[tag.start() :]
+                break
+        told.append(display)
+    return DISPLAY.join(told)
+
+
+def page_context(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    if body := context.get("body"):
+        context["body"] = displays_in_parts(body)
 
 
 def prepare(app: Sphinx) -> None:
@@ -124,4 +187,5 @@ def setup(app: Sphinx) -> dict:
     app.add_post_transform(KeepPunctuation)
     app.connect("builder-inited", prepare)
     app.connect("html-page-context", report_errors)
+    app.connect("html-page-context", page_context, priority=860)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": False}

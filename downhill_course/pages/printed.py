@@ -1,7 +1,8 @@
-"""Sphinx extension: what a cell prints, so that a phone can show it.
+"""Sphinx extension: what a cell prints, and code in a table, so that a phone can show it.
 
 A printed table whose lines break is none. So each output says how many columns it has, and the style sheet lets its
-letters shrink to fit, within reason; each line is an element of its own, and what is still too long hangs.
+letters shrink to fit, within reason; each line is an element of its own, and what is still too long hangs. Names in a
+table's cells may be broken between their words.
 """
 
 from __future__ import annotations
@@ -43,10 +44,24 @@ def line_by_line(match: re.Match) -> str:
     return f'{match[1]} style="--columns: {widest:.0f}">' + "".join(f'<span class="line">{s}\n</span>' for s in lines)
 
 
+CELL = re.compile(r"<t[dh]\b.*?</t[dh]>", re.S)
+NAME = re.compile(r'(?<=<span class="pre">)[^<]{8,}')
+BETWEEN = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[._(=/,])(?=\w)")
+
+
+def may_break(cell: re.Match) -> str:
+    """A table's cell, in whose long names a line may end.
+
+    >>> CELL.sub(may_break, '<td><span class="pre">optim.LambdaLR(lr=1)</span></td>')
+    '<td><span class="pre">optim.<wbr>Lambda<wbr>LR(<wbr>lr=<wbr>1)</span></td>'
+    """
+    return NAME.sub(lambda name: BETWEEN.sub("<wbr>", name[0]), cell[0])
+
+
 def page_context(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Each output of the page."""
+    """Each output of the page, and each cell of its tables."""
     if body := context.get("body"):
-        context["body"] = OUTPUT.sub(line_by_line, body)
+        context["body"] = CELL.sub(may_break, OUTPUT.sub(line_by_line, body))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
