@@ -313,15 +313,18 @@ def test_a_double_heading_breaks_between_its_halves_and_no_line_begins_with_a_do
     assert {width for _, width in seen} == {0}
 
 
-def test_a_long_formula_is_set_smaller_on_a_phone(visit):
-    page = visit("zh/01-variants.html#exercises", {"width": 360, "height": 780})  # a place has all of it laid out
+def test_a_long_formula_fits_a_phone(visit):
+    """It breaks between its parts, at an operator, or is set smaller; a line of a table is not one letter wide."""
+    page = visit("zh/07-parallel.html#exercises", {"width": 360, "height": 780})  # a place has all of it laid out
     page.wait_for_function("""() => {
       const boxes = [...document.querySelectorAll("article .math-wrapper")];
-      const fit = (box) => +box.style.getPropertyValue("--fit") || 1;
-      const next = boxes.find((box) => box.scrollWidth > box.clientWidth + 1 && fit(box) > 0.75);
+      const lines = (box) => new Set([...box.querySelectorAll(".part")].map((part) => part.offsetTop)).size;
+      const next = boxes.find((box) => box.scrollWidth > box.clientWidth + 1 && !box.closest("details:not([open])"));
       next?.scrollIntoView({ block: "center", behavior: "instant" });
-      return !next && boxes.some((box) => fit(box) < 1);
+      return !next && boxes.some((box) => lines(box) > 1) && boxes.some((box) => box.matches(".broken"));
     }""")
+    first = page.eval_on_selector_all("td:first-child > p:not(:empty)", "(all) => all.map((p) => p.offsetWidth)")
+    assert min(first) > 40
 
 
 def test_every_internal_link_leads_somewhere():
