@@ -23,6 +23,26 @@ export class Base {
     return sentence(this.lang, key, values);
   }
 
+  /** The page's text and questions set it; what is given back undoes it. */
+  set(values) {
+    const before = { ...this.state };
+    this.playing = false;
+    this.put(this.assigned(values));
+    const changed = Object.keys(this.state).filter((key) => this.state[key] !== before[key]);
+    return () => this.put(Object.fromEntries(changed.map((key) => [key, before[key]])));
+  }
+
+  replace(given) {
+    this.state = this.tried("bad.state", this.initial, () => this.checked(given, this.initial));
+    this.refresh();
+  }
+
+  put(changes) {
+    Object.assign(this.state, changes);
+    this.refresh();
+    this.options.onchange?.({ ...this.state });
+  }
+
   holds(values) {
     return same(this.assigned(values), this.state);
   }

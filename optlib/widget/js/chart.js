@@ -42,29 +42,8 @@ export class Chart extends Base {
     return assignedChart(this.data, this.state, values);
   }
 
-  // -- as for the other figures: the page's text and questions set it and ask it
-
-  set(values) {
-    const before = { ...this.state };
-    this.pause();
-    this.put(this.assigned(values));
-    const changed = Object.keys(this.state).filter((key) => this.state[key] !== before[key]);
-    return () => this.put(Object.fromEntries(changed.map((key) => [key, before[key]])));
-  }
-
   read(name, lang = this.lang) {
     return readingChart(this.data, this.state, name, lang);
-  }
-
-  replace(given) {
-    this.state = this.tried("bad.state", this.initial, () => this.checked(given, this.initial));
-    this.refresh();
-  }
-
-  put(changes) {
-    Object.assign(this.state, changes);
-    this.refresh();
-    this.options.onchange?.({ ...this.state });
   }
 
   // -- time
@@ -96,7 +75,7 @@ export class Chart extends Base {
   layOut() {
     const { data } = this;
     this.updates = [];
-    this.canvas = h("canvas", { class: "dx-canvas dx-scrubs" });
+    this.canvas = h("canvas", { class: "dx-canvas dx-scrubs", role: "img" });
     this.words = h("p", { class: "dx-says" });
     this.notes = h("div", { class: "dx-notes", role: "status" });
     this.heard = h("p", { class: "dx-hidden", "aria-live": "polite" });
@@ -187,14 +166,12 @@ export class Chart extends Base {
   }
 
   tell() {
-    const now = says(this.data, this.state, this.lang),
-      label = this.say(this.playing ? "pause" : "play");
+    const now = says(this.data, this.state, this.lang);
     this.scrub.value = this.state.at;
     this.clock.textContent = show(this.data.x[this.state.at], 5);
     this.scrub.setAttribute("aria-valuetext", `${this.data.axes[0][this.lang]} ${this.clock.textContent}`);
-    this.playButton.setAttribute("aria-label", label);
+    this.playButton.setAttribute("aria-label", this.say(this.playing ? "pause" : "play"));
     this.playButton.textContent = this.playing ? "❚❚" : "▶";
-    this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", now);
     this.tellNow(now, !this.playing);
   }

@@ -51,29 +51,13 @@ export class Line extends Base {
     return assignedLine(this.data, this.state, values);
   }
 
-  // -- as for the other figures: the page's text and questions set it and ask it
-
-  set(values) {
-    const before = { ...this.state };
-    this.put(this.assigned(values));
-    const changed = Object.keys(this.state).filter((key) => this.state[key] !== before[key]);
-    return () => this.put(Object.fromEntries(changed.map((key) => [key, before[key]])));
-  }
-
   read(name, lang = this.lang) {
     return readingLine(this.data, this.state, name, lang);
   }
 
-  replace(given) {
-    this.state = this.tried("bad.state", this.initial, () => this.checked(given, this.initial));
-    this.refresh();
-  }
-
   put(changes) {
-    Object.assign(this.state, changes);
     this.tip.hidden = true;
-    this.refresh();
-    this.options.onchange?.({ ...this.state });
+    super.put(changes);
   }
 
   // -- elements
