@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -73,6 +74,26 @@ def test_a_page_loads_and_fits(visit, name, view):
         page.evaluate("scrollTo({top: document.body.scrollHeight, behavior: 'instant'})")
         assert page.evaluate(SETTLED) == []
     assert page.troubles == []
+
+
+MOST = 300 * 1024  # bytes of a first load
+TEXT = re.compile(r"\.(html|css|js|svg|json|webmanifest)$")
+
+
+@pytest.mark.parametrize(("view", "name"), [("zh", "03-momentum"), ("en", "06-choosing"), ("both", "08-cluster")])
+def test_a_first_load_is_light(chrome, address, view, name):
+    """What a phone asks for before its reader scrolls, as a static host sends it: text gzipped, the rest as it is."""
+    context = chrome.new_context(viewport=PHONE)
+    page, files = context.new_page(), {}
+    page.on("response", lambda response: files.setdefault(urlsplit(response.url).path, response.status))
+    page.goto(f"{address}/{view}/{name}.html", wait_until="networkidle")
+    context.close()
+    assert set(files.values()) == {200}
+    bodies = {path: (SITE / unquote(path).lstrip("/")).read_bytes() for path in files}
+    sent = {path: len(gzip.compress(body) if TEXT.search(path) else body) for path, body in bodies.items()}
+    assert any(path.endswith(".woff2") for path in sent), "formulas have fonts: what a page asks for was not seen"
+    heaviest = sorted(sent.items(), key=lambda item: -item[1])[:8]
+    assert sum(sent.values()) < MOST, f"{sum(sent.values())} bytes; the heaviest: {heaviest}"
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -14,7 +14,7 @@ const downhillSearch = (() => {
   const APART = /[\p{L}\p{N}|\n]/u; // a phrase runs neither across a word, nor across cells or paragraphs
   const SHORTEST_BEGINNING = 3;
   const LONGEST_QUERY = 200;
-  const REFERENCE = /^(api|bibliography|coverage|sources)/; // pages that list: who asks for something reads of it first
+  const REFERENCE = /^(api|coverage|instructors|news|references|sources|students)/; // pages that list: who asks for something reads of it first
   const FIELDS = { context: 0.5, heading: 8, text: 2, code: 0.6 };
 
   let sections = [], pages = [], stop = new Set(), asking = null, synonyms = [], stemmer = null;
