@@ -132,7 +132,7 @@ class PathOfTheCourse(FromData):
         address, number = self.address(row["file"]), row["file"].partition("-")[0]
         side = "left" if x < 0 else "right"
         title = nodes.paragraph(classes=["stop-title"])
-        name = raw(f'<span class="stop-name">{spoken(row["title"], view)}</span>')
+        name = raw(f'<span class="stop-name">{spoken(row["title"], view, dot="")}</span>')
         if address is None:
             kind, dot = "coming", f'<span class="dot">{number}</span>'
             title += [name, raw(f' <span class="to-come">{spoken("to come · 待写", view)}</span>')]
@@ -192,7 +192,9 @@ class Door(SphinxDirective):
         view = current_view(self.env.app)
         address = self.env.app.builder.get_relative_uri(self.env.docname, target)
         door = nodes.container(classes=self.options.get("class", ["door"]))
-        link = nodes.reference("", "", raw(f"<span>{spoken(title, view)}</span>"), refuri=address, internal=True)
+        link = nodes.reference(
+            "", "", raw(f"<span>{spoken(title, view, dot='')}</span>"), refuri=address, internal=True
+        )
         door += nodes.paragraph("", "", link, classes=["door-title"])
         self.state.nested_parse(self.content, self.content_offset, door)
         return [door]

@@ -7,7 +7,7 @@ import re
 from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _JavaScript
 
-from downhill_course.notebook.views import VIEWS, View
+from downhill_course.notebook.views import TAGS, VIEWS, View
 from downhill_course.pages.bilingual import current_view
 
 UNUSED = ("design-tabs", "scripts/furo.js")  # that no page of ours needs; theme.js does what Furo's script does
@@ -38,6 +38,7 @@ DOUBLE = {
     "<span>Previous</span>": '<span>Previous · <span lang="zh-CN">上一页</span></span>',
     '<div class="title">Home</div>': '<div class="title">Home · <span lang="zh-CN">首页</span></div>',
 }
+NEIGHBOUR = re.compile(r'(<div class="title">)([^<]+) · ([^<]+)(?=</div>)')  # the page before, or after
 PHRASE = re.compile(r'(?<=aria-label=")[^"]+(?=")|(?<=<title>)[^<]+(?=</title>)')
 
 
@@ -61,6 +62,7 @@ def interface(html: str, view: View, switch: str, home: bool) -> str:
     if len(view.languages) > 1:
         for english, double in DOUBLE.items():
             html = html.replace(english, double)
+        html = NEIGHBOUR.sub(rf'\1<span class="half">\2</span> <span class="half" lang="{TAGS["zh"]}">\3</span>', html)
     return PHRASE.sub(in_chinese, html) if view.languages == ("zh",) else html
 
 
