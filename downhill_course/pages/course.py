@@ -18,7 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from downhill_course.notebook import measure
 from downhill_course.notebook.views import SEPARATOR, TAGS, View, from_yaml
-from downhill_course.pages.bilingual import Pair, Passage, current_view
+from downhill_course.pages.bilingual import Pair, Passage, current_view, in_halves
 from downhill_course.pages.explorers import MIME
 from downhill_course.pages.generated import FromData
 from optlib import Optimizer, descend, rules
@@ -61,6 +61,13 @@ def spoken(text: str, view: View, dot: str = SEPARATOR.rstrip()) -> str:
         return html.escape(view.cut(text))
     halves = {"en": english + dot, "zh": chinese}
     return " ".join(f'<span lang="{TAGS[name]}">{html.escape(part)}</span>' for name, part in halves.items())
+
+
+def titled(title: str, view: View) -> str:
+    """A title in the view's language; in the double view, where no line ends with the dot, in two halves."""
+    if len(view.languages) == 1:
+        return html.escape(view.cut(title))
+    return in_halves(*map(html.escape, title.split(SEPARATOR)))
 
 
 # --- the path -----------------------------------------------------------------------------------------
@@ -132,7 +139,7 @@ class PathOfTheCourse(FromData):
         address, number = self.address(row["file"]), row["file"].partition("-")[0]
         side = "left" if x < 0 else "right"
         title = nodes.paragraph(classes=["stop-title"])
-        name = raw(f'<span class="stop-name">{spoken(row["title"], view, dot="")}</span>')
+        name = raw(f'<span class="stop-name">{titled(row["title"], view)}</span>')
         if address is None:
             kind, dot = "coming", f'<span class="dot">{number}</span>'
             title += [name, raw(f' <span class="to-come">{spoken("to come · 待写", view)}</span>')]
@@ -192,9 +199,7 @@ class Door(SphinxDirective):
         view = current_view(self.env.app)
         address = self.env.app.builder.get_relative_uri(self.env.docname, target)
         door = nodes.container(classes=self.options.get("class", ["door"]))
-        link = nodes.reference(
-            "", "", raw(f"<span>{spoken(title, view, dot='')}</span>"), refuri=address, internal=True
-        )
+        link = nodes.reference("", "", raw(f"<span>{titled(title, view)}</span>"), refuri=address, internal=True)
         door += nodes.paragraph("", "", link, classes=["door-title"])
         self.state.nested_parse(self.content, self.content_offset, door)
         return [door]

@@ -7,8 +7,8 @@ import re
 from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _JavaScript
 
-from downhill_course.notebook.views import TAGS, VIEWS, View
-from downhill_course.pages.bilingual import current_view
+from downhill_course.notebook.views import VIEWS, View
+from downhill_course.pages.bilingual import current_view, in_halves
 
 UNUSED = ("design-tabs", "scripts/furo.js")  # that no page of ours needs; theme.js does what Furo's script does
 
@@ -62,7 +62,7 @@ def interface(html: str, view: View, switch: str, home: bool) -> str:
     if len(view.languages) > 1:
         for english, double in DOUBLE.items():
             html = html.replace(english, double)
-        html = NEIGHBOUR.sub(rf'\1<span class="half">\2</span> <span class="half" lang="{TAGS["zh"]}">\3</span>', html)
+        html = NEIGHBOUR.sub(r"\1" + in_halves(r"\2", r"\3"), html)
     return PHRASE.sub(in_chinese, html) if view.languages == ("zh",) else html
 
 
