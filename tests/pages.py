@@ -13,6 +13,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 from downhill_course.notebook.views import VIEWS, pages_of
+from downhill_course.pages.formulas import without_formulas
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "site"
@@ -22,23 +23,6 @@ CHAPTERS = [page for page in PAGES if re.match(r"\d\d-", page)]
 PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 PAPER = {"width": 680, "height": 1000}  # A4 without its margins
 HAN = r"\u4e00-\u9fff"
-
-
-SPAN = re.compile(r"<(/?)span\b[^>]*>")
-
-
-def without_formulas(page: str, part: str = "katex-html", instead: str = "") -> str:
-    """A page's text without the ``part`` of each formula: what draws them is half of a chapter's elements."""
-    kept, at, mark = [], 0, f'<span class="{part}"'
-    while (begin := page.find(mark, at)) >= 0:
-        kept += [page[at:begin], instead]
-        depth = 0
-        for tag in SPAN.finditer(page, begin):
-            depth += -1 if tag[1] else 1
-            if depth == 0:
-                at = tag.end()
-                break
-    return "".join(kept) + page[at:]
 
 
 def parse(text: str) -> BeautifulSoup:

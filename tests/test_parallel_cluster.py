@@ -56,12 +56,18 @@ def client():
     disconnect(made)
 
 
-@pytest.fixture
-def mortal():
-    """A cluster of its own for a test that kills."""
+@pytest.fixture(scope="module")
+def mortals():
     made = connect(workers=3)
     yield made
     disconnect(made)
+
+
+@pytest.fixture
+def mortal(mortals):
+    """The cluster of the tests that kill: whole again, since a process that was lost is started anew."""
+    mortals.wait_for_workers(3, timeout=120)
+    return mortals
 
 
 class Counting:

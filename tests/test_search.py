@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 import axe
 import pytest
 from bs4 import Tag
-from pages import BOTH_NOW, CHAPTERS, HAN, LAPTOP, PAGES, PHONE, SAMPLE, SITE, parse, sampled, without_formulas
+from pages import BOTH_NOW, CHAPTERS, HAN, LAPTOP, PAGES, PHONE, SAMPLE, SITE, parse, sampled
 
 from downhill_course.notebook.views import SEPARATOR, TAGS, VIEWS
+from downhill_course.pages.formulas import without_formulas
 from downhill_course.pages.search import LATE, REPLACED, WORDS, Page, linear, plain_formula
 
 LENGTHS = (2, 3, 4, 7)

@@ -23,10 +23,10 @@ from pages import (
     parse,
     sampled,
     soup,
-    without_formulas,
 )
 
 from downhill_course.notebook.views import TAGS, VIEWS
+from downhill_course.pages.formulas import without_formulas
 
 # What a page must be at any width. Each returns what is wrong; an empty list is right.
 FAULTS = """() => {

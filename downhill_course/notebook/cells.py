@@ -49,7 +49,7 @@ def read(path: Path) -> nbformat.NotebookNode:
             what = f"shares its id {name!r} with another" if name else "has no id"
             raise SystemExit(f"{path}: cell {number} {what}; give each cell an id of its own, such as momentum-why-en")
     try:
-        nbformat.validate(notebook := nbformat.reads(text, as_version=4))
+        nbformat.validate(notebook := nbformat.v4.reads(text))  # nbformat.reads would validate too
     except nbformat.ValidationError as error:
         raise SystemExit(f"{path}: not a valid notebook ({str(error).splitlines()[0]}); {advice}") from None
     return understood(notebook)

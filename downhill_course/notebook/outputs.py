@@ -19,6 +19,7 @@ from optlib import rules
 
 FILE = "outputs.yml"
 NUMBER = r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?%?|[-+]?(?:inf|nan)\b"
+BEGINS = "+-0123456789in"  # a number
 WORD = re.compile(r"[A-Za-z]\w*(?![\w=])")
 BETWEEN = re.compile(rf"(?<=\d)( ?)to( +)(?={NUMBER})")  # "0.1 to 0.4", however wide
 WIDE = 5 / 3  # a Chinese character's width in those of a monospaced letter
@@ -52,17 +53,32 @@ def spelt(phrase: str, number: str) -> str:
 
 
 @cache
-def pattern(phrases: tuple[str, ...]) -> tuple[re.Pattern, dict[str, str]]:
-    """How the phrases are found, the longest first, and each by the name of its group."""
-    parts, groups = [], {}
+def patterns(phrases: tuple[str, ...]) -> tuple[dict[str, re.Pattern], dict[str, str]]:
+    """How the phrases that may begin with a letter or sign are found, the longest first; each by its group's name."""
+    parts: dict[str, list[str]] = {}
+    groups = {}
     for number, phrase in enumerate(sorted(phrases, key=len, reverse=True)):
         before = "^" if phrase[0] == "^" else r"(?<![\w\\$.])" if phrase[0].isalpha() else ""
         before = r"(?<![\w.,])" if phrase[0] == "#" else before
         after = r"(?![\w=])" if phrase[-1].isalnum() else r"(?![\w%]|[.,]\d)" if phrase[-1] == "#" else ""
         after = "$" if phrase[-1] == "$" else after
-        parts.append(f"(?P<p{number}>{before}{spelt(phrase, f'(?:{NUMBER})')}{after})")
+        first = phrase.removeprefix("^")[0]
+        for sign in BEGINS if first == "#" else first:
+            part = f"(?P<p{number}>{before}{spelt(phrase, f'(?:{NUMBER})')}{after})"
+            parts.setdefault(sign, []).append(part)
         groups[f"p{number}"] = phrase
-    return re.compile("|".join(parts)), groups
+    return {sign: re.compile("|".join(some)) for sign, some in parts.items()}, groups
+
+
+def found_in(line: str, finders: dict[str, re.Pattern]) -> Iterator[re.Match]:
+    """The phrases of a line, from its left to its right. To try all of them everywhere takes seconds a chapter."""
+    at = 0
+    while at < len(line):
+        finder = finders.get(line[at])
+        match = finder.match(line, at) if finder else None
+        if match:
+            yield match
+        at = match.end() if match else at + 1
 
 
 def said(phrase: str, found: str, chinese: str) -> str:
@@ -99,10 +115,10 @@ def in_chinese(text: str, known: Phrases, use: Callable[[str], object] = lambda 
 
 def _line(line: str, lines: list[str], known: Phrases, use: Callable[[str], object]) -> str:
     """One line, each column begun, or ended, where it was."""
-    finder, groups = pattern(tuple(known.chinese))
+    finders, groups = patterns(tuple(known.chinese))
     line = TWICE.sub("", line)
     made, at = "", 0
-    for match in finder.finditer(line):
+    for match in found_in(line, finders):
         phrase = groups[str(match.lastgroup)]
         use(phrase)
         new = said(phrase, match[0], known.chinese[phrase])

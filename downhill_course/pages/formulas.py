@@ -25,6 +25,23 @@ NODE = WHEEL / "node.exe" if (WHEEL / "node.exe").exists() else WHEEL / "bin" / 
 PATIENCE = 120.0  # seconds; a busy machine is no error
 
 
+SPAN = re.compile(r"<(/?)span\b[^>]*>")
+
+
+def without_formulas(page: str, part: str = "katex-html", instead: str = "") -> str:
+    """A page's text without the ``part`` of each formula: what draws them is half of a chapter's elements."""
+    kept, at, mark = [], 0, f'<span class="{part}"'
+    while (begin := page.find(mark, at)) >= 0:
+        kept += [page[at:begin], instead]
+        depth = 0
+        for tag in SPAN.finditer(page, begin):
+            depth += -1 if tag[1] else 1
+            if depth == 0:
+                at = tag.end()
+                break
+    return "".join(kept) + page[at:]
+
+
 def start_server(rundir: Path, timeout: float) -> tuple[subprocess.Popen, socket.socket]:
     """Start KaTeX's server and connect as soon as it listens.
 

@@ -20,6 +20,7 @@ from downhill_course.notebook.passages import GLOSSARY
 from downhill_course.notebook.views import SEPARATOR, TAGS, VIEWS, View, from_yaml
 from downhill_course.pages.bilingual import current_view
 from downhill_course.pages.course import COURSE
+from downhill_course.pages.formulas import without_formulas
 from downhill_course.project import BOOK
 
 INDEX = "search-index.js"
@@ -123,7 +124,7 @@ INLINE = {
 }  # fmt: skip
 CELLS = {"td", "th"}
 HIDDEN_TAGS = {"button", "nav", "noscript", "script", "style", "svg", "template"}
-HIDDEN_CLASSES = {"chapter-end", "headerlink", "katex-html", "launch", "page-tools", "question", "tips", "today"}
+HIDDEN_CLASSES = {"chapter-end", "headerlink", "launch", "page-tools", "question", "tips", "today"}
 BAR = " | "  # between the cells of a row: no phrase runs across it
 
 
@@ -157,7 +158,7 @@ class Page(HTMLParser):
         self.words: list[str] = []
         self.heading: Section | None = None  # the section whose heading is being read
         article = re.search(r"<article\b.*</article>", source, re.S)
-        self.feed(MATH.sub(plain_formula, article[0] if article else ""))
+        self.feed(MATH.sub(plain_formula, without_formulas(article[0] if article else "")))
         self.flush()
 
     @property

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from downhill_course.notebook.address import read as read_address
 from downhill_course.notebook.downloads import offer
 from downhill_course.notebook.views import VIEWS, View, cut_toc, load_yaml, pages_of
 from downhill_course.project import ROOT
-from downhill_course.publish.site import publish, redirects
+from downhill_course.publish.site import draw_cards, publish, redirects
 from downhill_course.publish.styles import join
 
 PACKAGE = Path(downhill_course.__file__).parent
@@ -193,6 +194,17 @@ def hand_out(view: View, folder: Path) -> None:
         write_if_new(folder / f"{name}.ipynb", text(Assignment.open(name).student(view.name)))
 
 
+def complete(view: View, made: Path, folder: Path, source: Path, site: str) -> None:
+    """A view as Sphinx made it becomes a folder of the site."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(made, folder)
+    shed(folder)
+    join(folder)
+    offer(view, source, folder, site)
+    if (source / "students.md").exists():
+        hand_out(view, folder / "exercises")
+
+
 def build(source: Path, config: Path, toc: Path, out: Path, views: list[View], zipped: bool = True) -> int:
     """Build the views side by side, then put the site together; returns the exit status."""
     started = time.monotonic()
@@ -208,25 +220,22 @@ def build(source: Path, config: Path, toc: Path, out: Path, views: list[View], z
     contents = present(load_yaml(toc), source)
     names = pages_of(contents)
     moved = redirects(source / "redirects.yml", names)
-    running = [Build(view, source, *derive(view, source, config, contents, work, address), work) for view in views]
-    failed = [each.view.name for each in running if not each.finish()]
-    if failed:
-        print(f"The build failed in {', '.join(failed)}: the messages above name the place.", file=sys.stderr)
-        return 1
     # The site is finished on the side and then laid over the old one: who reads it meets no half-made page, and a page
     # that says the same as before keeps its time.
     stage = work / "stage"
     if not stage.exists() and out.exists():
         shutil.copytree(out, stage)  # the views that are not built now
-    for each in running:
-        folder = stage / each.view.name
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(each.output / "_build" / "html", folder)
-        shed(folder)
-        join(folder)
-        offer(each.view, source, folder, address.site)
-        if (source / "students.md").exists():
-            hand_out(each.view, folder / "exercises")
+    with ProcessPoolExecutor(len(views)) as aside:
+        drawing = aside.submit(draw_cards, source, stage, names)
+        running = [Build(view, source, *derive(view, source, config, contents, work, address), work) for view in views]
+        failed = [each.view.name for each in running if not each.finish()]
+        if failed:
+            print(f"The build failed in {', '.join(failed)}: the messages above name the place.", file=sys.stderr)
+            return 1
+        drawing.result()
+        made = [(each.view, each.output / "_build" / "html", stage / each.view.name) for each in running]
+        for finishing in [aside.submit(complete, *one, source, address.site) for one in made]:
+            finishing.result()
     if (source / "run.md").exists():
         wheels.make(stage)
     publish(source, stage, views, names, moved, address, zipped)

@@ -210,6 +210,11 @@ def lost_places(out: Path, views: list[View], moved: dict[str, str]) -> list[str
     return found
 
 
+def draw_cards(source: Path, out: Path, names: list[str]) -> None:
+    """The pages' social cards, in the site's folder ``out``."""
+    cards.write(out / CARDS, {name: (title_of(path := source_of(source, name)), path) for name in names})
+
+
 def publish(
     source: Path, out: Path, views: list[View], names: list[str], moved: dict[str, str], address: Address, zipped: bool
 ) -> None:
@@ -217,7 +222,6 @@ def publish(
     if lost := lost_places(out, views, moved):
         raise SystemExit("\n".join(lost))
     root_pages(source, out, names, moved, address)
-    cards.write(out / CARDS, {name: (title_of(path), path) for name in names if (path := source_of(source, name))})
     robots = "User-agent: *\nAllow: /\n"
     (out / "sitemap.xml").unlink(missing_ok=True)
     if address.site:
