@@ -182,11 +182,13 @@ def test_a_page_describes_itself_in_its_language(name, view):
     assert "\\" not in text, "a formula has no place in a description"
     assert found.select_one("link[rel=apple-touch-icon]")["href"] == "_static/touch-icon.png"
     assert len(found.select("meta[name=theme-color][media]")) == 2
+    assert "not set" not in text
     if name == "search":
         return
     about = {tag["property"]: tag["content"] for tag in found.select("meta[property^='og:']")}
     assert about["og:title"] == found.select_one("h1").get_text().rstrip("#").strip()
     assert about["og:description"] == text
+    assert about["og:site_name"] == VIEWS[view].cut("Downhill · 下山")
     if here.site:
         assert found.select_one("link[rel=canonical]")["href"] == about["og:url"] == f"{here.site}{view}/{name}.html"
         assert (SITE / about["og:image"].removeprefix(here.site)).exists()

@@ -65,7 +65,7 @@ def test_a_pair_is_a_mark_and_equality_a_dotted_line():
     assert list(equal.get_xdata()) == list(equal.get_ydata())
     assert (list(marks.get_xdata()), list(marks.get_ydata())) == ([0.2, 0.3], [0.1, 0.4])
     assert marks.get_color() == colour("adam")
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("$J$ (momentum)", "$J$ (adam)")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("loss, momentum", "loss, adam")
 
 
 @pytest.mark.parametrize(

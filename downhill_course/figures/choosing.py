@@ -129,7 +129,7 @@ def pairs(ends: Mapping[str, ArrayLike]) -> Picture:
         ax.plot(x, y, style.marker, color=style.colour, markersize=7, alpha=0.8)
         ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
         ax.grid(True)
-    label(ax, f"$J$ ({one})", f"$J$ ({other})")
+    label(ax, f"loss, {one}", f"loss, {other}")
     return picture(figure, f"pairs: {other} against {one}")
 
 

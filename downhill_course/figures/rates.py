@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from optlib import tricks
@@ -63,11 +64,22 @@ def rate_and_loss(
             below.set_yscale("log")
         if limits is not None:
             below.set_ylim(limits)
+        few_decades(below)
         below.grid(True, axis="y")
     label(above, "", r"$\eta$")
     label(below, "$t$", "$f$")
     legend(figure)
     return picture(figure, f"rate and loss: {listed(runs)}")
+
+
+def few_decades(ax: Any) -> None:
+    """Where an upright logarithmic axis has less than two decades, powers of ten alone would be too few, and every
+    multiple of them too many: it counts 1, 2, 5."""
+    low, high = ax.get_ylim()
+    if ax.get_yscale() == "log" and high < 100 * low:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.yaxis.set_minor_locator(NullLocator())
 
 
 def gallery(shown: Mapping[str, Callable[[float], float]], steps: int) -> Picture:
@@ -119,6 +131,7 @@ def over_rates(rates: ArrayLike, ends: Mapping[str, ArrayLike]) -> Picture:
             ax.fill_between(at, low, high, color=series(i), alpha=0.2, linewidth=0)
             ax.plot(at, middle, "o-", color=series(i), markersize=4, label=name)
         ax.set(xscale="log", yscale="log")
+        few_decades(ax)
         ax.grid(True, axis="y")
     label(ax, r"$\eta$", "$f$")
     legend(ax)
@@ -139,6 +152,7 @@ def scaling(found: Mapping[int, tuple[float, float]]) -> Picture:
         for axis, name in ((above, "$S$"), (below, r"$\eta$")):
             axis.set_xscale("log")
             axis.set_yscale("log")
+            few_decades(axis)
             label(axis, "$B$" if axis is below else "", name)
             legend(axis)
     return picture(figure, "updates and rate against batch size")
@@ -170,6 +184,7 @@ def stacked(losses: ArrayLike, rates: ArrayLike) -> Picture:
         above.set_xlabel("")
         below.step(np.arange(len(np.asarray(rates))), np.asarray(rates), where="post", color=series(1))
         below.set_yscale("log")
+        few_decades(below)
         label(below, "$t$", r"$\eta$")
     return picture(figure, "loss and rate")
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from downhill_course.figures.rates import few_decades
 from optlib.view.pictures import Picture, picture
 from optlib.view.style import GREY, house, label, legend, listed, panels, series
 from optlib.view.timelines import timeline
@@ -61,10 +61,7 @@ def bars_and_loss(
             below.plot(*_table(ideal, 2, "ideal").T, color=GREY, linestyle=(0, (1, 1.6)), linewidth=1.8, zorder=3)
         below.set(yscale="log", ylim=limits, xlim=(0, max(float(_table(run, 2, k)[-1, 0]) for k, run in runs.items())))
         below.grid(True, axis="y")
-        if limits[1] < 100 * limits[0]:  # powers of ten alone would be too few
-            below.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            below.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            below.yaxis.set_minor_locator(NullLocator())
+        few_decades(below)
     label(below, "s", f"${symbol}$")
     legend(below)
     return picture(figure, f"{len(shown)} gradients of {workers} workers, and losses: {listed(runs)}")

@@ -112,9 +112,12 @@ def hold_punctuation(formula: nodes.Node) -> None:
     """A formula that may be broken, with what closes after it: no line begins with the comma or the full stop."""
     line, where = formula.parent, position(formula)
     after = line[where + 1] if where + 1 < len(line) else None
-    if isinstance(line, nodes.TextElement) and isinstance(after, nodes.Text) and CLOSING.match(after):
-        line[where] = held = nodes.inline("", "", classes=["held"])
-        held += formula
+    if not isinstance(line, nodes.TextElement) or not isinstance(after, nodes.Text):
+        return
+    if closes := CLOSING.match(after):
+        line[where] = held = nodes.inline("", "", classes=["held", *["held-more"] * (len(closes.group()) > 1)])
+        line[where + 1] = nodes.Text(after[closes.end() :])
+        held += [formula, nodes.inline("", closes.group(), classes=["closing"])]
 
 
 class KeepPunctuation(SphinxPostTransform):

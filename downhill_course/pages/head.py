@@ -80,7 +80,7 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict, doctr
     view, site = current_view(app), app.config.downhill_site
     book = str(app.config.html_title or app.config.project)
     title = str(Markup(context.get("title") or book).striptags()).strip()
-    about = description(doctree, view, title, app.config.project)
+    about = description(doctree, view, title, book)
     colours = app.config.html_theme_options
     tags = [tag("name", "description", about)]
     for scheme in ("light", "dark"):
@@ -90,7 +90,7 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict, doctr
     icon = "../" * pagename.count("/") + "_static/touch-icon.png"
     tags.append(Markup('<link rel="apple-touch-icon" href="{}">\n').format(icon))
     if doctree is not None:
-        tags += card(view, site, pagename, app.builder.get_target_uri(pagename), title, about, app.config.project)
+        tags += card(view, site, pagename, app.builder.get_target_uri(pagename), title, about, book)
     context["metatags"] = Markup("").join([Markup(context.get("metatags") or ""), *tags])
 
 
