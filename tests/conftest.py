@@ -22,17 +22,25 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places[item.nodeid.partition("::")[0]])
 
 
+#: The tests of a minute and more: whoever begins with one last lets the other workers wait.
+LONG = {
+    f"tests/test_{name}.py"
+    for name in ("bilingual_ext", "exercises", "explorer", "grader_hostile", "parallel_cluster", "search", "site")
+}
+
+
 def order(files):
     """Which file starts when, under `--dist loadfile`: a notebook keeps a core busy, while a test with a browser, a
-    limit or another process mostly waits. So they start in turn, the long last chapters first; the modules' doctests,
-    which are short, fill what is left over in the end."""
+    limit or another process mostly waits. So they start in turn, the long ones and the last chapters first; the
+    modules' doctests, which are short, fill what is left over in the end."""
     notebooks, tests, modules = [], [], []
     for file in dict.fromkeys(files):
         kind = notebooks if file.endswith(".ipynb") else tests if file.startswith("tests/") else modules
         kind.append(file)
+    tests.sort(key=lambda file: (file not in LONG, file))
     places = {file: (1.0, i) for i, file in enumerate(modules)}
     for reach, kind in ((0.8, notebooks[::-1]), (1.0, tests)):
-        places |= {file: (reach * i / len(kind), file) for i, file in enumerate(kind)}
+        places |= {file: (reach * i / len(kind), i) for i, file in enumerate(kind)}
     return places
 
 

@@ -1010,8 +1010,15 @@ def test_ten_figures_share_a_page(show):
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("lang", ["en", "zh-CN"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("lang", "scheme"),
+    [
+        ("en", "light"),
+        ("zh-CN", "dark"),
+        pytest.param("en", "dark", marks=pytest.mark.slow),
+        pytest.param("zh-CN", "light", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("name", ["nesterov", "race"])
 def test_axe_finds_nothing(show, lang, scheme, name):
     page = show(Explorer(name), lang=lang, color_scheme=scheme)
