@@ -49,10 +49,10 @@ def read(path: Path) -> nbformat.NotebookNode:
             what = f"shares its id {name!r} with another" if name else "has no id"
             raise SystemExit(f"{path}: cell {number} {what}; give each cell an id of its own, such as momentum-why-en")
     try:
-        nbformat.validate(notebook := nbformat.v4.reads(text))  # nbformat.reads would validate too
+        nbformat.validate(nbformat.from_dict(raw))  # once: nbformat.reads would, too
     except nbformat.ValidationError as error:
         raise SystemExit(f"{path}: not a valid notebook ({str(error).splitlines()[0]}); {advice}") from None
-    return understood(notebook)
+    return understood(nbformat.v4.reads(text))
 
 
 def understood(notebook: Notebook) -> Notebook:
