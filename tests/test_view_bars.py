@@ -19,6 +19,8 @@ def test_a_bar_lies_where_its_gradient_was_computed():
     shades = [np.sum(bar.get_facecolor()[:3]) for bar in above.patches]
     assert shades[0] == shades[2] > shades[1] > shades[3]
     assert [line.get_xdata()[0] for line in above.lines] == [1.5]  # all begin together
+    chance = timeline([[0, 0, 1, 0, 0], [1, 0, 1, 0, 1], [0, 1, 2, 1, 1], [1, 1, 2, 2, 1]])
+    assert not chance.figure.axes[0].lines  # each read a version of its own
     assert below.get_xlim() == (0, 4.0)
     assert len(below.lines) == 3
     assert np.isnan(below.lines[0].get_ydata()[-1])

@@ -23,7 +23,8 @@ def timeline(run: Union["Result", ArrayLike], *, until: float | None = None, ax:
     """A row for each worker, a bar for each gradient, and in it the version of the parameters at which it was taken.
 
     The more colour a bar has, the more versions old the gradient was when it was applied; one that was not applied by
-    itself has none. A thin line marks where all workers begin together. `optlib.widget.Timeline` is the same, live.
+    itself has none. A thin line marks where all workers begin together, with one version. `optlib.widget.Timeline` is
+    the same, live.
 
     Parameters
     ----------
@@ -57,7 +58,8 @@ def timeline(run: Union["Result", ArrayLike], *, until: float | None = None, ax:
             if seen > max(0.03, 0.021 * len(told)) * end:
                 ax.text(begin + seen / 2, worker, told, color=_INK, fontsize=9, ha="center", va="center")
         for start in np.unique(shown[:, 1]):
-            if start > 0 and (shown[:, 1] == start).sum() == workers:
+            versions = shown[shown[:, 1] == start, 3]
+            if start > 0 and len(versions) == workers and len({*versions}) == 1:
                 ax.axvline(start, color=GREY, linewidth=1.2)
         ax.set(xlim=(0, end), ylim=(workers - 0.45, -0.55))
         ax.set_yticks(range(workers), [str(w + 1) for w in range(workers)])

@@ -22,6 +22,12 @@ import { show } from "./words.js";
 
 const hex = (parts) => `#${parts.map((v) => Math.round(v).toString(16).padStart(2, "0")).join("")}`;
 
+/** How many begin at a time, if all of them read one version. */
+function together(rows, time) {
+  const begun = rows.filter((row) => row[1] === time);
+  return begun.every((row) => row[3] === begun[0][3]) && begun.length;
+}
+
 /** How bright a colour is to the eye, 0 to 1. */
 const light = (colour) => {
   const [r, g, b] = rgb(colour).map((v) => (v / 255) ** 2.2);
@@ -218,7 +224,7 @@ export class Line extends Base {
     brush.clip(f.x - 2, f.y - 2, f.w + 4, f.h + 4);
     for (const row of rows) this.paintBar(brush, row, edge(row[0]));
     for (const start of new Set(rows.map((row) => row[1])))
-      if (start > 0 && rows.filter((row) => row[1] === start).length === data.workers)
+      if (start > 0 && together(rows, start) === data.workers)
         brush.line([f.X(start), f.y, f.X(start), f.y + f.h], { stroke: ink, width: 1.4 });
     const [top, foot] = edge(now[0]),
       [left, right] = [f.X(now[1]), f.X(now[2])];
