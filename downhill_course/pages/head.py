@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 
 from downhill_course.notebook.views import View
 from downhill_course.pages.bilingual import Passage, current_view
+from downhill_course.pages.search import WORDS
 
 LENGTH = {"en": 160, "zh": 80}  # what a list of results shows; a Chinese character is as wide as two Latin ones
 LOCALES = {"en": "en_US", "zh": "zh_CN"}
@@ -79,7 +80,8 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict, doctr
     """Add the page's own tags to its head."""
     view, site = current_view(app), app.config.downhill_site
     book = str(app.config.html_title or app.config.project)
-    title = str(Markup(context.get("title") or book).striptags()).strip()
+    called = context.get("title") or (view.cut(WORDS["search"]) if pagename == "search" else book)
+    title = str(Markup(called).striptags()).strip()
     about = description(doctree, view, title, book)
     colours = app.config.html_theme_options
     tags = [tag("name", "description", about)]
