@@ -317,7 +317,7 @@ def test_punctuation_stays_beside_formulas_and_buttons(name):
             continue
         before, after = (str(beside or "") for beside in (box.previous_sibling, box.next_sibling))
         short = box.name == "button" or len(box.find("annotation").text) <= 20
-        if short and (re.match("[，。；：？！、）]", after) or re.search("[（“]$", before)):
+        if re.match("[，。；：？！、）]", after) or (short and re.search("[（“]$", before)):
             loose.append(f"{before[-8:]}[{box.get_text()[-12:]}]{after[:8]}")
     assert loose == []
     assert len(page.select("article .together")) > 5

@@ -100,7 +100,7 @@ def keep_together(box: nodes.Node) -> None:
         line[where - 1] = nodes.Text(before[: opens.start()])
         together += nodes.Text(opens.group())
     if closes:
-        line[where + 1] = nodes.Text(after[closes.end() :])
+        line[where + 1] = nodes.Text(closes.string[closes.end() :])
     if opens or closes:
         line[where] = together
         together += box
@@ -108,16 +108,26 @@ def keep_together(box: nodes.Node) -> None:
         together += nodes.Text(closes.group())
 
 
-def hold_punctuation(formula: nodes.Node) -> None:
-    """A formula that may be broken, with what closes after it: no line begins with the comma or the full stop."""
-    line, where = formula.parent, position(formula)
+def hold_punctuation(formula: nodes.Node) -> bool:
+    """A formula with what closes behind it, or behind the link that it ends: no line begins with the full stop, even
+    where the formula is broken. Whether there is such."""
+    whole = formula
+    while isinstance(whole.parent, nodes.Inline) and whole is whole.parent[-1]:
+        whole = whole.parent
+    line, where = whole.parent, position(whole)
+    if not isinstance(line, nodes.TextElement):
+        return False
     after = line[where + 1] if where + 1 < len(line) else None
-    if not isinstance(line, nodes.TextElement) or not isinstance(after, nodes.Text):
-        return
-    if closes := CLOSING.match(after):
-        line[where] = held = nodes.inline("", "", classes=["held", *["held-more"] * (len(closes.group()) > 1)])
-        line[where + 1] = nodes.Text(after[closes.end() :])
-        held += [formula, nodes.inline("", closes.group(), classes=["closing"])]
+    closes = CLOSING.match(after) if isinstance(after, nodes.Text) else None
+    if not closes:
+        return False
+    more = ["held-more"] * (len(closes.group()) > 1)
+    line[where + 1] = nodes.Text(closes.string[closes.end() :])
+    line.insert(where + 1, nodes.inline("", closes.group(), classes=["closing", *more]))
+    held = nodes.inline("", "", classes=["held", *more])
+    formula.replace_self(held)
+    held += formula
+    return True
 
 
 class KeepPunctuation(SphinxPostTransform):
@@ -128,10 +138,11 @@ class KeepPunctuation(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         for formula in list(self.document.findall(nodes.math)):
-            if len(formula.astext()) <= 24 or MATRIX.fullmatch(formula.astext()):
+            whole = len(formula.astext()) <= 24 or MATRIX.fullmatch(formula.astext())
+            linked = isinstance(formula.parent, nodes.Inline) and formula is formula.parent[-1]
+            held = hold_punctuation(formula) if linked or not whole else False
+            if whole and not held:
                 keep_together(formula)
-            else:
-                hold_punctuation(formula)
 
 
 DISPLAY = '<span class="katex-display">'
