@@ -205,7 +205,8 @@ def _kinds(hint: Any) -> list[_Kind]:
         inside = [] if of is collections.abc.Iterable else [part for part in get_args(hint) if part is not Ellipsis]
         items = _kinds(inside[0]) if len(set(inside)) == 1 else [_KINDS[Any]]
         words = f"a sequence, each of it {items[0][1]}" if items != [_KINDS[Any]] else "a sequence"
-        looked = lambda v: not inside or iter(v) is v or all(any(fits(x) for fits, _ in items) for x in v)  # noqa: E731
+        fits = items[0][0] if len(items) == 1 else lambda x: any(fits(x) for fits, _ in items)
+        looked = lambda v: not inside or iter(v) is v or all(map(fits, v))  # noqa: E731
         return [(lambda v: _sequence(v) and looked(v), words)]  # an iterator is not used up by looking
     kind = of or hint
     if getattr(kind, "_is_protocol", False) and not issubclass(kind, collections.abc.Sized):
