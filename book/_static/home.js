@@ -60,7 +60,7 @@
     tell(true);
     target.addEventListener("downhill-change", () => { if (!figure.playing) tell(alone); });
     if (!alone) return;
-    let inView = false, round = 0, ended = null, ready = false;
+    let inView = false, round = 0, ended = null;
     quiet(true);
 
     function takeOver(event) {
@@ -71,15 +71,12 @@
     }
     for (const kind of ["pointerdown", "keydown", "input"]) target.addEventListener(kind, takeOver, { capture: true });
 
-    function next() { // walking is one task, and what draws the first step another
-      if (ready) figure.play();
-      else {
-        figure.state.start = starts[round % starts.length].slice();
-        figure.state.at = null;
-        round += 1;
-        figure.currentWalks();
-      }
-      ready = !ready;
+    function next() { // walking is one task, and what draws the first step the next, while the processor is awake
+      figure.state.start = starts[round % starts.length].slice();
+      figure.state.at = ended = null;
+      round += 1;
+      figure.currentWalks();
+      requestAnimationFrame(() => { if (alone) figure.play(); });
     }
     function look() {
       const watched = inView && !document.hidden, { state } = figure;
@@ -87,7 +84,7 @@
       if (figure.playing) { ended = null; return; }
       if (round && state.at !== null && state.at < state.steps) { figure.play(); return; } // it was out of sight
       ended ??= performance.now();
-      if (ready || !round || performance.now() - ended > BETWEEN) next();
+      if (!round || performance.now() - ended > BETWEEN) next();
     }
     const clock = setInterval(look, TICK);
     new IntersectionObserver(([entry]) => { inView = entry.isIntersecting; }, { threshold: 0.4 }).observe(target);
