@@ -104,7 +104,7 @@ def seconds_and_numbers(
             ax.set_yticks([], minor=True)
             ax.grid(True, axis="y")
     label(above, "s", "$f$")
-    label(below, r"$10^3$", "$f$")
+    label(below, "1000 numbers", "$f$")
     legend(figure)
     return picture(figure, f"seconds and numbers: {listed(named)}")
 

@@ -66,11 +66,16 @@ def place(app: Sphinx, doctree: nodes.document) -> None:
                 continue
             bundles[name] = bundle
             if "explorer" not in figure:
-                figure.insert(0, nodes.raw("", explorer.mount_point(bundle, name), format="html"))
+                live = nodes.raw("", explorer.mount_point(bundle, name), format="html")
+                figure[0] = Together("", live, figure[0])
     tie(doctree, bundles, current_view(app))
 
 
 # --- the text and the figures -------------------------------------------------------------------------
+
+
+class Together(nodes.General, nodes.Element):
+    """A picture and the element that its live figure is mounted on, as one: docutils wants a caption to come second."""
 
 
 class FigureSet(nodes.General, nodes.Inline, nodes.TextElement):
@@ -243,7 +248,8 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-read", place)
     app.connect("build-finished", write)
     app.connect("config-inited", schemes, priority=100)  # before MyST reads its own
+    others = dict.fromkeys(("epub", "latex", "text", "man", "texinfo"), (nothing, nothing))
+    app.add_node(Together, False, html=(nothing, nothing), **others)
     for node, visit, tag in ((FigureSet, visit_set, "button"), (FigureNow, visit_now, "output")):
-        others = dict.fromkeys(("epub", "latex", "text", "man", "texinfo"), (nothing, nothing))
         app.add_node(node, False, html=(visit, closing(tag)), **others)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
