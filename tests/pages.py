@@ -13,7 +13,6 @@ import yaml
 from bs4 import BeautifulSoup
 
 from downhill_course.notebook.views import VIEWS, pages_of
-from downhill_course.pages.formulas import without_formulas
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "site"
@@ -38,6 +37,8 @@ def parse(text: str) -> BeautifulSoup:
 @functools.cache
 def soup(path: Path) -> BeautifulSoup:
     """A page without what draws its formulas (their MathML is there)."""
+    from downhill_course.pages.formulas import without_formulas  # what builds the site is not in every environment
+
     return parse(without_formulas(path.read_text(encoding="utf-8")))
 
 
