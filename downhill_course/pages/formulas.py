@@ -25,7 +25,16 @@ NODE = WHEEL / "node.exe" if (WHEEL / "node.exe").exists() else WHEEL / "bin" / 
 PATIENCE = 120.0  # seconds; a busy machine is no error
 
 
-SPAN = re.compile(r"<(/?)span\b[^>]*>")
+TAG = re.compile(r"<span\b[^>]*>|</span>")
+
+
+def closing(text: str, start: int, depth: int = 0) -> re.Match | None:
+    """The tag that closes the span which begins at ``start``; with ``depth`` 1, the one that ``start`` lies in."""
+    for tag in TAG.finditer(text, start):
+        depth += -1 if tag[0] == "</span>" else 1
+        if depth == 0:
+            return tag
+    return None
 
 
 def without_formulas(page: str, part: str = "katex-html", instead: str = "") -> str:
@@ -33,12 +42,8 @@ def without_formulas(page: str, part: str = "katex-html", instead: str = "") -> 
     kept, at, mark = [], 0, f'<span class="{part}"'
     while (begin := page.find(mark, at)) >= 0:
         kept += [page[at:begin], instead]
-        depth = 0
-        for tag in SPAN.finditer(page, begin):
-            depth += -1 if tag[1] else 1
-            if depth == 0:
-                at = tag.end()
-                break
+        end = closing(page, begin)
+        at = end.end() if end else len(page)
     return "".join(kept) + page[at:]
 
 
@@ -147,7 +152,6 @@ class KeepPunctuation(SphinxPostTransform):
 
 DISPLAY = '<span class="katex-display">'
 HTML = '<span class="katex-html" aria-hidden="true">'
-TAG = re.compile(r"<span\b[^>]*>|</span>")
 STRUT = re.compile(r'<span class="strut"[^>]*></span>')
 SPACE = re.compile(r'<span class="mspace" style="margin-right:[12]em;"></span>')
 
@@ -182,12 +186,9 @@ def displays_in_parts(body: str) -> str:
     before, *displays = body.split(DISPLAY)
     told = [before]
     for display in displays:
-        start, depth = display.find(HTML) + len(HTML), 1
-        for tag in TAG.finditer(display, start):
-            depth += -1 if tag[0] == "</span>" else 1
-            if depth == 0:
-                display = display[:start] + in_parts(display[start : tag.start()]) + display[tag.start() :]
-                break
+        start = display.find(HTML) + len(HTML)
+        if end := closing(display, start, depth=1):
+            display = display[:start] + in_parts(display[start : end.start()]) + display[end.start() :]
         told.append(display)
     return DISPLAY.join(told)
 

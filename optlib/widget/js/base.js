@@ -3,12 +3,27 @@
 // and how to `draw`; what it says stands in its elements `words`, `notes` and `heard`.
 
 import { h } from "./element.js";
-import { packed } from "./link.js";
+import { packed, unpacked } from "./link.js";
+import { watchTheme } from "./theme.js";
 import { sentence, why } from "./trouble.js";
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 export class Base {
+  /** The first state: what is given, with what a link changes. */
+  start(given) {
+    const { link } = this.options;
+    this.initial = this.tried("bad.state", {}, () => this.checked(given));
+    this.state = this.tried("bad.link", this.initial, () => this.checked(link ? unpacked(link) : {}, this.initial));
+  }
+
+  /** Drawn anew when its room or the page's colours change. */
+  watch() {
+    this.sizes = new ResizeObserver(() => this.refresh());
+    this.sizes.observe(this.el);
+    this.quit = watchTheme(() => this.refresh());
+  }
+
   /** What `make` gives; if it throws, that is told, and another state is taken. */
   tried(key, otherwise, make) {
     try {

@@ -6,9 +6,8 @@ import { Brush, fit, wipe } from "./brush.js";
 import { assignedChart, checkedChart, prepared, readingChart, says, stopped, valuesOf } from "./chartstate.js";
 import { DATA } from "./data.js";
 import { button, h, swatch } from "./element.js";
-import { unpacked } from "./link.js";
 import { arranged, writeNames } from "./names.js";
-import { themeOf, watchTheme } from "./theme.js";
+import { themeOf } from "./theme.js";
 import { show } from "./words.js";
 
 const LATER = 0.25; // what lies after the scrubber
@@ -23,14 +22,9 @@ export class Chart extends Base {
       problem: null,
       still: matchMedia("(prefers-reduced-motion: reduce)"),
     });
-    this.initial = this.tried("bad.state", {}, () => this.checked(given));
-    this.state = this.tried("bad.link", this.initial, () =>
-      options.link ? this.checked(unpacked(options.link), this.initial) : { ...this.initial },
-    );
+    this.start(given);
     this.layOut();
-    this.sizes = new ResizeObserver(() => this.refresh());
-    this.sizes.observe(this.el);
-    this.quit = watchTheme(() => this.refresh());
+    this.watch();
     this.refresh();
   }
 

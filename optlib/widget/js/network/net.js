@@ -5,9 +5,8 @@ import { Base } from "./base.js";
 import { Brush, fit, rgb, wipe } from "./brush.js";
 import { DATA } from "./data.js";
 import { button, h, swatch } from "./element.js";
-import { unpacked } from "./link.js";
 import { assignedNet, checkedNet, prepared, readingNet, saysNet, trainings } from "./netstate.js";
-import { themeOf, watchTheme } from "./theme.js";
+import { themeOf } from "./theme.js";
 import { Training } from "./training.js";
 import { ruleName, show } from "./words.js";
 
@@ -22,10 +21,7 @@ export class Net extends Base {
     Object.assign(this, { el, options, data: prepared(data), lib: options.extra(), alive: true, problem: null });
     this.lang = options.lang === "zh" ? "zh" : "en";
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
-    this.initial = this.tried("bad.state", {}, () => this.checked(given));
-    this.state = this.tried("bad.link", this.initial, () =>
-      this.checked(options.link ? unpacked(options.link) : {}, this.initial),
-    );
+    this.start(given);
     this.tiles = this.data.runs.map(() => {
       const tile = document.createElement("canvas");
       tile.width = tile.height = this.data.side;
@@ -33,9 +29,7 @@ export class Net extends Base {
     });
     this.begin();
     this.layOut();
-    this.sizes = new ResizeObserver(() => this.refresh());
-    this.sizes.observe(this.el);
-    this.quit = watchTheme(() => this.refresh());
+    this.watch();
     this.wake();
   }
 

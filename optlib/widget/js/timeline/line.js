@@ -16,8 +16,7 @@ import {
   saysBar,
   saysLine,
 } from "./linestate.js";
-import { unpacked } from "./link.js";
-import { themeOf, watchTheme } from "./theme.js";
+import { themeOf } from "./theme.js";
 import { show } from "./words.js";
 
 const hex = (parts) => `#${parts.map((v) => Math.round(v).toString(16).padStart(2, "0")).join("")}`;
@@ -38,14 +37,9 @@ export class Line extends Base {
   constructor(el, data, given, options = {}) {
     super();
     Object.assign(this, { el, options, data, lang: options.lang === "zh" ? "zh" : "en", alive: true, problem: null });
-    this.initial = this.tried("bad.state", {}, () => this.checked(given));
-    this.state = this.tried("bad.link", this.initial, () =>
-      options.link ? this.checked(unpacked(options.link), this.initial) : { ...this.initial },
-    );
+    this.start(given);
     this.layOut();
-    this.sizes = new ResizeObserver(() => this.refresh());
-    this.sizes.observe(this.el);
-    this.quit = watchTheme(() => this.refresh());
+    this.watch();
     this.refresh();
   }
 
