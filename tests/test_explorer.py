@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
+from downhill_course.figures.scenes import RACES, SCENES
 from downhill_course.ladder import judge, plane
 from downhill_course.pages import readings
 from optlib import Optimizer, compile, descend, parallel, rules, schedules, surfaces, tricks, view
 from optlib.optimizer import specification
 from optlib.view import contours, style
-from optlib.widget import Curves, Explorer, Network, Timeline, explorer, labels, modules, noise, palette, presets
+from optlib.widget import Curves, Explorer, Network, Timeline, explorer, labels, modules, noise, palette, scenes
 
 LOADER = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
 PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>Explorer</title>
@@ -114,7 +115,7 @@ def test_every_rule_on_every_surface_is_optlibs(show):
     """200 steps at gentle rates, in the browser's own engine."""
     page = show(Explorer(surface="bowl", algorithms=["sgd"]))
     jobs, expected = [], []
-    for surface in presets.SURFACES.values():
+    for surface in scenes.SURFACES.values():
         for rule in explorer.RULES:
             optimizer = Optimizer(rule)
             if "lr" in optimizer.hyper:
@@ -146,7 +147,7 @@ def test_every_rule_at_full_rate_on_recorded_gradients(show):
         np.testing.assert_allclose(walked, path, rtol=1e-12, atol=1e-12, err_msg=rule.__name__)
 
 
-@pytest.mark.parametrize("name", presets.PRESETS)
+@pytest.mark.parametrize("name", SCENES)
 def test_each_preset_walks_as_in_python(show, name):
     """Noise, examples, delays, schedules and given gradients included; closed loops that normalise amplify rounding."""
     figure = Explorer(name)
@@ -515,7 +516,7 @@ def test_another_language_keeps_what_was_dragged(show, folder):
 
 def test_it_is_quiet(show):
     """Picture, handle, play and the controls that the scene names; a phone's screen holds it all."""
-    for name in presets.PRESETS:
+    for name in SCENES:
         page = show(Explorer(name), width=390, has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
         visible = page.locator(".dx :is(button, input, select, summary):visible").evaluate_all(
             "(all) => all.map((e) => e.dataset.key ?? e.textContent)"
@@ -562,7 +563,7 @@ def test_names_stand_at_the_ends_and_a_press_makes_a_run_stand_out(show):
 # --- tabs -----------------------------------------------------------------------------------------
 
 
-RACE = {each["name"]: each for each in presets.RACES}
+RACE = {each["name"]: each for each in RACES}
 
 
 def tab(page, name):
@@ -1054,7 +1055,7 @@ def test_every_word_has_both_languages():
         holes = [sorted(set(re.findall(r"\{(\w+)\}", words))) for words in (english, chinese)]
         assert holes[0] == holes[1], key
     wanted = set(re.findall(r"""say\("([\w.]+)\"""", "".join(modules.texts().values())))
-    wanted |= {f"schedule.{name}" for name in explorer.SCHEDULES} | set(presets.SURFACES)
+    wanted |= {f"schedule.{name}" for name in explorer.SCHEDULES} | set(scenes.SURFACES)
     missing = sorted(wanted - labels.LABELS.keys())
     assert not missing, f"LABELS of optlib/widget/labels.py lacks a row for {', '.join(missing)}"
 

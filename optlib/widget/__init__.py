@@ -1,7 +1,7 @@
 """Live figures: the only room that knows anywidget. Without a kernel or without it the picture alone is shown.
 
 >>> from optlib import widget
->>> widget.Explorer("ravine").state["surface"]
+>>> widget.Explorer(surface="ravine").state["surface"]
 'ravine'
 """
 

@@ -28,8 +28,8 @@ from ..compile.front import library
 from ..compile.source import UFUNCS, read
 from ..optimizer import Optimizer, run, specification
 from ..surfaces import TABLE, Surface
-from . import labels, modules, noise, presets
-from .presets import DEFAULTS, EXAMPLES, PRESETS, SURFACES, State
+from . import labels, modules, noise
+from .scenes import ALIKE, DEFAULTS, EXAMPLES, NUMBERS, SURFACES, TABBED, State, scene, tabbed
 
 HERE = Path(__file__).parent
 #: Environment variable: 1 leaves what is live out, as when notebooks are executed to be committed.
@@ -54,7 +54,7 @@ _RATES = {name: row.rate for name, row in rules.ROWS.items() if row.rate != spec
 
 _ARGUMENTS = {"maximum": 2, "minimum": 2, "where": 3}  #: of the functions that rules may call; the others take one
 _OURS = {name for rule in RULES for name in specification(rule)[2]}
-HYPER = {**presets.NUMBERS, **{n: rules.HYPER[n] for n in rules.HYPER if n in _OURS}}  #: what a reader may change
+HYPER = {**NUMBERS, **{n: rules.HYPER[n] for n in rules.HYPER if n in _OURS}}  #: what a reader may change
 
 
 class Explorer:
@@ -62,14 +62,14 @@ class Explorer:
 
     Parameters
     ----------
-    preset : name of a scene in `optlib.widget.presets.PRESETS`; what else is given changes it
+    preset : name of a scene that an installed package brings, such as the course's; what else is given changes it
     surface : a name or a `Surface` of one or two coordinates, also your own
     algorithms : names, rules or `Optimizer` objects; or a dict of names to hyper-parameters such as
         ``{"sgd": {"lr": 0.1}}``
     start : where the walks begin, of shape (d,)
     steps : how many steps, 1 to 5000
     lang : "en", "zh", or "auto" for the page's own language
-    **state : any other entry of `optlib.widget.presets.DEFAULTS`, such as ``noise=0.5`` or ``map="where"``
+    **state : any other entry of `optlib.widget.scenes.DEFAULTS`, such as ``noise=0.5`` or ``map="where"``
 
     Raises
     ------
@@ -77,8 +77,8 @@ class Explorer:
     called like another or has no default for a hyper-parameter; TypeError and ValueError of `Optimizer` :
     hyper-parameters it does not know; CannotCompile : a rule or surface without JavaScript, with why.
 
-    >>> Explorer("ema")
-    <explorer ema: stream, momentum_ema × 3>
+    >>> Explorer(surface="bowl", algorithms=["sgd", "adam"])
+    <explorer bowl, sgd, adam>
     >>> figure = Explorer(surface="bowl", algorithms={"sgd": {"lr": 0.5}}, start=[4.0, -2.0], steps=2)
     >>> figure.paths()["sgd"].tolist()
     [[4.0, -2.0], [2.0, -1.0], [1.0, -0.5]]
@@ -88,8 +88,6 @@ class Explorer:
         self, preset: str | None = None, *, surface: str | Surface | None = None, algorithms: Any = None,
         start: ArrayLike | None = None, steps: int | None = None, lang: str = "auto", **state: Any,
     ):  # fmt: skip
-        if preset is not None and preset not in PRESETS:
-            raise ValueError(f"no preset {preset!r}: there are {', '.join(PRESETS)}")
         if lang not in ("en", "zh", "auto"):
             raise ValueError(f"lang={lang!r}: it is 'en', 'zh' or 'auto'")
         unknown = sorted(state.keys() - DEFAULTS.keys())
@@ -98,9 +96,9 @@ class Explorer:
         self.preset, self.lang = preset, lang
         self.own_rules: dict[str, Callable] = {}
         self.own_surfaces: dict[str, Surface] = {}
-        self._state: State = {**copy.deepcopy(PRESETS[preset] if preset else {}), **copy.deepcopy(state)}
+        self._state: State = copy.deepcopy({**scene(preset), **state})
         if state.get("tab") is not None:
-            self._state = presets.tabbed(self._state, state["tab"]) | {k: v for k, v in state.items() if k != "tab"}
+            self._state = tabbed(self._state, state["tab"]) | {k: v for k, v in state.items() if k != "tab"}
         if surface is not None:
             self._state |= {"surface": self._named(surface), "constants": self._constants(surface)}
             if preset:
@@ -192,7 +190,7 @@ class Explorer:
         if unknown:
             raise ValueError(f"{', '.join(unknown)}: no entry of a state; there are {', '.join(DEFAULTS)}")
         if changes.get("tab") not in (None, before.get("tab")):
-            changes = {**presets.tabbed(self.state, changes["tab"]), **changes}
+            changes = {**tabbed(self.state, changes["tab"]), **changes}
         self._state = {**self._state, **copy.deepcopy(dict(changes))}
         if changes.get("surface", self.state["surface"]) != before.get("surface", DEFAULTS["surface"]):
             self._state = {**self._state, "constants": {}, "start": None, "names": [], **dict(changes)}
@@ -297,7 +295,7 @@ class Explorer:
 
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
-        ...     Explorer("ravine").save(f"{folder}/walk.gif", seconds=0.5)
+        ...     Explorer(surface="ravine").save(f"{folder}/walk.gif", seconds=0.5)
         """
         from .still import animation, picture
 
@@ -446,8 +444,8 @@ def _tables() -> State:
         "labels": labels.LABELS,
         "algorithms": _algorithms(), "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
         "symbols": _LETTERS, "hyper": {name: _slider(known) for name, known in HYPER.items()}, "looks": looks,
-        "series": shades, "paper": palette.PAPER, "ground": style.GROUND, "alike": presets.ALIKE,
-        "drawing": contours.DRAWING, "defaults": DEFAULTS, "tabbed": presets.TABBED, "rates": _RATES,
+        "series": shades, "paper": palette.PAPER, "ground": style.GROUND, "alike": ALIKE,
+        "drawing": contours.DRAWING, "defaults": DEFAULTS, "tabbed": TABBED, "rates": _RATES,
         "library": dict.fromkeys(TABLE, 1),
     }  # fmt: skip
 
