@@ -1503,7 +1503,7 @@ def test_on_paper_parts_have_a_panel_for_each_value():
 
 
 def test_curves_answer_in_a_kernel():
-    pytest.importorskip("anywidget")
+    pytest.importorskip("anywidget", reason="a live figure needs anywidget: pip install 'downhill-course[notebook]'")
     traits = learning().widget
     assert traits.state == {"at": 59, "over": 0, "patience": 5}
     assert [each["name"] for each in traits.curves["curves"]] == ["train", "test"]
@@ -1843,7 +1843,7 @@ def test_what_a_notebook_stores(monkeypatch):
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("given", [{"OPTLIB_STATIC": "1"}, {}, {"JPY_SESSION_NAME": "own.ipynb"}])
 def test_a_kernel_shows_the_live_figure_unless_told_otherwise(monkeypatch, given):
-    pytest.importorskip("anywidget")
+    pytest.importorskip("anywidget", reason="a live figure needs anywidget: pip install 'downhill-course[notebook]'")
     for name in ("OPTLIB_STATIC", "JPY_SESSION_NAME", "VSCODE_PID"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"PYTHONPATH": os.getcwd(), **given}.items():
@@ -1862,7 +1862,7 @@ def test_a_kernel_shows_the_live_figure_unless_told_otherwise(monkeypatch, given
 
 
 def test_traits_move_the_picture_and_the_other_way_round():
-    pytest.importorskip("anywidget")
+    pytest.importorskip("anywidget", reason="a live figure needs anywidget: pip install 'downhill-course[notebook]'")
     figure = Explorer("ravine")
     assert figure.widget.state["start"] == [-10.0, 1.0]
     figure.state = {"start": [1.0, 0.5]}

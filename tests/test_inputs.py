@@ -392,7 +392,7 @@ def test_what_a_stranger_tries_is_named(use, says):
 
 
 def test_drawings_refuse_what_is_no_series():
-    view = pytest.importorskip("optlib.view")
+    view = pytest.importorskip("optlib.view", reason="Matplotlib is not installed: optlib.view cannot be imported")
     contest = compare.contest(compare.surface(BOWL), {"sgd": (rules.sgd, {"lr": [0.1]})}, budget=2, seeds=1)
     for draw, says in (
         (lambda: view.loss_curves({}), "losses is empty"),
@@ -439,7 +439,7 @@ def test_numpy_s_names_compile_like_the_bare_ones():
 
 
 def test_drawings_name_what_they_cannot_draw(tmp_path):
-    view = pytest.importorskip("optlib.view")
+    view = pytest.importorskip("optlib.view", reason="Matplotlib is not installed: optlib.view cannot be imported")
     cube = surfaces.Surface("cube", lambda x, y, z: x, lambda x, y, z: (1.0, 0.0, 0.0), ((0.0, 1.0),) * 3, (0.0,) * 3)
     for draw, says in (
         (lambda: view.contour(lambda x: x), "surface=<function"),

@@ -5,9 +5,10 @@ by itself, and on a chapter with formulas and an explorer; and the main thread's
     python benchmarks/site/bench_site.py --runs 1 --views en   # quicker
     python benchmarks/site/bench_site.py --pages index --write
 
-Performance depends on the processor. Lighthouse means a mid-range phone, which by its own `benchmarkIndex` is about
-437 (it slows a desktop of 1,750 by 4), so the slow-down here is what this machine measures over 437. The pages are
-served as a host of static files serves them, text compressed. Of several runs the median is told.
+The scores are those of Lighthouse's phone profile, which slows the processor four times. Performance depends on the
+processor that is slowed: Lighthouse means a mid-range phone, which by its own `benchmarkIndex` is about 437 (a desktop
+of 1,750, slowed by 4). So performance is told a second time, slowed by what this machine measures over 437. The pages
+are served as a host of static files serves them, text compressed. Of several runs the median is told.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LIGHTHOUSE = HERE / "node_modules" / ".bin" / "lighthouse"
 #: Lighthouse's index of the phone it has in mind, from its default: a desktop of 1,750 is slowed by 4.
-PHONE = 1750 / 4
+PROFILE = 4.0
+PHONE = 1750 / PROFILE
 BARS = {"performance": 95, "accessibility": 95, "best-practices": 95, "seo": 95}
 MEGABYTE = 1.0
 TEXT = (".html", ".js", ".css", ".svg", ".json")
@@ -70,8 +72,8 @@ class Static(SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-def measure(address: str, slowdown: float) -> dict:
-    """Lighthouse's report on a page."""
+def measure(address: str, slowdown: float = PROFILE) -> dict:
+    """Lighthouse's report on a page, with the processor slowed so many times."""
     program = os.environ.get("CHROME_PATH") or find_chrome()
     if program is None:
         raise SystemExit(ADVICE)
@@ -172,21 +174,28 @@ def main() -> int:
     address = f"http://127.0.0.1:{server.server_address[1]}"
     index = measure(f"{address}/en/index.html", 1.0)["environment"]["benchmarkIndex"]
     slowdown = max(1.0, index / PHONE)
-    lines = [f"This machine's benchmarkIndex is {index:.0f}, so the processor is slowed {slowdown:.1f} times.", ""]
-    lines += ["| page | performance | accessibility | best practices | SEO | MB | shift | LCP s | blocked ms | met |"]
-    lines += ["|---|---:|---:|---:|---:|---:|---:|---:|---:|---|"]
+    lines = [
+        f"The scores are those of Lighthouse's profile, which slows the processor {PROFILE:.0f} times. This machine's "
+        f"benchmarkIndex is {index:.0f}, so a mid-range phone is {slowdown:.1f} times slower: last but one.",
+        "",
+        "| page | performance | accessibility | best practices | SEO | MB | shift | LCP s | blocked ms "
+        f"| performance, slowed {slowdown:.1f} times | met |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+    ]
     print("\n".join(lines), flush=True)
     all_met = True
     for page in options.pages:
         for view in options.views:
-            reports = [measure(f"{address}/{view}/{page}.html", slowdown) for _ in range(options.runs)]
+            path = f"{address}/{view}/{page}.html"
+            reports = [measure(path) for _ in range(options.runs)]
             found = [figures(report) for report in reports]
             median = {name: statistics.median(each[name] for each in found) for name in found[0]}
+            phone = statistics.median(figures(measure(path, slowdown))["performance"] for _ in range(options.runs))
             met = all(median[name] >= bar for name, bar in BARS.items()) and median["MB"] <= MEGABYTE
             all_met &= met
             scores = " | ".join(f"{median[name]:.0f}" for name in BARS)
             rest = f"{median['MB']:.2f} | {median['shift']:.3f} | {median['LCP s']:.1f} | {median['blocked ms']:.0f}"
-            lines.append(f"| {view}/{page} | {scores} | {rest} | {'yes' if met else 'no'} |")
+            lines.append(f"| {view}/{page} | {scores} | {rest} | {phone:.0f} | {'yes' if met else 'no'} |")
             print(lines[-1], flush=True)
             if not met:
                 print(f"  costs points: {', '.join(complaints(reports[-1]))}", file=sys.stderr)
