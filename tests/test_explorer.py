@@ -115,7 +115,7 @@ def test_every_rule_on_every_surface_is_optlibs(show):
     """200 steps at gentle rates, in the browser's own engine."""
     page = show(Explorer(surface="bowl", algorithms=["sgd"]))
     jobs, expected = [], []
-    for surface in scenes.SURFACES.values():
+    for surface in scenes.surfaces().values():
         for rule in explorer.RULES:
             optimizer = Optimizer(rule)
             if "lr" in optimizer.hyper:
@@ -1055,7 +1055,7 @@ def test_every_word_has_both_languages():
         holes = [sorted(set(re.findall(r"\{(\w+)\}", words))) for words in (english, chinese)]
         assert holes[0] == holes[1], key
     wanted = set(re.findall(r"""say\("([\w.]+)\"""", "".join(modules.texts().values())))
-    wanted |= {f"schedule.{name}" for name in explorer.SCHEDULES} | set(scenes.SURFACES)
+    wanted |= {f"schedule.{name}" for name in explorer.SCHEDULES} | set(scenes.surfaces())
     missing = sorted(wanted - labels.LABELS.keys())
     assert not missing, f"LABELS of optlib/widget/labels.py lacks a row for {', '.join(missing)}"
 

@@ -13,8 +13,9 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from downhill_course import controls
+from downhill_course.figures.scenes import EXAMPLES, SURFACES
 from optlib import rules, surfaces, view
-from optlib.widget import Explorer, scenes
+from optlib.widget import Explorer
 from optlib.widget.explorer import STATIC
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -175,12 +176,12 @@ class TestNotebook:
         assert nbformat.writes(notebook).count(output.data["image/png"].strip()) == 1
 
 
-@pytest.mark.parametrize("name", scenes.EXAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_one_example_at_a_time_has_the_surfaces_gradient_on_average(name):
-    gradient, examples = scenes.EXAMPLES[name]
-    for theta in (scenes.SURFACES[name].start, *scenes.SURFACES[name].minima):  # one of them has no minimum
+    gradient, examples = EXAMPLES[name]
+    for theta in (SURFACES[name].start, *SURFACES[name].minima):  # one of them has no minimum
         mean = np.mean([gradient(*theta, *example) for example in examples], axis=0)
-        np.testing.assert_allclose(mean, scenes.SURFACES[name].grad(np.array(theta)), atol=1e-12)
+        np.testing.assert_allclose(mean, SURFACES[name].grad(np.array(theta)), atol=1e-12)
 
 
 def test_a_walk_is_saved_as_an_animation_and_a_scene_as_it_stands(tmp_path):

@@ -29,7 +29,7 @@ from ..compile.source import UFUNCS, read
 from ..optimizer import Optimizer, run, specification
 from ..surfaces import TABLE, Surface
 from . import labels, modules, noise
-from .scenes import ALIKE, DEFAULTS, EXAMPLES, NUMBERS, SURFACES, TABBED, State, scene, tabbed
+from .scenes import ALIKE, DEFAULTS, NUMBERS, TABBED, State, brought, scene, surfaces, tabbed
 
 HERE = Path(__file__).parent
 #: Environment variable: 1 leaves what is live out, as when notebooks are executed to be committed.
@@ -118,10 +118,10 @@ class Explorer:
     def _named(self, surface: str | Surface) -> str:
         if isinstance(surface, str):
             return surface
-        known = SURFACES.get(surface.name)
+        known = surfaces().get(surface.name)
         if known is not None and (known.value, known.gradient) == (surface.value, surface.gradient):
             return surface.name
-        if surface.name in SURFACES:
+        if known is not None:
             raise ValueError(f"a surface {surface.name!r} exists already: give yours another name")
         if surface.dim > 2:
             raise ValueError(f"surface {surface.name!r} has {surface.dim} coordinates; the explorer shows one or two")
@@ -173,7 +173,7 @@ class Explorer:
     @property
     def surfaces(self) -> dict[str, Surface]:
         """All surfaces by name, the reader's own included."""
-        return {**SURFACES, **self.own_surfaces}
+        return {**surfaces(), **self.own_surfaces}
 
     @property
     def state(self) -> State:
@@ -231,8 +231,8 @@ class Explorer:
         state, t = self.state, whole(t, "t", 0)
         if state["stream"]:
             g = np.array(state["stream"][t % len(state["stream"])])
-        elif state["batch_size"] and state["surface"] in EXAMPLES:
-            example, rows = EXAMPLES[state["surface"]]
+        elif state["batch_size"] and state["surface"] in brought("EXAMPLES"):
+            example, rows = brought("EXAMPLES")[state["surface"]]
             drawn = [int(noise.uniform(state["seed"], t, k + 16) * len(rows)) for k in range(state["batch_size"])]
             g = np.sum([example(*theta, *rows[j]) for j in drawn], axis=0) / state["batch_size"]
         else:
@@ -454,10 +454,10 @@ def _tables() -> State:
 def _body() -> str:
     code = library(
         RULES,
-        SURFACES.values(),
+        surfaces().values(),
         schedules=[inspect.unwrap(make) for make in SCHEDULES.values()],
         functions=[noise.uniform, noise.normal],
-        examples=EXAMPLES,
+        examples=brought("EXAMPLES"),
     )
     data = f"export function library() {{\n{code}}}\n\n{_constant('DATA', _tables())}"
     return "// Made by optlib.widget: from optlib and optlib/widget/js.\n" + modules.joined(
