@@ -32,6 +32,7 @@ from optlib import (
     transformer,
     tricks,
     view,
+    widget,
 )
 
 #: The modules that the library's reference lists.
@@ -174,6 +175,7 @@ INSTANCES = {
     "Optimizer": MOMENTUM, "Surface": BOWL, "MLP": NET, "Plateau": schedules.Plateau(1.0), "LinearRegression": MODEL,
     "Transformer": TEXT,
     "noisy": oracles.noisy(BOWL.grad), "l2": oracles.l2(BOWL.grad, 0.1),
+    "Figure": widget.Curves({"train": [3.0, 1.0]}),
 }  # fmt: skip
 #: Whose walk is long: a landscape is drawn, or kernels are compiled.
 LONG = {

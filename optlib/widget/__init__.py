@@ -7,10 +7,10 @@
 
 from .._inputs import guard
 from .chart import Curves
-from .explorer import Explorer
+from .explorer import Explorer, Figure
 from .network import Network
 from .timeline import Timeline
 
-__all__ = ["Curves", "Explorer", "Network", "Timeline"]
+__all__ = ["Curves", "Explorer", "Figure", "Network", "Timeline"]
 
 guard(globals())

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from .._inputs import finite, number, numbers
 from . import labels
-from .explorer import SYMBOLS, display_either, mount_point, new_widget, shown
+from .explorer import SYMBOLS, Figure, spoken
 
 Words = str | tuple[str, str]  #: the same in both languages, or (English, Chinese)
 MOST = 40_000  #: numbers that a figure may hold: a page carries them
@@ -22,7 +22,7 @@ MOST = 40_000  #: numbers that a figure may hold: a page carries them
 PARTS = (3, 6, 7, 0, 1, 2, 4, 5), (3, 6, 4, 0, 1, 2, 5, 7)
 
 
-class Curves:
+class Curves(Figure):
     """Curves over time with a scrubber; a slider that goes through variants, and early stopping, where asked for.
 
     Parameters
@@ -57,6 +57,8 @@ class Curves:
     <curves loss over 2 times, 2 values of alpha>
     """
 
+    part = "curves"
+
     def __init__(
         self, curves: Mapping, *, x: ArrayLike | None = None, over: str | None = None, begin: float | None = None,
         at: float | None = None, names: Mapping[str, Words] | None = None,
@@ -88,8 +90,6 @@ class Curves:
         for what, name in (("watch", watch), *(("names", name) for name in names or {})):
             if name is not None and name not in self.values:
                 raise ValueError(f"{what} names {name!r}: the curves are {', '.join(listed)}")
-        if lang not in ("en", "zh", "auto"):
-            raise ValueError(f"lang={lang!r}: it is 'en', 'zh' or 'auto'")
         if stacked and (log or watch):
             raise ValueError("stacked parts have neither a logarithmic height nor early stopping")
         if whole and (stacked or watch):
@@ -98,7 +98,7 @@ class Curves:
         if reserved:
             raise ValueError(f"a curve cannot be called {', '.join(sorted(reserved))}: a text asks the figure by it")
         self.over, self.slider = over, [number(value, f"a value of {over}", -np.inf) for value in variants]
-        self.log, self.stacked, self.whole, self.watch, self.lang = log, stacked, whole, watch, lang
+        self.log, self.stacked, self.whole, self.watch, self.lang = log, stacked, whole, watch, spoken(lang)
         self.most = min(self.x.size - 1, max(4 * patience, 20))
         if not 1 <= patience <= self.most and watch:
             raise ValueError(f"patience={patience!r}: with {self.x.size} looks it is 1 to {self.most}")
@@ -163,32 +163,12 @@ class Curves:
             "over": {"name": self.over, "letter": letter, "values": self.slider} if self.over else None,
         }  # fmt: skip
 
-    @property
-    def bundle(self) -> dict[str, Any]:
-        """What the page needs to show the figure."""
-        return {"state": self.state, "lang": self.lang, "curves": self.data}
-
-    def html(self) -> str:
-        """A page's element that the module can be mounted on."""
-        return mount_point(self.bundle)
-
     @cached_property
     def picture(self) -> Any:
         """The picture that stands for the figure where nothing can move."""
         from .still import curves
 
         return curves(self)
-
-    @cached_property
-    def widget(self) -> Any:
-        """The live widget."""
-        return new_widget(state=dict(self.state), lang=self.lang, curves=self.data)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        return shown(self)
-
-    def _ipython_display_(self) -> None:
-        display_either(self)
 
 
 def pair_of(words: Words) -> dict[str, str]:

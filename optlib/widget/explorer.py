@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import rules, schedules
-from .._inputs import number, scalar, whole
+from .._inputs import number, one_of, scalar, whole
 from .._inputs import shown as written
 from ..compile import js
 from ..compile.front import library
@@ -57,7 +57,108 @@ _OURS = {name for rule in RULES for name in specification(rule)[2]}
 HYPER = {**NUMBERS, **{n: rules.HYPER[n] for n in rules.HYPER if n in _OURS}}  #: what a reader may change
 
 
-class Explorer:
+# --- what all live figures share ------------------------------------------------------------------
+
+
+class Figure:
+    """What the live figures share: Jupyter and a notebook are given a picture and, where there is one, the widget."""
+
+    part = ""  #: what its data are called in the bundle
+    lang: str
+    state: Any
+    data: Any
+    extra: str = ""  #: code of its own
+
+    @property
+    def bundle(self) -> State:
+        """What the page needs to show the figure."""
+        extra = {"extra": self.extra} if self.extra else {}
+        return {"state": self.state, "lang": self.lang, **extra, self.part: self.data}
+
+    def html(self) -> str:
+        """A page's element that the module can be mounted on.
+
+        >>> Explorer(surface="bowl").html()[:50]
+        '<div data-downhill-explorer="{&quot;state&quot;: {'
+        """
+        return mount_point(self.bundle)
+
+    @cached_property
+    def picture(self) -> Any:
+        """The picture that stands for the figure where nothing can move."""
+        raise NotImplementedError
+
+    @cached_property
+    def widget(self) -> Any:
+        """The live widget: its traits are the entries of the bundle."""
+        return new_widget(part_of(self.bundle), **copy.deepcopy(self.bundle))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        return shown(self)
+
+    def _ipython_display_(self) -> None:
+        display_either(self)
+
+
+def spoken(lang: str) -> str:
+    """The language, if it is one of a figure's."""
+    return one_of(lang, "lang", ("en", "zh", "auto"))
+
+
+def shown(figure: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What Jupyter shows and a notebook stores of a figure: its picture, its bundle, and the widget if there is one."""
+    data, metadata = figure.picture._repr_mimebundle_()
+    data = {**data, "text/plain": repr(figure), MIME: copy.deepcopy(figure.bundle)}
+    if live():
+        answering = figure.widget._repr_mimebundle_()
+        answering = answering[0] if isinstance(answering, tuple) else answering
+        data |= {k: v for k, v in answering.items() if k.startswith("application/")}
+    elif find_spec("anywidget") is None and not os.environ.get(STATIC):
+        print("This is a picture; pip install anywidget makes it answer.", file=sys.stderr)
+    return data, metadata
+
+
+#: Jupyter shows of one output the live view alone, which is gone when the notebook is opened anew, and only an error
+#: left. So picture and live view are two outputs, and between them stands which of them is seen.
+_EITHER = """<style class="dx-either">
+:is(.jp-OutputArea-child, .output_area):has(+ * .dx-either):has(+ * + * :is(.dx, .dx-live)),
+:is(.jp-OutputArea-child, .output_area):has(.dx-either) + *:not(:has(.dx, .dx-live)) { display: none }
+</style>"""
+
+
+def display_either(figure: Any) -> None:
+    """Display the picture and the live view, of which one is seen; else NotImplementedError, and one output is made."""
+    served = "JPY_SESSION_NAME" in os.environ  # what runs a notebook as a test, or for the book, has nobody who looks
+    if not (live() and served) or "google.colab" in sys.modules or "VSCODE_PID" in os.environ:
+        raise NotImplementedError
+    publish = sys.modules["IPython"].get_ipython().display_pub.publish
+    bundle, metadata = figure._repr_mimebundle_()
+    answering = {k: bundle.pop(k) for k in [*bundle] if k.startswith("application/vnd.jupyter.widget-view")}
+    publish(bundle, metadata)
+    publish({"text/html": _EITHER, "text/plain": ""})
+    publish({**answering, "text/plain": bundle["text/plain"]})
+
+
+def mount_point(bundle: State, name: str = "") -> str:
+    """The element for a bundle, as HTML; a page's text asks the figure by its name."""
+    import html
+
+    named = f' data-figure="{html.escape(name)}"' if name else ""
+    return f'<div{named} data-downhill-explorer="{html.escape(json.dumps(bundle, ensure_ascii=False))}"></div>'
+
+
+def live() -> bool:
+    """Whether there is a kernel, anywidget, and nobody who wants live figures left out."""
+    if os.environ.get(STATIC, "") not in ("", "0") or "IPython" not in sys.modules or find_spec("anywidget") is None:
+        return False
+    shell = sys.modules["IPython"].get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+# --- the explorer ----------------------------------------------------------------------------------
+
+
+class Explorer(Figure):
     """A surface, algorithms that walk on it, and everything a reader can change about them.
 
     Parameters
@@ -88,12 +189,10 @@ class Explorer:
         self, preset: str | None = None, *, surface: str | Surface | None = None, algorithms: Any = None,
         start: ArrayLike | None = None, steps: int | None = None, lang: str = "auto", **state: Any,
     ):  # fmt: skip
-        if lang not in ("en", "zh", "auto"):
-            raise ValueError(f"lang={lang!r}: it is 'en', 'zh' or 'auto'")
         unknown = sorted(state.keys() - DEFAULTS.keys())
         if unknown:
             raise ValueError(f"{', '.join(unknown)}: no entry of a state; there are {', '.join(DEFAULTS)}")
-        self.preset, self.lang = preset, lang
+        self.preset, self.lang = preset, spoken(lang)
         self.own_rules: dict[str, Callable] = {}
         self.own_surfaces: dict[str, Surface] = {}
         self._state: State = copy.deepcopy({**scene(preset), **state})
@@ -308,7 +407,7 @@ class Explorer:
     @cached_property
     def widget(self) -> Any:
         """The live widget: its traits are ``state``, ``lang`` and ``extra``."""
-        made = new_widget(state=copy.deepcopy(self._state), lang=self.lang, extra=self.extra)
+        made = new_widget(**copy.deepcopy(self.bundle))
         made.observe(self._moved, "state")
         return made
 
@@ -325,62 +424,6 @@ class Explorer:
     def bundle(self) -> State:
         """What the page needs to show the figure: its state, language and own code."""
         return {"state": self._state, "lang": self.lang, **({"extra": self.extra} if self.extra else {})}
-
-    def html(self) -> str:
-        """A page's element that the module can be mounted on.
-
-        >>> Explorer(surface="bowl").html()[:50]
-        '<div data-downhill-explorer="{&quot;state&quot;: {'
-        """
-        return mount_point(self.bundle)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        return shown(self)
-
-    def _ipython_display_(self) -> None:
-        display_either(self)
-
-
-def shown(figure: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What Jupyter shows and a notebook stores of a figure: its picture, its bundle, and the widget if there is one."""
-    data, metadata = figure.picture._repr_mimebundle_()
-    data = {**data, "text/plain": repr(figure), MIME: copy.deepcopy(figure.bundle)}
-    if live():
-        answering = figure.widget._repr_mimebundle_()
-        answering = answering[0] if isinstance(answering, tuple) else answering
-        data |= {k: v for k, v in answering.items() if k.startswith("application/")}
-    elif find_spec("anywidget") is None and not os.environ.get(STATIC):
-        print("This is a picture; pip install anywidget makes it answer.", file=sys.stderr)
-    return data, metadata
-
-
-#: Jupyter shows of one output the live view alone, which is gone when the notebook is opened anew, and only an error
-#: left. So picture and live view are two outputs, and between them stands which of them is seen.
-_EITHER = """<style class="dx-either">
-:is(.jp-OutputArea-child, .output_area):has(+ * .dx-either):has(+ * + * :is(.dx, .dx-live)),
-:is(.jp-OutputArea-child, .output_area):has(.dx-either) + *:not(:has(.dx, .dx-live)) { display: none }
-</style>"""
-
-
-def display_either(figure: Any) -> None:
-    """Display the picture and the live view, of which one is seen; else NotImplementedError, and one output is made."""
-    served = "JPY_SESSION_NAME" in os.environ  # what runs a notebook as a test, or for the book, has nobody who looks
-    if not (live() and served) or "google.colab" in sys.modules or "VSCODE_PID" in os.environ:
-        raise NotImplementedError
-    publish = sys.modules["IPython"].get_ipython().display_pub.publish
-    bundle, metadata = figure._repr_mimebundle_()
-    answering = {k: bundle.pop(k) for k in [*bundle] if k.startswith("application/vnd.jupyter.widget-view")}
-    publish(bundle, metadata)
-    publish({"text/html": _EITHER, "text/plain": ""})
-    publish({**answering, "text/plain": bundle["text/plain"]})
-
-
-def mount_point(bundle: State, name: str = "") -> str:
-    """The element for a bundle, as HTML; a page's text asks the figure by its name."""
-    import html
-
-    named = f' data-figure="{html.escape(name)}"' if name else ""
-    return f'<div{named} data-downhill-explorer="{html.escape(json.dumps(bundle, ensure_ascii=False))}"></div>'
 
 
 def _pairs(algorithms: Any) -> Iterable[tuple[Any, Mapping[str, Any]]]:
@@ -409,14 +452,6 @@ def _value(value: Any) -> Any:
     if name not in SCHEDULES:
         raise ValueError(f"no schedule {name!r}: there are {', '.join(SCHEDULES)}")
     return SCHEDULES[name](**constants)
-
-
-def live() -> bool:
-    """Whether there is a kernel, anywidget, and nobody who wants live figures left out."""
-    if os.environ.get(STATIC, "") not in ("", "0") or "IPython" not in sys.modules or find_spec("anywidget") is None:
-        return False
-    shell = sys.modules["IPython"].get_ipython()
-    return getattr(shell, "kernel", None) is not None
 
 
 # --- the module -----------------------------------------------------------------------------------

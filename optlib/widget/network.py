@@ -18,7 +18,7 @@ from ..compile.network import network
 from ..compile.source import read
 from ..optimizer import NotFinite, Optimizer, specification
 from . import labels, noise
-from .explorer import display_either, mount_point, new_widget, shown
+from .explorer import Figure, spoken
 
 MOST = 5000  #: updates
 EVERY = 5  #: updates between two looks at the curvature
@@ -58,7 +58,7 @@ class Run(NamedTuple):
     curvatures: NDArray  #: the largest one at every fifth of those, by power iteration: never above it, a little below
 
 
-class Network:
+class Network(Figure):
     """A network of two inputs and one output, trained in the page by several optimizers on the same data.
 
     Parameters
@@ -86,16 +86,16 @@ class Network:
     True
     """
 
+    part = "network"
+
     def __init__(
         self, algorithms: Mapping[str, Mapping[str, float]], *, data: tuple[ArrayLike, ArrayLike] | None = None,
         hidden: tuple[int, ...] = (16, 16), activation: str = "tanh", steps: int = 1000, at: int = 400, seed: int = 0,
         lang: str = "auto",
     ):  # fmt: skip
-        if lang not in ("en", "zh", "auto"):
-            raise ValueError(f"lang={lang!r}: it is 'en', 'zh' or 'auto'")
         if not 1 <= len(algorithms) <= 4:
             raise ValueError(f"algorithms holds {len(algorithms)} rules: the figure has room for 1 to 4")
-        self.lang, self.steps = lang, whole(steps, "steps", 10, MOST)
+        self.lang, self.steps = spoken(lang), whole(steps, "steps", 10, MOST)
         self.model = models.MLP([2, *hidden, 1], activation, loss="squared")
         self.X, self.y = _examples(data)
         self.optimizers = {name: _optimizer(name, hyper) for name, hyper in algorithms.items()}
@@ -198,32 +198,12 @@ class Network:
             "weights": self._weights(), **constants,
         }  # fmt: skip
 
-    @property
-    def bundle(self) -> dict[str, Any]:
-        """What the page needs to show the figure."""
-        return {"state": self.state, "lang": self.lang, "extra": self.extra, "network": self.data}
-
-    def html(self) -> str:
-        """A page's element that the module can be mounted on."""
-        return mount_point(self.bundle)
-
     @cached_property
     def picture(self) -> Any:
         """The picture that stands for the figure where nothing can move."""
         from .still import trained
 
         return trained(self)
-
-    @cached_property
-    def widget(self) -> Any:
-        """The live widget."""
-        return new_widget("network", state=dict(self.state), lang=self.lang, extra=self.extra, network=self.data)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        return shown(self)
-
-    def _ipython_display_(self) -> None:
-        display_either(self)
 
 
 def _examples(given: tuple[ArrayLike, ArrayLike] | None) -> tuple[NDArray, NDArray]:

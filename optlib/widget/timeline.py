@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from .._inputs import number, whole
 from .chart import Words, pair_of
-from .explorer import display_either, mount_point, new_widget, shown
+from .explorer import Figure, spoken
 
 MOST = 1000  #: bars that a figure may hold: a page carries them
 
 
-class Timeline:
+class Timeline(Figure):
     """A row of bars for each worker; a chosen one tells its version, its age, and which updates came in between.
 
     Parameters
@@ -49,6 +49,8 @@ class Timeline:
     {'worker': 2, 'begin': 0.0, 'end': 3.0, 'version': 0, 'age': 2}
     """
 
+    part = "timeline"
+
     def __init__(
         self, runs: Any, *, over: str | None = None, begin: float | None = None, until: float | None = None,
         worker: int = 1, nth: int = 1, who: Words = ("worker", "节点"), label: Words | None = None,
@@ -60,8 +62,6 @@ class Timeline:
             raise ValueError(f"over={over!r} wants runs as a dict, a run for each value of the slider")
         if over in ("worker", "nth", "version", "made", "age", "mean", "says"):
             raise ValueError(f"over={over!r}: a text asks the figure for something else by it; take another name")
-        if lang not in ("en", "zh", "auto"):
-            raise ValueError(f"lang={lang!r}: it is 'en', 'zh' or 'auto'")
         variants = runs if over is not None else {0.0: runs}
         self.over, self.slider = over, [number(value, f"a value of {over}", -np.inf) for value in variants]
         if begin is not None and begin not in self.slider:
@@ -80,7 +80,7 @@ class Timeline:
         count = sum(len(self._seen(each)) for each in self.rows)
         if count > MOST:
             raise ValueError(f"{count} bars before until={self.until:g}, more than {MOST}: take an earlier end")
-        self.who, self.label, self.lang = pair_of(who), pair_of(over or "" if label is None else label), lang
+        self.who, self.label, self.lang = pair_of(who), pair_of(over or "" if label is None else label), spoken(lang)
         self.state = {
             "over": 0 if begin is None else self.slider.index(begin),
             "worker": whole(worker, "worker", 1, self.workers),
@@ -135,32 +135,12 @@ class Timeline:
             "rows": bars, "mean": _mean(rows[:, 4]), "means": means, "count": int(np.isfinite(rows[:, 4]).sum())
         }  # fmt: skip
 
-    @property
-    def bundle(self) -> dict[str, Any]:
-        """What the page needs to show the figure."""
-        return {"state": self.state, "lang": self.lang, "timeline": self.data}
-
-    def html(self) -> str:
-        """A page's element that the module can be mounted on."""
-        return mount_point(self.bundle)
-
     @cached_property
     def picture(self) -> Any:
         """The picture that stands for the figure where nothing can move: the bars at the slider's first value."""
         from ..view import timeline
 
         return timeline(self.rows[self.state["over"]], until=self.until)
-
-    @cached_property
-    def widget(self) -> Any:
-        """The live widget."""
-        return new_widget("timeline", state=dict(self.state), lang=self.lang, timeline=self.data)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        return shown(self)
-
-    def _ipython_display_(self) -> None:
-        display_either(self)
 
 
 def _short(value: float) -> float:
