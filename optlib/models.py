@@ -648,7 +648,7 @@ class MatrixCompletion(_Mean):
         gradient = self.l2 * np.asarray(theta)
         slope_u, slope_v = self.unpack(gradient)
         for slope, at, part in ((slope_u, i, residual * v), (slope_v, j, residual * u)):
-            np.add.at(np.moveaxis(slope, -2, 0), at, np.moveaxis(part, -2, 0))
+            np.add.at(slope.swapaxes(0, -2), at, part.swapaxes(0, -2))
         return gradient
 
     def predict(self, theta: ArrayLike, X: NDArray) -> NDArray:

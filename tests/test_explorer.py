@@ -147,11 +147,28 @@ def test_every_rule_at_full_rate_on_recorded_gradients(show):
         np.testing.assert_allclose(walked, path, rtol=1e-12, atol=1e-12, err_msg=rule.__name__)
 
 
+POCKET = {"width": 390, "height": 844}
+
+
+def quiet(page):
+    """Picture, handle, play and the controls that the scene names; a phone's screen holds it all."""
+    visible = page.locator(".dx :is(button, input, select, summary):visible").evaluate_all(
+        "(all) => all.map((e) => e.dataset.key ?? e.textContent)"
+    )
+    numbers = [key for key in visible if key.endswith("-number")]
+    assert len(numbers) <= 2, visible
+    assert {"play", "scrub", "More"} <= set(visible)
+    tabs = [key for key in visible if key.startswith("tab.")]
+    assert len(visible) <= 4 + 2 * len(numbers) + ("series" in visible) + len(tabs), visible
+    assert page.locator(".dx").bounding_box()["height"] < 780
+
+
 @pytest.mark.parametrize("name", SCENES)
-def test_each_preset_walks_as_in_python(show, name):
+def test_each_scene_is_quiet_and_walks_as_in_python(show, name):
     """Noise, examples, delays, schedules and given gradients included; closed loops that normalise amplify rounding."""
     figure = Explorer(name)
-    page = show(figure)
+    page = show(figure, has_touch=True, is_mobile=True, viewport=POCKET)
+    quiet(page)
     normalising = {"rmsprop", "adadelta", "adagrad", "adam", "adam_uncorrected", "amsgrad"}
     tolerance = 1e-6 if normalising & {each["rule"] for each in figure.state["runs"]} else 1e-9
     assert_walks(page, figure, tolerance)
@@ -512,22 +529,6 @@ def test_another_language_keeps_what_was_dragged(show, folder):
     page.reload()
     page.locator(".dx").wait_for()
     assert state(page)["start"] == Explorer("ravine").state["start"], "only a change of the language carries it"
-
-
-def test_it_is_quiet(show):
-    """Picture, handle, play and the controls that the scene names; a phone's screen holds it all."""
-    for name in SCENES:
-        page = show(Explorer(name), width=390, has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
-        visible = page.locator(".dx :is(button, input, select, summary):visible").evaluate_all(
-            "(all) => all.map((e) => e.dataset.key ?? e.textContent)"
-        )
-        numbers = [key for key in visible if key.endswith("-number")]
-        assert len(numbers) <= 2, (name, visible)
-        assert {"play", "scrub", "More"} <= set(visible)
-        tabs = [key for key in visible if key.startswith("tab.")]
-        assert len(visible) <= 4 + 2 * len(numbers) + ("series" in visible) + len(tabs), (name, visible)
-        assert page.locator(".dx").bounding_box()["height"] < 780, name
-        page.context.close()
 
 
 def test_a_ravine_is_true_to_scale(show):
