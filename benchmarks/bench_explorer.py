@@ -10,8 +10,9 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from downhill_course.pages import editor
 from downhill_course.publish.chrome import ADVICE, FLAGS, find_chrome
-from optlib.widget import Explorer, Network, explorer
+from optlib.widget import Explorer, Network
 
 TWELVE = [
     "sgd", "momentum", "nag", "heavy_ball", "adagrad", "adadelta", "rmsprop", "adam", "adamax", "nadam", "amsgrad",
@@ -89,7 +90,7 @@ def main() -> None:
     figure = Explorer(surface="himmelblau", algorithms=TWELVE, steps=300)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         place = Path(folder)
-        for name, text in explorer.scripts({}).items():
+        for name, text in editor.scripts().items():
             (place / name).write_text(text, encoding="utf-8")
         loader = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
         (place / "explore.js").write_text(loader.read_text(encoding="utf-8"), encoding="utf-8")

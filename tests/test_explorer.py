@@ -21,7 +21,7 @@ from nbclient import NotebookClient
 
 from downhill_course.figures.scenes import RACES, SCENES
 from downhill_course.ladder import judge, plane
-from downhill_course.pages import readings
+from downhill_course.pages import editor, readings
 from optlib import Optimizer, compile, descend, parallel, rules, schedules, surfaces, tricks, view
 from optlib.optimizer import specification
 from optlib.view import contours, style
@@ -37,7 +37,7 @@ TIMEOUT = 15_000
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("explorer")
-    for name, text in explorer.scripts(plane.for_the_page()).items():
+    for name, text in editor.scripts().items():
         (place / name).write_text(text, encoding="utf-8")
     (place / "explore.js").write_text(LOADER.read_text(encoding="utf-8"), encoding="utf-8")
     return place

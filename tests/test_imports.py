@@ -331,5 +331,7 @@ def test_all_is_what_is_there():
 
 def test_a_wheel_holds_every_module_of_the_figures():
     given = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
-    held = {path for pattern in given["optlib"] for path in (ROOT / "optlib").glob(pattern)}
-    assert {path for ending in ("js", "css") for path in (ROOT / "optlib" / "widget").rglob(f"*.{ending}")} <= held
+    held = {path for package in STOREYS for pattern in given[package] for path in (ROOT / package).glob(pattern)}
+    assert {
+        path for package in STOREYS for ending in ("js", "css") for path in (ROOT / package).rglob(f"*.{ending}")
+    } <= held

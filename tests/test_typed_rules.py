@@ -10,11 +10,12 @@ import warnings
 import numpy as np
 import pytest
 
+from downhill_course.pages import editor
 from downhill_course.pages.formulas import NODE
 from optlib import Optimizer
 from optlib.compile.source import UFUNCS
 from optlib.optimizer import specification
-from optlib.widget import explorer, labels, modules
+from optlib.widget import explorer, modules
 
 DRIVER = """
 globalThis.window = globalThis;
@@ -51,7 +52,7 @@ process.stdout.write(JSON.stringify(jobs.map(({ source, theta, stream, losses, s
 def page(tmp_path_factory):
     """Runs jobs through the page's own script."""
     folder = tmp_path_factory.mktemp("rules")
-    (folder / "rule.js").write_text(explorer.rule_script(), encoding="utf-8")
+    (folder / "rule.js").write_text(editor.rule_script(), encoding="utf-8")
     (folder / "driver.mjs").write_text(DRIVER, encoding="utf-8")
 
     def run(jobs):
@@ -79,7 +80,7 @@ def test_every_rule_that_can_be_changed_is_optlibs(page):
     losses = draw.random(200) * 5
     theta = [1.0, -2.0, 0.5, 3.0]
     jobs = [
-        {"source": explorer.source_of(rule), "theta": theta, "stream": stream.tolist(), "losses": losses.tolist(),
+        {"source": editor.source_of(rule), "theta": theta, "stream": stream.tolist(), "losses": losses.tolist(),
          "start": explorer.rules.START.get(rule, {})}
         for rule in explorer.RULES
     ]  # fmt: skip
@@ -97,7 +98,7 @@ def test_every_rule_that_can_be_changed_is_optlibs(page):
 
 
 def test_what_the_page_calls_is_what_the_library_reads():
-    script = explorer.rule_script()
+    script = editor.rule_script()
     tables, _ = json.JSONDecoder().raw_decode(script.split("const RULE = ")[1])
     assert [*tables["calls"]] == [*UFUNCS]
     assert all(name == "where" or call.startswith("Math.") for name, (call, _) in tables["calls"].items())
@@ -106,12 +107,12 @@ def test_what_the_page_calls_is_what_the_library_reads():
 
 
 def test_it_is_light_and_its_words_have_both_languages():
-    assert len(gzip.compress(explorer.rule_script().encode())) < 15_000
-    for code, (english, chinese) in {**labels.RULE, **labels.LADDER}.items():
+    assert len(gzip.compress(editor.rule_script().encode())) < 15_000
+    for code, (english, chinese) in {**editor.RULE, **editor.LADDER}.items():
         gaps = [{gap for gap in ("{0}", "{1}", "{2}") if gap in words} for words in (english, chinese)]
         assert gaps[0] == gaps[1], code
         assert len(gaps[0]) == max([int(gap[1]) + 1 for gap in gaps[0]], default=0) or code == "colon", code
-    long = {name for name, text in modules.texts("rule").items() if max(map(len, text.split("\n"))) > 120}
+    long = {name for name, text in modules.texts(editor.HERE / "rule").items() if max(map(len, text.split("\n"))) > 120}
     assert not long
 
 
@@ -274,7 +275,7 @@ WRONG = [
 def spoilt():
     """Each rule of the library with one thing wrong in it."""
     for rule in explorer.RULES:
-        source = explorer.source_of(rule)
+        source = editor.source_of(rule)
         last = source.rindex("\n") + 1
         yield source[:last] + "    while True:\n        pass\n" + source[last:], "loop"
         yield source[:last] + "    unheard = unheard_of\n" + source[last:], "unknown"
@@ -354,13 +355,13 @@ def in_python(source):
 def test_python_agrees_with_what_the_page_accepts(page):
     """Thousands of broken rules: what Python cannot parse is refused, what is accepted computes the same in NumPy."""
     draw = random.Random(20261130)
-    sources = [explorer.source_of(rule) for rule in explorer.RULES]
+    sources = [editor.source_of(rule) for rule in explorer.RULES]
     programs = [mutated(draw, draw.choice(sources)) for _ in range(4000)]
     jobs = [{"source": s, "theta": [0.7], "stream": [[0.9]], "losses": [2.0], "memory": 0.3} for s in programs]
     accepted = differ = 0
     for source, reply in zip(programs, page(jobs), strict=True):
         if "code" in reply:
-            assert reply["code"] in labels.RULE, (source, reply)
+            assert reply["code"] in editor.RULE, (source, reply)
             continue
         accepted += 1
         with warnings.catch_warnings(), np.errstate(all="ignore"):

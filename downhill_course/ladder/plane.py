@@ -1,7 +1,7 @@
 """The ladder's two public problems in the plane, which the page climbs too when a reader has changed a rule there.
 
 They do not count: everyone sees where they lie. They tell at once whether a rule is worth a run on the others.
-The page's twin is ``optlib/widget/js/ladder/climb.js``; both try each setting and keep the one that ends lowest.
+The page's twin is ``pages/js/ladder/climb.js``; both try each setting and keep the one that ends lowest.
 """
 
 from __future__ import annotations

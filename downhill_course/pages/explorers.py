@@ -22,7 +22,6 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import ensuredir
 
-from downhill_course.ladder import plane
 from downhill_course.notebook.views import SEPARATOR, View
 from downhill_course.pages.bilingual import Passage, current_view
 from downhill_course.pages.formulas import keep_together
@@ -234,10 +233,10 @@ def write(app: Sphinx, exception: Exception | None) -> None:
     """The module and its style, put together from optlib as it is now."""
     if exception is not None or app.builder.format != "html":
         return
-    explorer = importlib.import_module("optlib.widget.explorer")
+    editor = importlib.import_module("downhill_course.pages.editor")
     folder = Path(app.outdir) / "_static"
     ensuredir(folder)
-    for name, text in explorer.scripts(plane.for_the_page()).items():
+    for name, text in editor.scripts().items():
         if not (folder / name).exists() or (folder / name).read_text("utf-8") != text:
             (folder / name).write_text(text, encoding="utf-8")
 

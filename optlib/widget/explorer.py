@@ -23,9 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import rules, schedules
 from .._inputs import number, one_of, scalar, whole
 from .._inputs import shown as written
-from ..compile import js
 from ..compile.front import library
-from ..compile.source import UFUNCS, read
 from ..optimizer import Optimizer, run, specification
 from ..surfaces import TABLE, Surface
 from . import labels, modules, noise
@@ -52,7 +50,6 @@ _LETTERS = {
 _RATES = {name: row.rate for name, row in rules.ROWS.items() if row.rate != specification(row.rule)[2]["lr"]}
 
 
-_ARGUMENTS = {"maximum": 2, "minimum": 2, "where": 3}  #: of the functions that rules may call; the others take one
 _OURS = {name for rule in RULES for name in specification(rule)[2]}
 HYPER = {**NUMBERS, **{n: rules.HYPER[n] for n in rules.HYPER if n in _OURS}}  #: what a reader may change
 
@@ -494,22 +491,14 @@ def _body() -> str:
         functions=[noise.uniform, noise.normal],
         examples=brought("EXAMPLES"),
     )
-    data = f"export function library() {{\n{code}}}\n\n{_constant('DATA', _tables())}"
+    data = f"export function library() {{\n{code}}}\n\n{modules.constant('DATA', _tables())}"
     return "// Made by optlib.widget: from optlib and optlib/widget/js.\n" + modules.joined(
         {"data": data, **modules.texts()}
     )
 
 
-def _constant(name: str, value: Any) -> str:
-    return f"export const {name} = {json.dumps(value, ensure_ascii=False, separators=(',', ':'))};\n"
-
-
 def _module(body: str) -> str:
     return f"{body}\nexport {{ answers, mount }};\nexport default {{ render }};\n"
-
-
-def _classic(name: str, body: str, given: str) -> str:
-    return f"window.{name} = (() => {{\n{body}\nreturn {{ {given} }};\n}})();\n"
 
 
 @cache
@@ -522,64 +511,14 @@ def module(part: str = "explorer") -> str:
 def script(part: str = "explorer") -> str:
     """The same as a classic script, which sets ``window.downhillExplorer``: pages on disk may load no module."""
     if part == "explorer":
-        return _classic("downhillExplorer", _body(), "answers, mount, render, sceneOf")
-    return _classic(f"downhill{part.title()}", _part(part), "answers, mount, render")
+        return modules.classic("downhillExplorer", _body(), "answers, mount, render, sceneOf")
+    return modules.classic(f"downhill{part.title()}", _part(part), "answers, mount, render")
 
 
-def scripts(ladder: Mapping[str, Any]) -> dict[str, str]:
-    """All that a page may load, by the file's name; `ladder` holds the course's numbers (see `ladder_script`)."""
-    return {
-        "explorer.js": script(),
-        **{f"explorer-{part}.js": script(part) for part in PARTS},
-        "explorer-rule.js": rule_script(),
-        "explorer-ladder.js": ladder_script(ladder),
-        "explorer.css": style(),
-    }
-
-
-@cache
-def rule_script() -> str:
-    """What a page loads when a reader changes a rule: parser, translator, editor, their words and the rules' texts."""
-    ahead = {rule.__name__: look for rule, look in rules.LOOK_AHEAD.items()}
-    tables = {
-        "words": _both(labels.RULE),
-        "calls": {name: [js.CALLS.get(name, ""), _ARGUMENTS.get(name, 1)] for name in UFUNCS},
-        "ranges": {
-            name: [known.low, None if known.high == np.inf else known.high, known.closed]
-            for name, known in HYPER.items()
-            if name in rules.HYPER
-        },
-        "sources": {rule.__name__: source_of(rule) for rule in RULES},
-        "ahead": {
-            name: {"name": look.__name__, "needs": read(look).constants, "source": source_of(look)}
-            for name, look in ahead.items()
-        },
-    }
-    body = modules.joined({"data": _constant("RULE", tables), **modules.texts("rule")})
-    return _classic("downhillRule", body, "compiled, fault, open, translated")
-
-
-def ladder_script(numbers: Mapping[str, Any]) -> str:
-    """What a page loads when a reader sends a typed rule up the ladder: the climb, its words, the course's numbers."""
-    data = _constant("LADDER", {"words": _both(labels.LADDER), **numbers})
-    return _classic("downhillLadder", modules.joined({"data": data, **modules.texts("ladder")}), "climbed, ...LADDER")
-
-
-def _both(words: Mapping[str, tuple[str, str]]) -> State:
-    return {code: {"en": en, "zh": zh} for code, (en, zh) in words.items()}
-
-
-def source_of(rule: Callable) -> str:
-    """A rule as the editor shows it, behind the functions that it calls.
-
-    >>> print(source_of(rules.sgd))
-    def sgd(theta, g, *, lr=0.01):
-        theta = theta - lr * g
-        return theta, ()
-    """
-    from ..view import listing
-
-    return "\n\n".join([*(source_of(helper) for helper in read(rule).helpers), listing(rule).code])
+def scripts() -> dict[str, str]:
+    """What a page may load of the figures, by the file's name."""
+    parts = {f"explorer-{part}.js": script(part) for part in PARTS}
+    return {"explorer.js": script(), **parts, "explorer.css": style()}
 
 
 #: The figures with a module of their own, loaded with the first of them: what it takes from the explorer's own modules,
@@ -612,9 +551,8 @@ def _part(name: str) -> str:
         "symbols": {}, "hyper": {}, "algorithms": _algorithms(),
     }  # fmt: skip
     texts = modules.texts()
-    return modules.joined(
-        {"data": _constant("DATA", tables), **{each: texts[each] for each in taken}, **modules.texts(name)}
-    )
+    drawn = {**{each: texts[each] for each in taken}, **modules.texts(modules.HERE / name)}
+    return modules.joined({"data": modules.constant("DATA", tables), **drawn})
 
 
 @cache

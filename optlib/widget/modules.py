@@ -4,9 +4,11 @@ Each file of ``js/`` imports what it needs by name from its neighbours and expor
 come from a ``./data.js`` that Python writes. Joined, they share one scope, so a name means one thing in all of them.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent / "js"
 _NOTE = re.compile(r"^ *(?://|/\*\*|\*/|\* |\*$).*\n", re.MULTILINE)  # what readers of the modules have, pages need not
@@ -66,6 +68,16 @@ def tight_style(text: str) -> str:
     return _BLANK.sub("", text).replace(";}", "}")
 
 
-def texts(part: str = ".") -> dict[str, str]:
-    """The text of each module by name; those of ``rule`` are loaded when a reader changes a rule."""
-    return {path.stem: path.read_text("utf-8") for path in sorted((HERE / part).glob("*.js"))}
+def texts(folder: Path = HERE) -> dict[str, str]:
+    """The text of each module of a folder, by name."""
+    return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.js"))}
+
+
+def constant(name: str, value: Any) -> str:
+    """A module's line that exports a value."""
+    return f"export const {name} = {json.dumps(value, ensure_ascii=False, separators=(',', ':'))};\n"
+
+
+def classic(name: str, body: str, given: str) -> str:
+    """Joined modules as a classic script, which sets a name of the window: pages on disk may load no module."""
+    return f"window.{name} = (() => {{\n{body}\nreturn {{ {given} }};\n}})();\n"
