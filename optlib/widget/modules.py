@@ -6,7 +6,7 @@ come from a ``./data.js`` that Python writes. Joined, they share one scope, so a
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,10 @@ _INDENT = re.compile(r"^ +", re.MULTILINE)
 #: Ends of lines where the next one may follow at once.
 _NEEDLESS = re.compile(r"(?<=[;,{(\[])\n|\n(?=[})\].?:&|])")
 _TIGHT = re.compile(r" (=>|===|!==|>=|<=|&&|\|\|) ")  # neither Python nor a sentence has these
+#: Blanks around operators and braces.
+_BLANKS = re.compile(r" ([=*/<>?:%]|[-+*/]=|-(?! ?-)|\+(?! ?\+)|\?\?|\*\*) |(?<=[,;]) | (?=[{}])|(?<=[{}]) ")
+_QUOTED = re.compile(r'("(?:[^"\\]|\\.)*")')
+_OTHER = re.compile(r"[`']|/(?! )")  # a template, a pattern or a remark may begin here
 _REMARK = re.compile(r"(?<=[;,{(\[]) +//[^\n]*$", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re.MULTILINE)
 _DECLARED = re.compile(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
@@ -24,14 +28,14 @@ _EXPORTED = re.compile(r"^export (?:async )?(?:function|class|const|let) (\w+)",
 
 
 def joined(files: Mapping[str, str]) -> str:
-    """All modules by name in one scope, without imports, exports, comments, indentation, line ends that say nothing.
+    """All modules by name in one scope, without imports, exports, comments, indentation and blanks that say nothing.
 
     Raises
     ------
     ValueError : an import of what its module does not export, or a name that two modules declare.
 
     >>> print(joined({"a": 'export const x = 1;\\n', "b": 'import { x } from "./a.js";\\n\\nconst y = x;\\n'}))
-    const x = 1;const y = x;
+    const x=1;const y=x;
     <BLANKLINE>
     """
     exports = {name: set(_EXPORTED.findall(text)) for name, text in files.items()}
@@ -52,8 +56,20 @@ def joined(files: Mapping[str, str]) -> str:
                     f"{name}.js imports {', '.join(sorted(missing))}, which {wanted['file']}.js does not export"
                 )
         bare = _NOTE.sub("", _EXPORT.sub("", _IMPORT.sub("", text)))
-        out += [line for line in _REMARK.sub("", _INDENT.sub("", bare)).split("\n") if line]
+        out += _dense([line for line in _REMARK.sub("", _INDENT.sub("", bare)).split("\n") if line])
     return _TIGHT.sub(r"\1", _NEEDLESS.sub("", "\n".join(out)) + "\n")
+
+
+def _dense(lines: list[str]) -> Iterator[str]:
+    """Lines without the blanks of code; one with a template, or inside of one, keeps its own."""
+    template = False
+    for line in lines:
+        if template or _OTHER.search(line):
+            yield line
+            template ^= bool(line.count("`") % 2)
+            continue
+        parts = _QUOTED.split(line)
+        yield "".join(part if k % 2 else _BLANKS.sub(r"\1", part) for k, part in enumerate(parts))
 
 
 _BLANK = re.compile(r"/\*.*?\*/|(?<=[;{}:,])\s+|\s+(?=[{}])|\n", re.DOTALL)  # a selector's own blanks stand elsewhere
