@@ -171,7 +171,7 @@ def test_terms_stand_where_they_may_and_once_a_section(view, name):
         assert not term.find_parent(class_=["katex", "math"])
         name_of = term["aria-describedby"].removeprefix("tip-")
         language = "zh" if term.find_parent(class_="passage")["lang"] == "zh-CN" else "en"
-        assert [term_id for *_, term_id in uses(term.get_text(), language)] == [name_of]
+        assert [term_id for *_, term_id in uses(term.get_text(), language, name[:2])] == [name_of]
         assert term["href"] == f"glossary.html#term-{name_of}"
         section = [parent for parent in term.parents if parent.name == "section"][-2:][0]
         key = (id(section), language, name_of)

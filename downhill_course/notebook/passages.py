@@ -280,9 +280,14 @@ def term(form: str, language: str = "en") -> re.Pattern:
     return re.compile(rf"(?<!\w){words}(?:s|es)?(?!\w)", re.I)
 
 
-def forms(rows: Iterable[dict], language: str) -> list[tuple[str, re.Pattern, dict]]:
+def names(row: dict, language: str, *kinds: str) -> list[str]:
+    """A term and its other forms of these kinds, which the head of the glossary explains."""
+    return [row[language], *(form for kind in kinds for form in row.get(f"{kind}_{language}", []))]
+
+
+def forms(rows: Iterable[dict], language: str, *kinds: str) -> list[tuple[str, re.Pattern, dict]]:
     """Every form of every term and how it is found, the longest first: "partial derivative" before "derivative"."""
-    found = [(form, row) for row in rows for form in (row[language], *row.get(f"also_{language}", []))]
+    found = [(form, row) for row in rows for form in names(row, language, *kinds)]
     return [(form, term(form, language), row) for form, row in sorted(found, key=lambda pair: -len(pair[0]))]
 
 
@@ -290,14 +295,15 @@ def terms_not_translated(english: str, chinese: str, rows: Iterable[dict]) -> It
     """Glossary terms that the English uses and the Chinese does not translate as the glossary says."""
     prose, translation = take_apart(english).prose, take_apart(chinese).prose.replace("\n", "")
     reported = set()
-    for form, pattern, row in forms(rows, "en"):
+    for form, pattern, row in forms(rows, "en", "also", "loose"):
         prose, count = pattern.subn(GONE, prose)
-        allowed = (row["zh"], *row.get("also_zh", []))
+        allowed = names(row, "zh", "also", "loose")
         if count and row["id"] not in reported and not any(word in translation for word in allowed):
             reported.add(row["id"])
             yield (
                 f"the English says “{form}”, which the glossary translates {' or '.join(allowed)}, and the Chinese "
-                "does not: use the term, or add the form it uses to also_zh in book/glossary.yml"
+                "does not: use the term, or add the form it uses in book/glossary.yml, to also_zh if it is another name "
+                "of the term, else to loose_zh"
             )
 
 

@@ -263,13 +263,13 @@ def synonyms() -> list[tuple[str, str, bool]]:
     """Words that readers type, each with the book's own, the longest first: none is taken for a part of another.
 
     What a term or a chapter is asked for by (``seek_en``, ``seek_zh``) is always looked for in the book's words too;
-    the other forms of a term (``also``) have meanings besides, and are where nothing was found.
+    the other forms of a term (``also``, ``loose``) have meanings besides, and are where nothing was found.
     """
     terms, course = (from_yaml(file.read_text(encoding="utf-8")) for file in (GLOSSARY, BOOK / COURSE))
     named = [{**row, **dict(zip(("en", "zh"), row["title"].split(SEPARATOR), strict=True))} for row in course]
     pairs = {
         form.lower(): (row[language], kind == "seek")
-        for kind in ("also", "seek")
+        for kind in ("loose", "also", "seek")
         for row in [*terms, *named]
         for language in ("en", "zh")
         for form in row.get(f"{kind}_{language}", [])

@@ -1,7 +1,8 @@
 """Sphinx extension: the first use of a glossary term in each section of a chapter leads to its definition.
 
 A term is a link to the glossary; its definition stands in the page too, hidden, and terms.js shows it. Terms are found
-by the rules of the twin check (``passages.forms``); their texts are the glossary page's own.
+by the rules of the twin check (``passages.forms``), but in fewer forms: what the check allows for a term may mean
+other things besides. Their texts are the glossary page's own.
 """
 
 from __future__ import annotations
@@ -43,26 +44,35 @@ class Tips(nodes.General, nodes.Element):
 
 
 @cache
-def known(language: str) -> tuple[re.Pattern, tuple[tuple[re.Pattern, str], ...]]:
-    """How the terms of a language are found: all at once, to see whether there is one, and each, longest first."""
-    found = [(pattern, row["id"]) for form, pattern, row in forms(glossary(), language) if len(form) > 1]
+def known(language: str, chapter: str) -> tuple[re.Pattern, tuple[tuple[re.Pattern, str], ...]]:
+    """How the terms of a language are found: all at once, to see whether there is one, and each, longest first.
+
+    A word in which a term is only a part of another (``unlike``) stands among them, without a name.
+    """
+    found = [
+        (pattern, "" if form in row.get(f"unlike_{language}", []) or chapter in row.get("not_in", []) else row["id"])
+        for form, pattern, row in forms(glossary(), language, "also", "unlike")
+        if len(form) > 1
+    ]
     return re.compile("|".join(pattern.pattern for pattern, _ in found), re.I), tuple(found)
 
 
-def uses(text: str, language: str) -> list[tuple[int, int, str]]:
-    """Where a text uses which terms, in its order; a longer term hides the shorter ones in it.
+def uses(text: str, language: str, chapter: str = "") -> list[tuple[int, int, str]]:
+    """Where a text of a chapter, given by its number, uses which terms; a longer word hides the shorter ones in it.
 
     >>> uses("A partial derivative, a saddle point.", "en")
     [(2, 20, 'partial-derivative'), (24, 36, 'saddle-point')]
+    >>> uses("它的加速度由速度而来。", "zh")
+    [(6, 8, 'velocity')]
     """
-    any_term, each = known(language)
+    any_term, each = known(language, chapter)
     found: list[tuple[int, int, str]] = []
     if any_term.search(text):
         for pattern, name in each:
             for match in pattern.finditer(text):
                 if all(match.end() <= start or end <= match.start() for start, end, _ in found):
                     found.append((match.start(), match.end(), name))
-    return sorted(found)
+    return sorted(use for use in found if use[2])
 
 
 def prose(passage: Passage) -> Iterator[nodes.Text]:
@@ -106,7 +116,7 @@ class MarkTerms(SphinxPostTransform):
             language, section = passage["language"], section_of(passage)
             for text in list(prose(passage)):
                 pieces, end = [], 0
-                for start, stop, term in uses(str(text), language):
+                for start, stop, term in uses(str(text), language, name[:2]):
                     if (section, language, term) in seen:
                         continue
                     seen.add((section, language, term))
