@@ -302,8 +302,8 @@ def terms_not_translated(english: str, chinese: str, rows: Iterable[dict]) -> It
             reported.add(row["id"])
             yield (
                 f"the English says “{form}”, which the glossary translates {' or '.join(allowed)}, and the Chinese "
-                "does not: use the term, or add the form it uses in book/glossary.yml, to also_zh if it is another name "
-                "of the term, else to loose_zh"
+                "does not: use the term, or add the form it uses in book/glossary.yml, to also_zh if it is another "
+                "name of the term, else to loose_zh"
             )
 
 
