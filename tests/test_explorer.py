@@ -561,6 +561,28 @@ def test_names_stand_at_the_ends_and_a_press_makes_a_run_stand_out(show):
     assert page.evaluate(vivid)[6]
 
 
+@pytest.mark.parametrize("width", [360, 700])
+def test_no_name_lies_on_another_on_a_mark_or_outside(show, width):
+    """Marks are the minima's crosses, the handle and what a figure writes; walks are bare where there is room."""
+    page = show(Explorer("ravine"), width=width)
+    bare = "stale", "turned", "reddi"
+    for name in SCENES:
+        page.evaluate(f"(given) => {FIGURE}.replace(given)", Explorer(name).state)
+        settle(page)
+        rooms, marks, hidden, across = page.evaluate(f"""(() => {{
+            const {{ names, marks, lines, width }} = {FIGURE}, box = ({{ x, y, w, h }}) => [x, y, x + w, y + h];
+            const under = ([x, y, r, b]) => lines.filter((xy) =>
+                Array.from(xy).some((v, i) => i % 2 && xy[i - 1] > x && xy[i - 1] < r && v > y && v < b)).length;
+            return [names.map(box), marks.map(box), names.map(box).map(under), width];
+        }})()""")
+        for k, (left, top, right, bottom) in enumerate(rooms):
+            assert 0 <= left < right <= across, (name, rooms[k])
+            for x, y, r, b in [*rooms[:k], *marks]:
+                assert right <= x or r <= left or bottom <= y or b <= top, (name, rooms[k], [x, y, r, b])
+        if name in bare:
+            assert hidden == [0, 0], name
+
+
 # --- tabs -----------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import { Brush, fit, wipe } from "./brush.js";
 import { assignedChart, checkedChart, prepared, readingChart, says, stopped, valuesOf } from "./chartstate.js";
 import { DATA } from "./data.js";
 import { button, h, swatch } from "./element.js";
-import { arranged, writeNames } from "./names.js";
+import { arranged, marginFor, writeNames } from "./names.js";
 import { themeOf } from "./theme.js";
 import { show } from "./words.js";
 
@@ -18,7 +18,7 @@ export class Chart extends Base {
     Object.assign(this, { el, options, data: prepared(data), lang: options.lang === "zh" ? "zh" : "en" });
     Object.assign(this, {
       alive: true,
-      sides: {},
+      places: {},
       problem: null,
       still: matchMedia("(prefers-reduced-motion: reduce)"),
     });
@@ -176,8 +176,11 @@ export class Chart extends Base {
       { x } = data,
       pad = data.stacked ? (x.at(-1) - x[0]) / (2 * Math.max(x.length - 1, 1)) : 0,
       ends = [x[0] - pad, x.at(-1) + pad],
-      f = frame(48, 20, width - 62, height - 58, [ends, [low, high]], data.log);
+      told = data.stacked || data.whole ? [] : data.curves.map((curve) => curve[this.lang]),
+      margin = marginFor(told, brush, width - 62),
+      f = frame(48, 20, width - 62 - margin, height - 58, [ends, [low, high]], data.log);
     this.frame = f;
+    this.lines = [];
     axes(
       brush,
       f,
@@ -201,6 +204,7 @@ export class Chart extends Base {
       const values = valuesOf(this.state, curve),
         xy = Float64Array.from({ length: 2 * x.length }, (_, i) => (i % 2 ? top(values[i >> 1]) : f.X(x[i >> 1]))),
         stroke = this.colours[k];
+      this.lines.push(xy);
       if (!this.data.whole) brush.line(xy, { stroke, width: 1.2, alpha: LATER });
       brush.line(this.data.whole ? xy : xy.subarray(0, 2 * (this.state.at + 1)), { stroke, width: 2.2 });
       brush.dots(xy.subarray(2 * this.state.at, 2 * this.state.at + 2), 4, { fill: stroke });
@@ -257,9 +261,11 @@ export class Chart extends Base {
       return { i, words: curve[this.lang], vivid: true, at: [f.X(this.data.x[at]), f.Y(values[at])] };
     });
     const shown = named.filter((each) => each.at[1] >= f.y && each.at[1] <= f.y + f.h),
-      room = { x: f.x, y: f.y - 6, w: f.w + 12, h: f.h + 12 },
-      names = arranged(shown, room, (words, size) => brush.wide(words, size), this.sides);
-    this.sides = Object.fromEntries(names.map(({ i, side }) => [i, side]));
+      { lines, places, playing } = this,
+      room = { x: f.x, y: f.y - 6, w: brush.c.canvas.clientWidth - f.x, h: f.h + 12 },
+      wide = (words, size) => brush.wide(words, size),
+      names = arranged(shown, room, wide, { lines, marks: [], before: places, plays: playing });
+    this.places = Object.fromEntries(names.map(({ i, place }) => [i, place]));
     writeNames(brush, names, styles, this.paper, this.ink);
   }
 }

@@ -35,7 +35,7 @@ export const walksOf = (lib, state) => state.runs.map((run) => walk(lib, state, 
 export class Figure {
   constructor(el, given, options = {}) {
     Object.assign(this, { el, options, id: `dx${++count}`, lang: options.lang === "zh" ? "zh" : "en" });
-    Object.assign(this, { messages: [], timings: [], alive: true, cache: {}, compare: null, names: [], sides: {} });
+    Object.assign(this, { messages: [], timings: [], alive: true, cache: {}, compare: null, names: [], places: {} });
     this.given = options.extra; // the notebook's own rules and surfaces; options.extra may hold a typed rule besides
     this.lib = libraryWith(options.extra);
     try {
@@ -147,8 +147,11 @@ export class Figure {
       telling = Object.keys(run.hyper).find(differs);
     if (telling) {
       const value = run.hyper[telling];
-      const told = isSchedule(value) ? this.say(`schedule.${value.schedule}`) : show(value);
-      return `${base} ${symbol(telling, run.hyper)}=${told}`;
+      if (isSchedule(value)) return `${base}, ${this.say(`schedule.${value.schedule}`)}`;
+      const others = same.some((r) => isSchedule(r.hyper[telling]));
+      return others
+        ? `${base}, ${this.say("schedule.none")} ${show(value)}`
+        : `${base} ${symbol(telling, run.hyper)}=${show(value)}`;
     }
     if (same.some((r) => r.delay)) return `${base}, ${this.say("late", { n: run.delay })}`;
     return `${base} ${same.indexOf(run) + 1}`;

@@ -14,17 +14,22 @@ export function handleSays(figure) {
   return figure.say("handle.map", { x: symbol(x, hyper), y: symbol(y, hyper), at: point([hyper[x], hyper[y]]) });
 }
 
+/** Whether there is no handle: the picture has no place for it. */
+export const hides = ({ state }) => state.view === "relief" || (state.scene === "time" && state.series !== "x");
+
+/** What a handle that nobody has moved says beside it. */
+export const hintOf = (figure) => (figure.state.scene === "map" || figure.startMoved ? "" : figure.say("handle.hint"));
+
 /** The handle lies over the start, or over the hyper-parameters' point. */
 export function placeHandle(figure) {
-  const { state, frame: f } = figure,
-    hidden = state.view === "relief" || (state.scene === "time" && state.series !== "x");
-  figure.handle.hidden = hidden;
-  if (hidden || !f) return;
+  const { frame: f } = figure;
+  figure.handle.hidden = hides(figure);
+  if (figure.handle.hidden || !f) return;
   const [left, top] = spot(figure);
   const x = Math.min(Math.max(left, f.x), f.x + f.w),
     y = Math.min(Math.max(top, f.y), f.y + f.h);
   figure.handle.style.transform = `translate(${x}px, ${y}px)`;
-  const hint = state.scene === "map" || figure.startMoved ? "" : figure.say("handle.hint");
+  const hint = hintOf(figure);
   if (figure.handle.dataset.hint !== hint) figure.handle.dataset.hint = hint;
   figure.handle.classList.toggle("dx-left", x > f.x + f.w / 2);
   const words = handleSays(figure);

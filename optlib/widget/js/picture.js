@@ -4,6 +4,7 @@ import { arrow, axes, edge, frame } from "./axes.js";
 import { Brush, fit, Svg, wipe } from "./brush.js";
 import { DATA } from "./data.js";
 import { contours, grid, tinted } from "./ground.js";
+import { hides, hintOf, spot } from "./handle.js";
 import { arranged, writeNames } from "./names.js";
 import { relief } from "./relief.js";
 import { paintTime } from "./series.js";
@@ -18,14 +19,15 @@ export function paint(figure, brush, ink) {
   const { state } = figure,
     f = frameOf(figure);
   figure.frame = f;
-  figure.names = [];
+  Object.assign(figure, { names: [], lines: [], marks: [] });
   if (state.scene === "time") return paintTime(figure, brush, ink);
   if (state.scene === "line") return paintLine(figure, brush, f, ink);
   if (state.scene === "map") return paintMap(figure, brush, f, ink);
   if (state.view === "relief") return paintRelief(figure, brush);
   paintGround(figure, brush, f, ink);
+  mark(figure, brush, minimaIn(figure, f), namesOf(figure)[2]);
   brush.clip(f.x, f.y, f.w, f.h);
-  for (const i of paleFirst(figure)) paintWalk(figure, brush, f, figure.walks[i], figure.styles[i]);
+  for (const i of paleFirst(figure)) figure.lines[i] = paintWalk(figure, brush, f, figure.walks[i], figure.styles[i]);
   brush.open();
   const ends = figure.walks.map((walked, i) => paintExit(figure, brush, f, walked, figure.styles[i]));
   nameEnds(figure, brush, ends, f, ink);
@@ -57,21 +59,46 @@ export function pieces(figure) {
 export const namesOf = ({ state, lang }, ...usual) =>
   [0, 1, 2, 3].map((k) => (k in state.names ? sentence(lang, state.names[k]) : usual[k]));
 
-/** The order of drawing: what stands out comes last. */
-export const paleFirst = ({ styles }) => [...styles.keys()].sort((a, b) => styles[a].vivid - styles[b].vivid);
+/** The order of drawing: what stands out comes last, and of that the later the gradient, the earlier: it hides more. */
+export const paleFirst = ({ styles, state: { runs } }) => {
+  const late = (i) => runs[i].delay ?? 0;
+  return [...styles.keys()].sort((a, b) => styles[a].vivid - styles[b].vivid || late(b) - late(a));
+};
 
 /** Names at the ends of paths or curves; `ends` has null where nothing ends in the picture. */
 export function nameEnds(figure, brush, ends, f, ink) {
-  const named = ends.map((at, i) => ({ i, at, words: figure.shortName(i), vivid: figure.styles[i].vivid }));
-  const wide = (words, size) => brush.wide(words, size);
+  const named = ends.map((at, i) => ({ i, at, words: figure.shortName(i), vivid: figure.styles[i].vivid })),
+    wide = (words, size) => brush.wide(words, size),
+    { lines, marks, places, playing } = figure;
   figure.names = arranged(
     named.filter(({ at }) => at),
     f,
     wide,
-    figure.sides,
+    { lines, marks: [...marks, ...heldRooms(figure, wide)], before: places, plays: playing },
   );
-  figure.sides = Object.fromEntries(figure.names.map(({ i, side }) => [i, side]));
+  figure.places = Object.fromEntries(figure.names.map(({ i, place }) => [i, place]));
   writeNames(brush, figure.names, figure.styles, figure.paper, ink);
+}
+
+/** What no name may hide: crosses at places [x, y], with a name below them if they have one. */
+function mark(figure, brush, places, name) {
+  for (const [x, y] of places) {
+    figure.marks.push({ x: x - 7, y: y - 7, w: 14, h: 14 });
+    const w = name ? brush.wide(name, 12) : 0;
+    if (name) figure.marks.push({ x: x - w / 2, y: y + 12, w, h: 16 });
+  }
+}
+
+/** The handle at the start, with its hint. */
+function heldRooms(figure, wide) {
+  if (hides(figure)) return [];
+  const [x, y] = spot(figure),
+    w = wide(hintOf(figure), 13) + 14,
+    left = x > figure.frame.x + figure.frame.w / 2;
+  return [
+    { x: x - 11, y: y - 11, w: 22, h: 22 },
+    { x: left ? x - 11 - w : x + 11, y: y - 10, w, h: 20 },
+  ];
 }
 
 function paintRelief(figure, brush) {
@@ -98,12 +125,7 @@ export function paintGround(figure, brush, f, ink) {
         lines[i + 1] = f.Y(own[i + 1]);
       }
       b.line(lines, { stroke: DATA.ground, width: 0.8, alpha: 0.55 });
-      const surface = figure.lib.surfaces[figure.state.surface],
-        constants = constantsOf(figure.lib, figure.state);
-      for (const [x, y] of surface.minima) {
-        if (Math.hypot(...surface.gradient(x, y, constants)) > 1e-4) continue;
-        const [p, q] = [f.X(x), f.Y(y)];
-        if (p < f.x || p > f.x + f.w || q < f.y || q > f.y + f.h) continue;
+      for (const [p, q] of minimaIn(figure, f)) {
         b.line([p - 5, q, p + 5, q, NaN, NaN, p, q - 5, p, q + 5], { stroke: ink, width: 1.6 });
         if (names[2]) b.text(p, q + 20, names[2], { fill: ink, size: 12, halo: figure.paper });
       }
@@ -122,7 +144,18 @@ export function paintGround(figure, brush, f, ink) {
   brush?.image(cache.still, 0, 0, figure.width, figure.height);
 }
 
-export function paintWalk(figure, brush, f, { path, n }, { colour, dash, vivid }) {
+/** Where the minima are in the picture. */
+function minimaIn({ lib, state }, f) {
+  const surface = lib.surfaces[state.surface],
+    constants = constantsOf(lib, state);
+  return surface.minima
+    .filter((at) => Math.hypot(...surface.gradient(...at, constants)) <= 1e-4)
+    .map(([x, y]) => [f.X(x), f.Y(y)])
+    .filter(([p, q]) => p >= f.x && p <= f.x + f.w && q >= f.y && q <= f.y + f.h);
+}
+
+/** Draws one walk; returns its coordinates. */
+function paintWalk(figure, brush, f, { path, n }, { colour, dash, vivid }) {
   const end = Math.min(figure.upTo(), n),
     xy = new Float64Array(2 * (n + 1));
   const far = 1e5; // canvases lose what lies much farther
@@ -136,10 +169,11 @@ export function paintWalk(figure, brush, f, { path, n }, { colour, dash, vivid }
   brush.line(walked, { stroke: colour, width: vivid ? 2.2 : 1.4, dash, alpha });
   if (n <= 60) brush.dots(walked, vivid ? 2.3 : 1.8, { fill: colour, alpha });
   brush.dots(xy.subarray(2 * end, 2 * end + 2), vivid ? 4.5 : 3.5, { fill: colour, alpha });
+  return xy;
 }
 
 /** The end of a walk in the picture; where it leaves the frame for good, an arrow there. */
-export function paintExit(figure, brush, f, { path, n }, { colour, vivid }) {
+function paintExit(figure, brush, f, { path, n }, { colour, vivid }) {
   const at = (t) => [f.X(path[2 * t]), f.Y(path[2 * t + 1])];
   const inside = (t) =>
     path[2 * t] >= f.box[0][0] &&
@@ -203,8 +237,10 @@ export function paintLine(figure, brush, f, ink) {
   const closed = [g.x, foot, ...curve.map((v) => (Number.isFinite(v) ? v : foot)), g.x + g.w, foot];
   brush.line(closed, { fill: DATA.ground, alpha: 0.12 });
   brush.line(curve, { stroke: DATA.ground, width: 1.6 });
-  for (const [x] of surface.minima) {
-    const [p, q] = [g.X(x), g.Y(value(x))];
+  const minima = surface.minima.map(([x]) => [g.X(x), g.Y(value(x))]);
+  mark(figure, brush, minima);
+  figure.lines.push(curve);
+  for (const [p, q] of minima) {
     brush.line([p - 5, q, p + 5, q, NaN, NaN, p, q - 5, p, q + 5], { stroke: ink, width: 1.6 });
   }
   axes(brush, g, ink, namesOf(figure, "x", "f"));
@@ -218,6 +254,7 @@ export function paintLine(figure, brush, f, ink) {
       xy[2 * t] = g.X(path[t]);
       xy[2 * t + 1] = g.Y(value(path[t])) - lift;
     }
+    figure.lines.push(xy);
     brush.line(xy, { stroke: colour, width: 1.4, alpha: 0.6 });
     brush.dots(xy, 2.3, { fill: colour });
     brush.dots(xy.subarray(2 * end), 5, { fill: colour });

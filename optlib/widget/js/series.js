@@ -3,6 +3,7 @@
 import { axes, frame } from "./axes.js";
 import { Brush, wipe } from "./brush.js";
 import { seriesOf, span } from "./curves.js";
+import { marginFor } from "./names.js";
 import { nameEnds, namesOf, paleFirst } from "./picture.js";
 import { arrival, arrivalText, minimaOf } from "./readings.js";
 import { show } from "./words.js";
@@ -45,6 +46,7 @@ function paintCurves(figure, brush, g, width) {
       }
       if (at !== null) brush.line(xy, { stroke: colour, width: 1, alpha: 0.25 * alpha });
       const drawn = xy.subarray(0, 2 * (upTo + 1));
+      figure.lines.push(drawn);
       brush.line(drawn, { stroke: colour, width, dash: k ? [1.2, 1.6] : dash, alpha });
       if (k === 0) ends[i] = lastIn(drawn, g);
     }
@@ -60,9 +62,13 @@ function lastIn(xy, g) {
 
 /** Curves as the whole scene. */
 export function paintTime(figure, brush, ink) {
-  const { state } = figure,
-    g = chartFrame(figure, figure.area);
-  const names = namesOf(figure, "t", figure.say(`series.${state.series}`));
+  const { state, area } = figure,
+    names = namesOf(figure, "t", figure.say(`series.${state.series}`)),
+    // A curve that is alone needs no name where the axis has one.
+    named = !names[2] || state.runs.length > 1,
+    told = named ? state.runs.map((_, i) => figure.shortName(i)) : [],
+    g = chartFrame(figure, { ...area, w: area.w - marginFor(told, brush, area.w) });
+  figure.frame = g;
   axes(brush, g, ink, names);
   brush.clip(g.x, g.y, g.w, g.h);
   const goals = goalsOf(figure);
@@ -77,7 +83,9 @@ export function paintTime(figure, brush, ink) {
   const ends = paintCurves(figure, brush, g, 2);
   brush.open();
   const write = (x, y, words) => {
-    const left = x < g.x + g.w / 2;
+    const left = x < g.x + g.w / 2,
+      wide = brush.wide(words, 12);
+    figure.marks.push({ x: left ? x : x - 5 - wide, y: y - 9, w: wide + 5, h: 18 });
     brush.text(x + (left ? 5 : -5), y, words, {
       fill: ink,
       size: 12,
@@ -91,9 +99,7 @@ export function paintTime(figure, brush, ink) {
     write(g.X(at + 1), g.Y(given[at]), names[3]);
   }
   paintArrival(figure, brush, g, ink, write);
-  // A curve that is alone needs no name where the axis has one.
-  nameEnds(figure, brush, names[2] && ends.length === 1 ? [null] : ends, g, ink);
-  figure.frame = g;
+  nameEnds(figure, brush, named ? ends : [null], { ...area, w: area.w + 8 }, ink);
 }
 
 /** Where the first walk is at its goal for good: the text says "arrives", and a reader looks for the place. */
