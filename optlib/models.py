@@ -72,9 +72,14 @@ def _targets(y: ArrayLike) -> NDArray:
 def _parameters(theta: ArrayLike, X: NDArray, y: NDArray | None = None) -> NDArray:
     if not len(X):
         raise ValueError(f"the data set is empty: X has shape {X.shape}, and at least one row is needed")
-    if y is not None and np.shape(y) != X.shape[:1]:  # (n, 1) would broadcast to a table of n x n residuals
-        raise ValueError(f"y has shape {np.shape(y)}, but X has {len(X)} rows: y must have shape ({len(X)},)")
+    if y is not None:
+        _column(y, len(X))
     return _fitting(theta, X.shape[-1], f"the data have {X.shape[-1]} columns")
+
+
+def _column(y: ArrayLike, n: int) -> None:
+    if np.shape(y) != (n,):  # (n, 1) would broadcast to a table of n x n residuals
+        raise ValueError(f"y has shape {np.shape(y)}, but X has {n} rows: y must have shape ({n},)")
 
 
 def _fitting(theta: ArrayLike, size: int, because: str) -> NDArray:
@@ -615,12 +620,10 @@ class MatrixCompletion(_Mean):
         """A small random start, normal with deviation `scale`, of shape (d,); 0 itself is a saddle."""
         return scale * np.random.default_rng(seed).standard_normal(self.size)
 
-    def _pairs(self, X: NDArray, y: NDArray | None = None) -> tuple[NDArray, NDArray]:
+    def _pairs(self, X: NDArray) -> tuple[NDArray, NDArray]:
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != 2 or not len(X):
             raise ValueError(f"X has shape {X.shape}: it must be (n, 2), a pair (row, column) for each known entry")
-        if y is not None and np.shape(y) != X.shape[:1]:
-            raise ValueError(f"y has shape {np.shape(y)}, but X has {len(X)} rows: y must have shape ({len(X)},)")
         pairs = X.astype(np.intp)
         allowed = ((pairs >= 0) & (pairs < [self.rows, self.columns]) & (pairs == X)).all(axis=1)
         if not allowed.all():
@@ -631,23 +634,23 @@ class MatrixCompletion(_Mean):
             )
         return pairs[:, 0], pairs[:, 1]
 
+    def _residual(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
+        predicted = self.predict(theta, X)
+        _column(y, len(X))
+        return predicted - numbers(y, "y")
+
     def losses(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         """The loss of each entry, of shape (..., n), without the penalty."""
-        i, j = self._pairs(X, y)
-        U, V = self.unpack(theta)
-        y = numbers(y, "y")
-        return 0.5 * ((U[..., i, :] * V[..., j, :]).sum(axis=-1) - y) ** 2
+        return 0.5 * self._residual(theta, X, y) ** 2
 
     def grad(self, theta: ArrayLike, X: NDArray, y: NDArray) -> NDArray:
         r"""Gradient: :math:`\frac1n r_{ij} v_j` for :math:`u_i`, :math:`\frac1n r_{ij} u_i` for :math:`v_j`, summed."""
-        i, j = self._pairs(X, y)
+        residual = self._residual(theta, X, y)[..., None] / len(X)
+        i, j = self._pairs(X)
         U, V = self.unpack(theta)
-        y = numbers(y, "y")
-        u, v = U[..., i, :], V[..., j, :]
-        residual = ((u * v).sum(axis=-1) - y)[..., None] / len(i)
         gradient = self.l2 * np.asarray(theta)
         slope_u, slope_v = self.unpack(gradient)
-        for slope, at, part in ((slope_u, i, residual * v), (slope_v, j, residual * u)):
+        for slope, at, part in ((slope_u, i, residual * V[..., j, :]), (slope_v, j, residual * U[..., i, :])):
             np.add.at(slope.swapaxes(0, -2), at, part.swapaxes(0, -2))
         return gradient
 

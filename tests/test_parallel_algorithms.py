@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from crowd import TABLE
 
 from optlib import NotFinite, Optimizer, data, descend, models, oracles, rules, surfaces
 from optlib.parallel import (
@@ -27,7 +28,6 @@ from optlib.parallel import (
     parts,
     train,
 )
-from optlib.parallel.algorithms import TABLE
 from optlib.surfaces import Quadratic
 
 SGD = Optimizer(rules.sgd, lr=0.1)

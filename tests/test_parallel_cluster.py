@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from crowd import TABLE
 
 from optlib import NotFinite, Optimizer, data, models, rules
 from optlib.parallel import (
@@ -31,7 +32,6 @@ from optlib.parallel import (
     simulate,
     train,
 )
-from optlib.parallel.algorithms import TABLE
 from optlib.parallel.checkpoints import NAME, load, read, write
 from optlib.parallel.remote import Lost, Silent
 

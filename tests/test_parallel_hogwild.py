@@ -149,11 +149,11 @@ WRONG = {
     "no sparse rows": ({"X": np.ones((3, 2))}, TypeError, "SparseRows"),
     "labels": ({"y": np.arange(300)}, ValueError, "0 and 1"),
     "too few labels": ({"y": Y[:5]}, ValueError, "300 rows"),
-    "loss": ({"loss": "huber"}, ValueError, "logistic, hinge, squared"),
+    "loss": ({"loss": "huber"}, ValueError, "'logistic', 'hinge', 'squared'"),
     "variant": ({"variant": "wild"}, ValueError, "lock-free"),
-    "lr": ({"lr": 0.0}, ValueError, "positive"),
+    "lr": ({"lr": 0.0}, ValueError, r"lr=0.0 is out of range; allowed is \(0, inf\)"),
     "threads": ({"threads": 0}, ValueError, "1 or more"),
-    "decay": ({"decay": 1.5}, ValueError, "must not grow"),
+    "decay": ({"decay": 1.5}, ValueError, r"allowed is \(0, 1\]"),
     "l2": ({"l2": -1.0}, ValueError, "out of range"),
 }
 

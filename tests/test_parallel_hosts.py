@@ -24,10 +24,10 @@ import signal
 import sys
 import time
 import numpy as np
+from crowd import TABLE
 from distributed import Client
 from optlib import Optimizer, data, models, rules
 from optlib.parallel import async_sgd, parts, train
-from optlib.parallel.algorithms import TABLE
 from test_parallel_cluster import COUNT, At, Counting, kill, places
 
 X, y = data.regression(n=60, d=6, seed=3)

@@ -10,18 +10,13 @@ from numpy.typing import NDArray
 
 from .. import compile as compiler
 from .. import rules
-from .._inputs import shown, whole
+from .._inputs import number, shown, whole
 from ..optimizer import Optimizer, State
 from ..parts import Part
 from .machines import Algorithm, Memory, mean
 from .messages import Payload, Shards
 
 Merged = tuple[NDArray, State, list[Payload]]
-
-
-def _rate(name: str, value: Any, least: float = 0.0) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value < np.inf:
-        raise ValueError(f"{name}={value!r} must be a number, {least:g} or more")
 
 
 def _by_coordinate(optimizer: Optimizer) -> bool:
@@ -190,7 +185,7 @@ def async_adagrad(lr: float = 1.0, initial: float = 1.0) -> Downpour:
 
     Source: McMahan & Streeter (2014).
     """
-    _rate("initial", initial, np.finfo(float).tiny)
+    number(initial, "initial", open_low=True)
     return async_sgd(Optimizer(rules.adagrad, lr=lr, eps=0.0, eps_root=initial))
 
 
@@ -248,8 +243,8 @@ class AdaptiveRevision(_Central):
     vectors = (0, 2, 2)
 
     def __post_init__(self) -> None:
-        _rate("lr", self.lr)
-        _rate("initial", self.initial, np.finfo(float).tiny)
+        number(self.lr, "lr")
+        number(self.initial, "initial", open_low=True)
 
     @cached_property
     def optimizer(self) -> Optimizer:  # type: ignore[override]
@@ -418,10 +413,9 @@ class StreamingDiLoCo(_Walking):
         else:
             object.__setattr__(self, "fragments", whole(self.fragments, "fragments", 1, self.period))
         whole(self.overlap, "overlap", 0, self.period // self._count - 1)
-        for name, value in (("lr", self.lr), ("momentum", self.momentum), ("blend", self.blend or 0.0)):
-            _rate(name, value)
-        if self.blend is not None and self.blend > 1:
-            raise ValueError(f"blend={self.blend!r}: it mixes two points, by a share of 0 to 1")
+        number(self.lr, "lr")
+        number(self.momentum, "momentum")
+        number(self.blend or 0.0, "blend", high=1.0, closed=True)
 
     @property
     def _count(self) -> int:
@@ -557,9 +551,7 @@ class EASGD(Algorithm):
     vectors = (1, 0, 1)
 
     def __post_init__(self) -> None:
-        _rate("alpha", self.alpha)
-        if self.alpha > 1:
-            raise ValueError(f"alpha={self.alpha!r}: an exchange moves a share of the distance, 0 to 1")
+        number(self.alpha, "alpha", high=1.0, closed=True)
         whole(self.period, "period")
 
     def asks(self, t: int) -> bool:
@@ -627,20 +619,3 @@ def eamsgd(lr: float = 0.01, delta: float = 0.99, alpha: float = 0.1, period: in
     Optimizer(nag, lr=0.05, gamma=0.99)
     """
     return EASGD(Optimizer(rules.nag, lr=lr, gamma=delta), alpha=alpha, period=period)
-
-
-#: The algorithms by name, each with a maker from a rate alone: for menus and for tables that walk over all of them.
-TABLE: dict[str, Callable[[float], Algorithm]] = {
-    "sync_sgd": lambda lr: SyncSGD(Optimizer(rules.sgd, lr=lr)),
-    "async_sgd": lambda lr: async_sgd(Optimizer(rules.sgd, lr=lr)),
-    "downpour": lambda lr: Downpour(Optimizer(rules.sgd, lr=lr), n_fetch=3, n_push=2),
-    "downpour_adagrad": lambda lr: Downpour(
-        Optimizer(rules.adagrad, lr=10 * lr), Optimizer(rules.sgd, lr=lr), n_fetch=2, n_push=2, warm_start=3
-    ),
-    "async_adagrad": lambda lr: async_adagrad(10 * lr),
-    "adaptive_revision": lambda lr: AdaptiveRevision(10 * lr),
-    "easgd": lambda lr: EASGD(Optimizer(rules.sgd, lr=lr), alpha=0.2, period=2),
-    "sync_easgd": lambda lr: SyncEASGD(Optimizer(rules.sgd, lr=lr), alpha=0.2, period=2),
-    "eamsgd": lambda lr: eamsgd(lr, 0.9, 0.2, 2),
-    "local_sgd": lambda lr: LocalSGD(Optimizer(rules.sgd, lr=lr), period=3),
-}

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._inputs import numbers, shown, vector, whole
+from .._inputs import number, numbers, shown, vector, whole
 from ..optimizer import Oracle, check_oracle
 from .engine import Engine
 from .machines import Algorithm, Compute
@@ -99,19 +99,15 @@ class Cluster:
     restart: float | None = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("compute", "latency", "bandwidth", "server_bandwidth", "service", "notice", "restart", "lifetime"):
-            value, least = getattr(self, name), 0.0
-            if (name in ("restart", "lifetime") and value is None) or callable(value):
-                continue
-            positive = name.endswith("bandwidth")
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
-                raise ValueError(f"{name}={value!r} must be a number of 0 or more")
-            if (positive and not value > 0) or (not positive and math.isinf(value)):
-                raise ValueError(f"{name}={value!r} must be {'above 0' if positive else 'finite'}")
+        for name in ("compute", "latency", "service", "notice", "restart", "lifetime"):
+            if not (callable(value := getattr(self, name)) or (name in ("restart", "lifetime") and value is None)):
+                number(value, name)
+        for name in ("bandwidth", "server_bandwidth"):
+            if (value := getattr(self, name)) != math.inf:
+                number(value, name, open_low=True)
         for name in ("speeds", "joins"):
             for worker, value in getattr(self, name).items():
-                if not 0 <= value < math.inf:
-                    raise ValueError(f"{name}[{worker}]={value!r} must be finite and 0 or more")
+                number(value, f"{name}[{worker}]")
 
     def slowest(self, worker: int) -> float:
         """By how much this worker computes more slowly than usual."""

@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._inputs import one_of, whole
+from .._inputs import number, one_of, whole
 from ..data import SparseRows
 
 Variant = Literal["lock-free", "atomic", "locked", "private"]
@@ -116,32 +116,22 @@ def hogwild(
     True
     """
     X, target = _checked(X), _labels(y, X, loss)
-    _positive(lr=lr, decay=decay)
-    for name, value in dict(epochs=epochs, threads=threads, hot=hot, merge=merge).items():
-        whole(value, name)
-    if decay > 1:
-        raise ValueError(f"decay={decay!r}: the step must not grow; allowed is (0, 1]")
-    if not (np.isfinite(l2) and l2 >= 0):
-        raise ValueError(f"l2={l2!r} is out of range; allowed is [0, inf)")
+    _check_counts(epochs=epochs, threads=threads, hot=hot, merge=merge)
+    number(l2, "l2")
     _check_variant(variant, VARIANTS)
     rows = _Rows(X, target, l2)
     theta, guard = np.zeros(X.shape[1]), np.zeros(8, dtype=np.int64)
-    kinds, rng = (LOSSES.index(loss), VARIANTS.index(variant)), np.random.default_rng([seed, 7])
+    kinds = LOSSES.index(loss), VARIANTS.index(variant)
     own = rows.hottest(hot) if variant == "private" else None
-    losses, seconds = [rows.loss(theta, kinds[0], l2)], []
-    for epoch in range(epochs):
-        order = rng.permutation(len(target)).astype(np.uint64)
-        given = (theta, guard, own, lr * decay**epoch, kinds, merge)
-        jobs = [(rows, part, *given) for part in np.array_split(order, threads)]
-        begun = time.perf_counter()
-        _together(_work, jobs)
-        seconds.append(time.perf_counter() - begun)
-        losses.append(rows.loss(theta, kinds[0], l2))
-        if not np.isfinite(losses[-1]):
-            raise FloatingPointError(f"the loss is not finite after epoch {epoch + 1}: try a smaller lr than {lr:g}")
-        if progress is not None:
-            progress(epoch + 1, losses[-1])
-    return Run(theta, np.array(losses), np.array(seconds), threads, variant)
+
+    def job(order: NDArray, rate: float) -> tuple:
+        return rows, order.astype(np.uint64), theta, guard, own, rate, kinds, merge
+
+    def mean() -> float:
+        return rows.loss(theta, kinds[0], l2)
+
+    rates, rng = _rates(lr, decay, epochs), np.random.default_rng([seed, 7])
+    return _raced(theta, mean, _work, job, len(target), threads, variant, rates, rng, progress)
 
 
 def lost(
@@ -157,8 +147,7 @@ def lost(
     >>> lost(1, 1000), lost(2, 1000, variant="atomic")
     (0, 0)
     """
-    for name, value in dict(threads=threads, updates=updates, weights=weights).items():
-        whole(value, name)
+    _check_counts(threads=threads, updates=updates, weights=weights)
     _check_variant(variant, VARIANTS[:2])
     shared = np.zeros(weights)
     draws = np.random.default_rng(seed).integers(0, weights, size=(threads, updates))
@@ -194,14 +183,11 @@ def complete(
     if pairs.ndim != 2 or pairs.shape[1] != 2 or values.shape != pairs.shape[:1] or not len(values):
         raise ValueError(f"X has shape {pairs.shape} and y {values.shape}: give n >= 1 pairs (n, 2) and as many values")
     rows, columns = shape
-    for name, value in dict(rows=rows, columns=columns, rank=rank, epochs=epochs, threads=threads).items():
-        whole(value, name)
-    _positive(lr=lr, decay=decay)
+    _check_counts(rows=rows, columns=columns, rank=rank, epochs=epochs, threads=threads)
+    number(l2, "l2")
     if not (pairs >= 0).all() or not (pairs < [rows, columns]).all():
         raise ValueError(f"X names entries outside of a matrix of shape {shape}")
     _check_variant(variant, VARIANTS[:2])
-    if not (np.isfinite(l2) and l2 >= 0):
-        raise ValueError(f"l2={l2!r} is out of range; allowed is [0, inf)")
     rng = np.random.default_rng([seed, 7])
     both = 0.5 * rng.standard_normal((rows + columns, rank))
     entries = np.ascontiguousarray(pairs.astype(np.int64) + np.array([0, rows]))
@@ -212,24 +198,35 @@ def complete(
         error = (both[entries[:, 0]] * both[entries[:, 1]]).sum(axis=1) - values
         return float(0.5 * (error**2).mean() + 0.5 * l2 * (both**2).sum())
 
-    losses, seconds = [mean()], []
-    for epoch in range(epochs):
-        order = rng.permutation(len(values)).astype(np.int64)
-        jobs = [
-            (entries, values, part, both, shrink, lr * decay**epoch, variant == "atomic")
-            for part in np.array_split(order, threads)
-        ]
-        begun = time.perf_counter()
-        _together(_kernels().factor, jobs)
-        seconds.append(time.perf_counter() - begun)
-        losses.append(mean())
-        if not np.isfinite(losses[-1]):
-            raise FloatingPointError(f"the loss is not finite after epoch {epoch + 1}: try a smaller lr than {lr:g}")
-    run = Run(both.ravel(), np.array(losses), np.array(seconds), threads, variant)
+    def job(order: NDArray, rate: float) -> tuple:
+        return entries, values, order.astype(np.int64), both, shrink, rate, variant == "atomic"
+
+    rates = _rates(lr, decay, epochs)
+    run = _raced(both.ravel(), mean, _kernels().factor, job, len(values), threads, variant, rates, rng)
     return both[:rows], both[rows:], run
 
 
 # --- the parts ---------------------------------------------------------------------------------------
+
+
+def _raced(
+    theta: NDArray, loss: Callable[[], float], work: Callable, job: Callable[[NDArray, float], tuple], count: int,
+    threads: int, variant: str, rates: list[float], rng: np.random.Generator,
+    progress: Callable[[int, float], None] | None = None,
+) -> Run:  # fmt: skip
+    """Examples dealt out to threads, an epoch for each rate; `job` makes of some and the rate what `work` is given."""
+    losses, seconds = [loss()], []
+    for epoch, rate in enumerate(rates, 1):
+        jobs = [job(order, rate) for order in np.array_split(rng.permutation(count), threads)]
+        begun = time.perf_counter()
+        _together(work, jobs)
+        seconds.append(time.perf_counter() - begun)
+        losses.append(loss())
+        if not np.isfinite(losses[-1]):
+            raise FloatingPointError(f"the loss is not finite after epoch {epoch}: try a smaller lr than {rates[0]:g}")
+        if progress is not None:
+            progress(epoch, losses[-1])
+    return Run(theta, np.array(losses), np.array(seconds), threads, variant)
 
 
 class _Rows:
@@ -319,8 +316,7 @@ def _check_variant(variant: str, allowed: tuple[str, ...]) -> None:
 
 
 def _labels(y: ArrayLike, X: SparseRows, loss: str) -> NDArray:
-    if loss not in LOSSES:
-        raise ValueError(f"loss={loss!r} is unknown; there are {', '.join(LOSSES)}")
+    one_of(loss, "loss", LOSSES)
     target = np.asarray(y, dtype=float)
     if target.shape != (X.shape[0],):
         raise ValueError(f"y has shape {target.shape}, but X has {X.shape[0]} rows: give one label each")
@@ -329,10 +325,16 @@ def _labels(y: ArrayLike, X: SparseRows, loss: str) -> NDArray:
     return target
 
 
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name}={value!r} is out of range; it must be a positive number")
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        whole(value, name)
+
+
+def _rates(lr: float, decay: float, epochs: int) -> list[float]:
+    """The step of each epoch, which must not grow."""
+    number(lr, "lr", open_low=True)
+    number(decay, "decay", high=1.0, open_low=True, closed=True)
+    return [lr * decay**epoch for epoch in range(epochs)]
 
 
 @cache

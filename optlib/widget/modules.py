@@ -40,7 +40,7 @@ def joined(files: Mapping[str, str]) -> str:
     """
     exports = {name: set(_EXPORTED.findall(text)) for name, text in files.items()}
     owner: dict[str, str] = {}
-    out = []
+    out: list[str] = []
     for name, text in files.items():
         for declared in _DECLARED.findall(text):
             if declared in owner:
