@@ -144,6 +144,11 @@ def test_the_figures_of_a_chapter_are_read_on_a_phone_and_in_chinese(name):
             shown = word["size"] / pictures.DENSITY * min(1, style.PHONE / about["width"])
             if about["width"] < 2 * style.PHONE:
                 assert shown > style.SMALL - 0.1, f"{cell['id']}: {word['text']!r} has {shown:.1f} pixels on a phone"
+            for line in (KNOWN | labels.own(output)).get(word["text"], word["text"]).split("\n"):
+                wide = labels.row(line, word["size"])[1]
+                begin = sum(word["box"][1::2]) / 2 - wide / 2 if word["turn"] else labels.begins(word, wide)
+                whole = about["height" if word["turn"] else "width"] * pictures.DENSITY
+                assert 0 <= begin <= begin + wide <= whole, f"{cell['id']}: {line!r} is cut at the picture's edge"
     assert not [text for _, _, text in labels.missing(notebook, KNOWN)]
     labels.translate(notebook, KNOWN)
     for cell in notebook["cells"]:

@@ -106,13 +106,20 @@ def lettered(word: dict, text: str) -> str:
     made = []
     for number, line in enumerate(lines):
         drawn, across = row(line, size)
-        shift = {"left": 0.0, "right": -across}.get("center" if word["turn"] else word["align"], -across / 2)
+        shift = begins(word, across) - x
         down = (number - (len(lines) - 1) / 2) * LINE * size + RISE * size
         made.append(f'<g transform="translate({shift:.1f} {down:.1f})">{drawn}</g>')
     under = word.get("under")
     patch = f'<image x="{left}" y="{top}" href="data:image/png;base64,{under}"/>' if under else ""
     turned = f" rotate({-word['turn']})" if word["turn"] else ""
     return f'{patch}<g fill="{word["colour"]}" transform="translate({x:g} {y:g}){turned}">{"".join(made)}</g>'
+
+
+def begins(word: dict, across: float) -> float:
+    """Where along its own direction a line of this width begins that stands for a word, in image pixels."""
+    left, _, right, _ = word["box"]
+    side = "center" if word["turn"] else word["align"]
+    return {"left": left, "right": right - across}.get(side, (left + right - across) / 2)
 
 
 def row(line: str, size: float) -> tuple[str, float]:
