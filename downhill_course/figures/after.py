@@ -89,7 +89,7 @@ def unit_steps(g: ArrayLike, steps: Mapping[str, ArrayLike]) -> Picture:
             ax.plot(*end, "o", color=series(i), markersize=10, zorder=5, label=_LENGTHS[name])
         tip = -0.6 * slope / np.linalg.norm(slope)
         ax.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "->", "color": GREY, "lw": 1.6})
-        ax.annotate("$-g$", tip, (-4, 8), textcoords="offset points", color=GREY, fontsize=12, ha="right")
+        ax.annotate("$-g$", tip / 2, (-2, -15), textcoords="offset points", color=GREY, fontsize=12, ha="center")
         ax.set(xlim=(-1.75, 1.35), ylim=(-1.35, 1.6), aspect="equal")
         label(ax, "$s_1$", "$s_2$")
     legend(ax)

@@ -137,7 +137,7 @@ def flat_stretches(losses: Mapping[str, Mapping[float, Sequence[Sequence[float]]
             ax.set_ylim(1.8, level + 0.1)
             ax.grid(True, axis="y")
         label(ax, "$t$", "$J$")
-        legend(ax, "lower left")
+        legend(ax)
     return picture(figure, f"flat stretches: {listed({name: 0 for name in losses})}")
 
 

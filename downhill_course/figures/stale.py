@@ -108,7 +108,7 @@ def lost(weights: ArrayLike, shares: ArrayLike) -> Picture:
     <lost additions on 1 to 100 weights>
     """
     x, tries = np.asarray(weights), np.asarray(shares, dtype=float)
-    figure, ax = panels(size=(480, 320))
+    figure, ax = panels(size=(480, 342))
     with house():
         ax.plot(np.repeat(x, tries.shape[1]), tries.ravel(), "o", color=series(0), alpha=0.5, markersize=6)
         ax.plot(x, tries.max(axis=1), color=series(0), linewidth=1.2)
@@ -116,6 +116,7 @@ def lost(weights: ArrayLike, shares: ArrayLike) -> Picture:
         ax.set_yscale("symlog", linthresh=1e-5)
         ax.set_ylim(-3e-6, 1)
         ax.grid(True, axis="y")
+        ax.set_title("share lost", loc="left")
     label(ax, "$n$", "")
     return picture(figure, f"lost additions on {x.min()} to {x.max()} weights")
 

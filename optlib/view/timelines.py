@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._inputs import number, numbers
 from .pictures import Picture
-from .style import GREY, figure_of, house, label, panels, series
+from .style import CSS_PIXELS, GREY, figure_of, house, label, least, panels, series
 
 if TYPE_CHECKING:
     from ..parallel.result import Result
@@ -49,13 +49,16 @@ def timeline(run: Union["Result", ArrayLike], *, until: float | None = None, ax:
     if ax is None:
         _, ax = panels(size=(640, 70 + 30 * workers))
     palest, shade, oldest = SHADES
+    figure = figure_of(ax)
+    room = 1.06 * ax.get_position().width * figure.get_figwidth() * CSS_PIXELS  # once it is laid out
+    digit = 0.64 * max(9.0, least(figure)) * CSS_PIXELS / 72  # in pixels, as `pictures` will raise it
     with house():
         for worker, begin, stop, version, age in shown:
             share = 0.0 if np.isnan(age) else palest + shade * min(age, oldest)
             fill = 1 - share * (1 - np.array(to_rgb(series(1))))
             ax.barh(worker, stop - begin, left=begin, height=0.74, color=fill, edgecolor=GREY, linewidth=0.8)
             seen, told = min(stop, end) - begin, f"{version:g}"
-            if seen > max(0.03, 0.021 * len(told)) * end:
+            if seen > (4 + digit * len(told)) / room * end:
                 ax.text(begin + seen / 2, worker, told, color=_INK, fontsize=9, ha="center", va="center")
         for start in np.unique(shown[:, 1]):
             versions = shown[shown[:, 1] == start, 3]
@@ -65,7 +68,7 @@ def timeline(run: Union["Result", ArrayLike], *, until: float | None = None, ax:
         ax.set_yticks(range(workers), [str(w + 1) for w in range(workers)])
         ax.grid(False)
         label(ax, "s", "")
-    return Picture(figure_of(ax), f"{len(shown)} gradients of {len(np.unique(shown[:, 0]))} workers")
+    return Picture(figure, f"{len(shown)} gradients of {len(np.unique(shown[:, 0]))} workers")
 
 
 def rows_of(run: Union["Result", ArrayLike], name: str) -> NDArray:
