@@ -2,12 +2,13 @@
 
 In a phrase # stands for a number; one that begins with ^ stands at the beginning of a line, one that ends with $ at
 its end. Its Chinese takes the numbers in their order, or by their places, as {2}. The longest phrase that fits goes
-first, and columns stay below each other as well as two widths of letters allow.
+first, and columns stay below each other: a Chinese character is as wide as two letters.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +23,6 @@ NUMBER = r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?%?|[-+]?(?:inf|nan)\b"
 BEGINS = "+-0123456789in"  # a number
 WORD = re.compile(r"[A-Za-z]\w*(?![\w=])")
 BETWEEN = re.compile(rf"(?<=\d)( ?)to( +)(?={NUMBER})")  # "0.1 to 0.4", however wide
-WIDE = 5 / 3  # a Chinese character's width in those of a monospaced letter
 TWICE = re.compile(rf"[A-Za-z][\w ]* · (?={HAN.pattern})")  # a head that has its Chinese beside it
 BESIDE = re.compile(rf" · {HAN.pattern}[^|\n]*?(?= \|)")  # that Chinese
 MARK = re.compile(rf"(?<={HAN.pattern})([,;:])(?: (?! )|$)|(?<=[，：；]) (?! )| +(?=[，：；])")
@@ -94,9 +94,13 @@ def said(phrase: str, found: str, chinese: str) -> str:
     return re.sub(r"\{(\d)\}", lambda place: numbers[int(place[1]) - 1], chinese)
 
 
-def width(text: str) -> float:
-    """In letters."""
-    return sum(WIDE if HAN.match(letter) or letter in "，：；（）、。" else 1 for letter in text)
+def width(text: str) -> int:
+    """In columns: terminals, and the site's style sheet, give a Chinese character two.
+
+    >>> width("loss"), width("损失：")
+    (4, 6)
+    """
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def in_chinese(text: str, known: Phrases, use: Callable[[str], object] = lambda phrase: None) -> str:
@@ -104,7 +108,7 @@ def in_chinese(text: str, known: Phrases, use: Callable[[str], object] = lambda 
 
     >>> known = Phrases({"rate": "学习率", "loss": "损失", "after # steps": "# 步后"}, frozenset(), frozenset())
     >>> print(in_chinese("rate   loss\\n0.100  2.5 after 10 steps", known))
-    学习率  损失
+    学习率 损失
     0.100  2.5 10 步后
     """
     if not known.chinese:
@@ -125,7 +129,7 @@ def _line(line: str, lines: list[str], known: Phrases, use: Callable[[str], obje
         made += _kept(made, line[at : match.start()], at, lines)
         start, end = match.span()
         if phrase[0] != "#" and _ends_column(start, end, line, lines):
-            made += " " * max(0, round(end - width(made) - width(new)))
+            made += " " * max(0, end - width(made) - width(new))
         made += new
         at = end
     made += _kept(made, line[at:].rstrip(), at, lines)
@@ -141,7 +145,7 @@ def _kept(made: str, rest: str, at: int, lines: list[str]) -> str:
         return rest
     begun = sum(other[column - 2 : column] == "  " != other[column : column + 1] + " " for other in lines)
     if blank > 1 or begun > 1:
-        return " " * max(1, round(column - width(made))) + rest[blank:]
+        return " " * max(1, column - width(made)) + rest[blank:]
     return rest
 
 

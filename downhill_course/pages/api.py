@@ -1,8 +1,8 @@
 """Sphinx extension: the library's reference, from its signatures and docstrings.
 
 ``{api} optlib.rules`` lists every public name of a module. The docstrings are reStructuredText with sections in the
-manner of NumPy's; they are read as they stand, in English in every view. Where Chinese is read, the line of `api.yml`
-stands before each; where nothing else is, the docstring is folded behind it.
+manner of NumPy's; they are read as they stand, in English in every view. Where Chinese is read too, the line of
+`api.yml` stands behind each one's first paragraph; where nothing else is, the docstring is folded behind it.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ SECTION = re.compile(r"^(?P<title>[A-Z]\w+)\n-{3,}\n", re.M)
 #: What stands between backticks: a role and a literal stay, `name` is code.
 CODE = re.compile(r":[\w:]+:`[^`]*`|``.*?``|`(?P<name>[^`]+)`(?P<glued>\w)?", re.S)
 ITEM = re.compile(r"^(?P<names>[*\w]+(?:, [*\w]+)*) : (?P<text>.*(?:\n(?:[ \t]+\S.*|[ \t]*$))*)", re.M)
+TITLES = {"Parameters": "参数", "Raises": "异常", "Returns": "返回值"}
+#: In prose: ``lr : the rate. u : the velocity``.
+SAID = re.compile(r"(?P<before>^|[.;]\s+)(?P<names>\w+(?:, \w+)*) : ", re.M)
 ERROR = re.compile(r"(?:^|(?<=[.;])\s+)([A-Z]\w+(?:, [A-Z]\w+)*) : ")  # errors stand in one paragraph
 MATHS = re.compile(r"^\.\. math::(?P<formula>.*(?:\n(?:[ \t]+\S.*|[ \t]*$))*)", re.M)
 
@@ -81,8 +84,10 @@ class _Bare:
         return self.name
 
 
-def restructured(docstring: str) -> str:
+def restructured(docstring: str, *, chinese: str = "") -> str:
     """A docstring whose sections are definition lists and whose `names` are code.
+
+    What stands in `chinese` comes behind its first paragraph; the sections' titles then have their Chinese too.
 
     >>> print(restructured("One `line`.\\n\\nParameters\\n----------\\nx : a number"))
     One ``line``.
@@ -93,11 +98,21 @@ def restructured(docstring: str) -> str:
         a number
     """
     pieces = SECTION.split(inspect.cleandoc(docstring))
-    text = [pieces[0].strip()]
+    first, *more = _named(pieces[0].strip()).split("\n\n")
+    text = [first, chinese, *more]
     for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
         items, rest = (_errors if title == "Raises" else _items)(body)
-        text += [f"**{title}**", items, rest]
+        text += [f"**{title} · {TITLES[title]}**" if chinese else f"**{title}**", items, rest]
     return "\n\n".join(_marked(part) for part in text if part)
+
+
+def _named(text: str) -> str:
+    """Names before a colon as code without a space between: a line could begin with the colon."""
+
+    def mark(found: re.Match) -> str:
+        return found["before"] + ", ".join(f"`{name}`" for name in found["names"].split(", ")) + ": "
+
+    return SAID.sub(mark, text)
 
 
 def _marked(text: str) -> str:
@@ -200,11 +215,12 @@ def folding(view: View, lines: dict[str, dict[str, str]]) -> Fold:
         return english
 
     def both(module: str, name: str, text: str) -> str:
-        line, docs = f".. lang:: zh\n   :place:\n\n   {_marked(lines[module][name])}", restructured(text)
-        if "en" not in view.languages:
-            all_said = "." in name.strip(MODULE) and first_paragraph(text) == " ".join(text.split())
-            docs = "" if all_said else f".. dropdown:: 英文文档\n\n{textwrap.indent(docs, '   ')}"
-        return f"{line}\n\n{docs}"
+        line = f".. lang:: zh\n   :place:\n\n   {_marked(lines[module][name])}"
+        if "en" in view.languages:
+            return restructured(text, chinese=line)
+        all_said = "." in name.strip(MODULE) and first_paragraph(text) == " ".join(text.split())
+        folded = f".. dropdown:: 英文文档\n\n{textwrap.indent(restructured(text), '   ')}"
+        return line if all_said else f"{line}\n\n{folded}"
 
     return both
 

@@ -2,36 +2,30 @@
 
 A printed table whose lines break is none. So each output says how many columns it has, and the style sheet lets its
 letters shrink to fit, within reason; each line is an element of its own, and what is still too long hangs. Names in a
-table's cells may be broken between their words.
+table's cells may be broken between their words, numbers may not.
 """
 
 from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from typing import Any
 
 from sphinx.application import Sphinx
+
+from downhill_course.notebook.outputs import width
 
 OUTPUT = re.compile(
     r'(<div class="output [^"]*"><div class="highlight"><pre)>(?:<span></span>)?(.*?)\n?(?=</pre>)', re.S
 )
 TAGS = re.compile(r"<[^>]*>")
-WIDE = 5 / 3  # columns of a Chinese character: one em, where a Latin one of the same size has .6
-
-
-def columns(line: str) -> float:
-    """How many columns a line takes.
-
-    >>> columns("loss"), round(columns("损失"), 2)
-    (4, 3.33)
-    """
-    return sum(WIDE if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
+WIDE = re.compile("[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]+")
 
 
 def line_by_line(match: re.Match) -> str:
     """An output's lines as elements, and the columns of the longest; as it was where a colour goes on beyond a line.
+
+    Characters as wide as two letters are in elements of their own, which the style sheet spaces so.
 
     >>> told = OUTPUT.sub(line_by_line, '<div class="output stream"><div class="highlight"><pre>x &lt; 1\\ny\\n</pre>')
     >>> told.partition("<pre")[2]
@@ -40,22 +34,24 @@ def line_by_line(match: re.Match) -> str:
     lines = match[2].split("\n")
     if any(line.count("<span") != line.count("</span>") for line in lines):
         return match[0]
-    widest = max(columns(html.unescape(TAGS.sub("", line))) for line in lines)
-    return f'{match[1]} style="--columns: {widest:.0f}">' + "".join(f'<span class="line">{s}\n</span>' for s in lines)
+    widest = max(width(html.unescape(TAGS.sub("", line))) for line in lines)
+    spaced = WIDE.sub(r'<span class="wide">\g<0></span>', "".join(f'<span class="line">{s}\n</span>' for s in lines))
+    return f'{match[1]} style="--columns: {widest}">{spaced}'
 
 
 CELL = re.compile(r"<t[dh]\b.*?</t[dh]>", re.S)
 NAME = re.compile(r'(?<=<span class="pre">)[^<]{8,}')
+SMALL = re.compile(r"(?<![^\s>])\d[.\d]*e-\d+(?![^\s<])")
 BETWEEN = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[._(=/,])(?=\w)")
 
 
 def may_break(cell: re.Match) -> str:
-    """A table's cell, in whose long names a line may end.
+    """A table's cell, in whose long names a line may end, and in a number not even at its hyphen.
 
-    >>> CELL.sub(may_break, '<td><span class="pre">optim.LambdaLR(lr=1)</span></td>')
-    '<td><span class="pre">optim.<wbr>Lambda<wbr>LR(<wbr>lr=<wbr>1)</span></td>'
+    >>> CELL.sub(may_break, '<td><span class="pre">optim.LambdaLR(lr=1)</span> 2.6e-07</td>')
+    '<td><span class="pre">optim.<wbr>Lambda<wbr>LR(<wbr>lr=<wbr>1)</span> <span class="whole">2.6e-07</span></td>'
     """
-    return NAME.sub(lambda name: BETWEEN.sub("<wbr>", name[0]), cell[0])
+    return SMALL.sub(r'<span class="whole">\g<0></span>', NAME.sub(lambda name: BETWEEN.sub("<wbr>", name[0]), cell[0]))
 
 
 def page_context(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
