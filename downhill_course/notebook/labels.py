@@ -18,10 +18,12 @@ from PIL import Image
 from downhill_course.notebook.measure import EXPLORER
 from optlib import rules
 from optlib.view.pictures import DENSITY
+from optlib.view.style import tall
 from optlib.view.words import FORMULA, outline
 
 FILE = "labels.yml"
-WIDE = re.compile(r"([\u3000-\u9fff\uff00-\uffef“”]+)")
+WIDE = re.compile(r"[\u3000-\u9fff\uff00-\uffef“”]+")
+PIECES = re.compile(f"({WIDE.pattern}|{FORMULA.pattern})")
 SIGNS = re.compile(r"[^A-Za-z]+")
 #: What algorithms are called: names stay as they are.
 NAMES = frozenset(
@@ -124,9 +126,9 @@ def begins(word: dict, across: float) -> float:
 
 def row(line: str, size: float) -> tuple[str, float]:
     """One line as SVG elements from (0, 0) on, and its width: Chinese as text, whose letters are as wide as they are
-    high, everything else (names, numbers, formulas) as the outlines that the picture itself has."""
+    high, everything else as the outlines that the picture itself has, formulas as much larger as it sets them alone."""
     x, made = 0.0, []
-    for piece in WIDE.split(line):
+    for piece in PIECES.split(line):
         if WIDE.fullmatch(piece):
             wide = len(piece) * size
             made.append(
@@ -138,7 +140,7 @@ def row(line: str, size: float) -> tuple[str, float]:
             x += (len(piece) - len(piece.lstrip(" "))) * 0.25 * size
             if not bare:
                 continue
-            path, wide = outline(bare, size)
+            path, wide = outline(bare, size * tall(bare))
             made.append(f'<path transform="translate({x:.1f})" d="{path}"/>')
             wide += (len(piece) - len(piece.rstrip(" "))) * 0.25 * size
         x += wide
