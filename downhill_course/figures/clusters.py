@@ -18,7 +18,7 @@ from optlib import surfaces
 from optlib.parallel import Result
 from optlib.view.contours import ground
 from optlib.view.pictures import Picture, picture
-from optlib.view.style import GREY, house, label, legend, listed, look_of, panels, series
+from optlib.view.style import GREY, INK, house, label, legend, listed, look_of, panels, series, tile
 from optlib.view.timelines import timeline
 
 
@@ -143,11 +143,10 @@ def ring(states: ArrayLike) -> Picture:
             for w, k in np.ndindex(p, p):
                 full = counts[r, w, k] == p
                 ax.add_patch(FancyBboxPatch(
-                    (k - 0.38, w - 0.38), 0.76, 0.76, boxstyle="round,pad=0.04", lw=0, fc=series(1 if full else 0),
-                    alpha=0.9 if full else 0.15 + 0.5 * counts[r, w, k] / p,
+                    (k - 0.38, w - 0.38), 0.76, 0.76, boxstyle="round,pad=0.04", lw=0,
+                    fc=tile(1 if full else 0, 0.9 if full else 0.8 * counts[r, w, k] / p),
                 ))  # fmt: skip
-                hue = "white" if full else GREY
-                ax.text(k, w, f"{counts[r, w, k]:g}", ha="center", va="center", color=hue, fontsize=9.5)
+                ax.text(k, w, f"{counts[r, w, k]:g}", ha="center", va="center", color=INK, fontsize=9.5)
     return picture(figure, f"{p} machines, {rounds} states")
 
 

@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -24,6 +25,8 @@ from .._inputs import number, numbers, shown, whole
 GREY = "#7a7a7a"
 #: Contour lines and fills. Opacity carries the height, so the same colour is pale on paper and dim in the dark.
 GROUND = "#4a86b8"
+#: A tile without colour, which neither vanishes on the light page nor glares on the dark one, and letters on it.
+TILE, INK = "#c2bdb8", "#1d1d1d"
 
 CSS_PIXELS = 96  # CSS pixels an inch
 DENSITY = 2  # image pixels a CSS pixel
@@ -98,6 +101,11 @@ def series(i: int) -> str:
     (True, False)
     """
     return SERIES[i % len(SERIES)]
+
+
+def tile(i: int, share: float) -> tuple[float, ...]:
+    """Opaque colour number i, as much of it as `share` (0 to 1) says: a tile on which INK is read in light and dark."""
+    return tuple((1 - share) * np.array(to_rgb(TILE)) + share * np.array(to_rgb(series(i))))
 
 
 def look_of(label: str, i: int) -> Look:

@@ -4,19 +4,17 @@ from typing import TYPE_CHECKING, Union
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike, NDArray
 
 from .._inputs import number, numbers
 from .pictures import Picture
-from .style import CSS_PIXELS, GREY, figure_of, house, label, least, panels, series
+from .style import CSS_PIXELS, GREY, INK, figure_of, house, label, least, panels, tile
 
 if TYPE_CHECKING:
     from ..parallel.result import Result
 
 #: How much colour a fresh gradient has, what an age adds to it, and from which age on it adds no more.
 SHADES = 0.12, 0.14, 6
-_INK = "#1d1d1d"  # on the opaque bars, in light and dark
 
 
 def timeline(run: Union["Result", ArrayLike], *, until: float | None = None, ax: Axes | None = None) -> Picture:
@@ -55,11 +53,11 @@ def timeline(run: Union["Result", ArrayLike], *, until: float | None = None, ax:
     with house():
         for worker, begin, stop, version, age in shown:
             share = 0.0 if np.isnan(age) else palest + shade * min(age, oldest)
-            fill = 1 - share * (1 - np.array(to_rgb(series(1))))
-            ax.barh(worker, stop - begin, left=begin, height=0.74, color=fill, edgecolor=GREY, linewidth=0.8)
+            look = {"color": tile(1, share), "edgecolor": GREY, "linewidth": 0.8}
+            ax.barh(worker, stop - begin, left=begin, height=0.74, **look)
             seen, told = min(stop, end) - begin, f"{version:g}"
             if seen > (4 + digit * len(told)) / room * end:
-                ax.text(begin + seen / 2, worker, told, color=_INK, fontsize=9, ha="center", va="center")
+                ax.text(begin + seen / 2, worker, told, color=INK, fontsize=9, ha="center", va="center")
         for start in np.unique(shown[:, 1]):
             versions = shown[shown[:, 1] == start, 3]
             if start > 0 and len(versions) == workers and len({*versions}) == 1:
