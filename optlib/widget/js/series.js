@@ -134,7 +134,7 @@ function goalsOf({ lib, state }) {
 function paintGoal(brush, g, ink, [x, within]) {
   const low = g.Y(x - within),
     high = g.Y(x + within);
-  brush.line([g.x, low, g.x, high, g.x + g.w, high, g.x + g.w, low, g.x, low], { fill: ink, alpha: 0.08 });
+  brush.line([g.x, low, g.x, high, g.x + g.w, high, g.x + g.w, low, g.x, low], { fill: ink, alpha: 0.16 });
   brush.line([g.x, g.Y(x), g.x + g.w, g.Y(x)], { stroke: ink, width: 1, dash: [5, 4], alpha: 0.6 });
 }
 
