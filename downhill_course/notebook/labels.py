@@ -13,13 +13,15 @@ import re
 from collections.abc import Iterator
 from html import escape
 
+from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath, text_to_path
 from PIL import Image
 
 from downhill_course.notebook.measure import EXPLORER
 from optlib import rules
 from optlib.view.pictures import DENSITY
-from optlib.view.style import tall
-from optlib.view.words import FORMULA, outline
+from optlib.view.style import FORMULA, house, tall
 
 FILE = "labels.yml"
 WIDE = re.compile(r"[\u3000-\u9fff\uff00-\uffef“”]+")
@@ -30,6 +32,7 @@ NAMES = frozenset(
     SIGNS.sub(" ", text).strip().lower() for name, row in rules.ROWS.items() for text in (name, row.title)
 )
 FONT = "system-ui,'PingFang SC','Microsoft YaHei','Noto Sans CJK SC','Noto Sans SC',sans-serif"
+DRAWS = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C"}
 LINE = 1.2  # from one line to the next, in letter sizes
 RISE = 0.37  # how far a letter's middle lies above its line
 
@@ -145,3 +148,23 @@ def row(line: str, size: float) -> tuple[str, float]:
             wide += (len(piece) - len(piece.rstrip(" "))) * 0.25 * size
         x += wide
     return "".join(made), x
+
+
+def outline(text: str, size: float) -> tuple[str, float]:
+    """The letters and formulas of one line as an SVG path that begins at (0, 0), and its width, in pixels.
+
+    >>> path, width = outline(r"SGD, $\\eta$", 20.0)
+    >>> path[0], 50 < width < 100
+    ('M', True)
+    """
+    with house():
+        font = FontProperties(size=size)
+        letters = TextPath((0, 0), text, prop=font)
+        across = text_to_path.get_text_width_height_descent(text, font, ismath="$" in text)[0]
+    drawn = []
+    for points, code in letters.iter_segments(curves=True, simplify=False):
+        if code == Path.CLOSEPOLY:
+            drawn.append("Z")
+            continue
+        drawn.append(DRAWS[code] + " ".join(f"{(-1) ** k * v:.1f}" for k, v in enumerate(points)))
+    return "".join(drawn), float(across)

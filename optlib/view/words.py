@@ -8,17 +8,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.path import Path
 from matplotlib.text import Text
-from matplotlib.textpath import TextPath, text_to_path
 from matplotlib.transforms import Bbox
 
 from .style import FORMULA, house
 
 _WORD = re.compile(r"[A-Za-z]{2}")
 _AIR = 3  # image pixels around a text that belong to it: what its letters' edges shade
-_DRAWS = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C"}
 
 
 def words(figure: Figure, image: np.ndarray) -> list[dict[str, Any]]:
@@ -68,23 +64,3 @@ def words(figure: Figure, image: np.ndarray) -> list[dict[str, Any]]:
             **({"under": base64.b64encode(encode(under)).decode()} if under[..., 3].any() else {}),
         })  # fmt: skip
     return told
-
-
-def outline(text: str, size: float) -> tuple[str, float]:
-    """The letters and formulas of one line as an SVG path that begins at (0, 0), and its width, in pixels.
-
-    >>> path, width = outline(r"SGD, $\\eta$", 20.0)
-    >>> path[0], 50 < width < 100
-    ('M', True)
-    """
-    with house():
-        font = FontProperties(size=size)
-        letters = TextPath((0, 0), text, prop=font)
-        across = text_to_path.get_text_width_height_descent(text, font, ismath="$" in text)[0]
-    drawn = []
-    for points, code in letters.iter_segments(curves=True, simplify=False):
-        if code == Path.CLOSEPOLY:
-            drawn.append("Z")
-            continue
-        drawn.append(_DRAWS[code] + " ".join(f"{(-1) ** k * v:.1f}" for k, v in enumerate(points)))
-    return "".join(drawn), float(across)
