@@ -349,11 +349,9 @@ class Quadratic:
     """
 
     def __init__(self, curvatures: ArrayLike):
-        self.curvatures = numbers(curvatures, "curvatures")
+        self.curvatures = finite(curvatures, "curvatures")
         if self.curvatures.ndim != 1 or not self.curvatures.size:
             raise ValueError(f"curvatures must be a list of numbers, one a dimension; given was {curvatures!r}")
-        if not np.isfinite(self.curvatures).all():
-            raise ValueError(f"curvatures must be finite numbers; given was {curvatures!r}")
 
     def __call__(self, theta: ArrayLike) -> Any:
         theta = self._points(theta)

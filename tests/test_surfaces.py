@@ -205,7 +205,7 @@ def test_whole_numbers_are_points_like_others():
 def test_a_quadratic_says_what_does_not_fit():
     with pytest.raises(ValueError, match=r"points have shape \(..., 2\), one coordinate .*; theta has shape \(3,\)"):
         surfaces.Quadratic([1.0, 2.0]).grad([1.0, 2.0, 3.0])
-    with pytest.raises(ValueError, match="curvatures must be finite"):
+    with pytest.raises(ValueError, match="curvatures is not finite, first at entry 0"):
         surfaces.Quadratic([np.nan])
 
 

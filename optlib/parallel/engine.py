@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._inputs import scalar, shown
-from ..optimizer import NotFinite, Oracle, as_gradient, takes_step
+from ..optimizer import NotFinite, Oracle, as_gradient, check_oracle, takes_step
 from .machines import Algorithm, Compute, Joined, Memory, Server, Worker
 from .messages import Message, Reply, Shards, new
 from .result import Applied, Event, Measured, Result, Span
@@ -24,6 +24,16 @@ def gradient(oracle: Oracle, timed: bool, wanted: Compute) -> NDArray:
     if type(g) is not np.ndarray or g.shape != point.shape or g.dtype != point.dtype:
         g = as_gradient(g, point, wanted.t + 1)
     return g
+
+
+def checked_oracles(oracles: Iterable[Oracle]) -> list[Oracle]:
+    """One for each worker, and at least one, or an error that says which is none."""
+    listed = list(oracles)
+    if not listed:
+        raise TypeError("oracles must hold at least one callable theta -> gradient, one for each worker")
+    for i, oracle in enumerate(listed):
+        check_oracle(oracle, f"oracles[{i}]")
+    return listed
 
 
 def beginning(algorithm: Algorithm, life: int, joined: Sequence[Joined]) -> tuple[int, bool]:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._inputs import numbers, shown, vector, whole
-from ..optimizer import NotFinite, Optimizer, Oracle, check_oracle, takes_step
-from .engine import gradient
+from ..optimizer import NotFinite, Optimizer, Oracle, takes_step
+from .engine import checked_oracles, gradient
 from .machines import Compute
 
 
@@ -108,10 +108,7 @@ def gossip(
     >>> points.mean(axis=0).round(6), points.ravel().round(2)
     (array([1.5]), array([1.47, 1.44, 1.56, 1.53]))
     """
-    if not (oracles := list(oracles)):
-        raise TypeError("oracles must hold at least one callable theta -> gradient, one for each worker")
-    for i, oracle in enumerate(oracles):
-        check_oracle(oracle, f"oracles[{i}]")
+    oracles = checked_oracles(oracles)
     p, start = len(oracles), vector(theta).copy()
     timed = [takes_step(oracle) for oracle in oracles]
     fixed = None if callable(weights) else _weights(ring(p) if weights is None else weights, p)

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._inputs import number, numbers, shown, vector, whole
-from ..optimizer import Oracle, check_oracle
-from .engine import Engine
+from ..optimizer import Oracle
+from .engine import Engine, checked_oracles
 from .machines import Algorithm, Compute
 from .messages import Message, Reply, Shards, new
 from .result import Result, Span
@@ -392,9 +392,7 @@ def simulate(
         whole(workers, "workers")
         if loss is not None:
             raise TypeError(f"loss={shown(loss)}: a run without numbers has none. Give oracles and theta, too")
-    oracles = None if oracles is None else list(oracles)
-    for i, oracle in enumerate(oracles or []):
-        check_oracle(oracle, f"oracles[{i}]")
+    oracles = None if oracles is None else checked_oracles(oracles)
     cluster = Cluster() if cluster is None else cluster
     if math.isnan(until) or until <= 0:
         raise ValueError(f"until={until!r} must be a time above 0")

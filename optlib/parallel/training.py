@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._inputs import vector, whole
 from ..models import Model, checked_data
-from ..optimizer import Oracle, check_oracle
+from ..optimizer import Oracle
 from ..oracles import minibatch
 from .cluster import borrowed, run_on_dask
-from .engine import Engine, run_inline
+from .engine import Engine, checked_oracles, run_inline
 from .machines import Algorithm
 from .messages import Shards
 from .result import Result
@@ -74,11 +74,7 @@ def train(
     >>> run.theta, run.updates
     (array([ 0.5 , -0.25]), 3)
     """
-    oracles, start = list(oracles), vector(theta).copy()
-    if not oracles:
-        raise TypeError("oracles must hold at least one callable theta -> gradient, one for each worker")
-    for i, oracle in enumerate(oracles):
-        check_oracle(oracle, f"oracles[{i}]")
+    oracles, start = checked_oracles(oracles), vector(theta).copy()
     for name, value in (("steps", steps), ("every", every), ("tolerance", tolerance)):
         whole(value, name)
     Shards(start.size, shards)
