@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-from downhill_course.figures.scenes import RACES, SCENES
+from downhill_course.figures.scenes import LABELS, RACES, SCENES
 from downhill_course.ladder import judge, plane
 from downhill_course.pages import editor, readings
 from optlib import Optimizer, compile, descend, parallel, rules, schedules, surfaces, tricks, view
@@ -32,6 +32,7 @@ PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>
 <meta name="viewport" content="width=device-width"><script src="explore.js"></script></head>
 <body><main><h1>Explorer</h1>{before}{points}</main></body></html>"""
 TIMEOUT = 15_000
+WORDS = {**labels.LABELS, **LABELS}  # the explorer's, and those of the course's scenes
 
 
 @pytest.fixture(scope="module")
@@ -1072,15 +1073,17 @@ def test_the_modules_are_readable():
 
 
 def test_every_word_has_both_languages():
-    for key, (english, chinese) in {**labels.LABELS, **labels.NET, **labels.LINE}.items():
+    for key, (english, chinese) in {**WORDS, **labels.NET, **labels.LINE}.items():
         assert english
         assert chinese
         holes = [sorted(set(re.findall(r"\{(\w+)\}", words))) for words in (english, chinese)]
         assert holes[0] == holes[1], key
     wanted = set(re.findall(r"""say\("([\w.]+)\"""", "".join(modules.texts().values())))
     wanted |= {f"schedule.{name}" for name in explorer.SCHEDULES} | set(scenes.surfaces())
-    missing = sorted(wanted - labels.LABELS.keys())
+    wanted |= {tab["name"] for state in SCENES.values() for tab in state.get("tabs", [])}
+    missing = sorted(wanted - WORDS.keys())
     assert not missing, f"LABELS of optlib/widget/labels.py lacks a row for {', '.join(missing)}"
+    assert not labels.LABELS.keys() & LABELS.keys()
 
 
 def test_every_number_that_can_be_dragged_has_a_row():

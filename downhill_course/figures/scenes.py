@@ -291,6 +291,32 @@ WORDS: list[State] = [
     )
 ]  # fmt: skip
 
+#: The names of the surfaces and of the tabs, and what scenes call their axes and goals: (English, Chinese).
+LABELS: dict[str, tuple[str, str]] = {
+    "regression": ("Regression on 20 examples", "20 个样本的回归"),
+    "three_points": ("Regression on 3 examples", "3 个样本的回归"),
+    "plain": ("A plain with a well", "平原上的一口井"),
+    "knobs": ("Two volume knobs", "两个音量旋钮"),
+    "turned": ("Turned valley", "转过的山谷"),
+    "deliveries": ("A promised delivery time", "预计送达时间"),
+    "mails": ("What e-mails tell a weight", "邮件给一个权重的梯度"),
+    "noisy": ("Noisy ravine", "带噪声的峡谷"),
+    "axis.orders": ("orders", "订单数"),
+    "axis.promise": ("promise θ, minutes", "预计 θ（分钟）"),
+    "goal.truth": ("the truth: 30 minutes", "真值：30 分钟"),
+    "axis.lottery": ("weight of the rare word “lottery”", "少见词“中奖”的权重"),
+    "axis.the": ("weight of the frequent word “the”", "常见词“的”的权重"),
+    "axis.updates": ("updates", "更新次数"),
+    "axis.weight": ("weight, in learning rates", "权重，以学习率为单位"),
+    "axis.mails": ("e-mails", "邮件数"),
+    "axis.step": ("step, in learning rates", "步长，以学习率为单位"),
+    "goal.agree": ("– – mean / rms of the gradients", "– – 梯度的均值 / 均方根"),
+    "dot.mail": ("an e-mail’s gradient", "一封邮件的梯度"),
+    "free": ("free", "“免费”"),
+    "the": ("the", "“的”"),
+    "lottery": ("lottery", "“中奖”"),
+}
+
 #: `Explorer(name)` finds them by the entry point in `pyproject.toml`.
 SCENES: dict[str, State] = {
     "how-far": {

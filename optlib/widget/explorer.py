@@ -473,7 +473,7 @@ def _tables() -> State:
     looks = {rule.__name__: palette.look(rule.__name__) for rule in RULES}
     shades = [dict(zip(palette.PAPER, pair, strict=True)) for pair in palette.SERIES]
     return {
-        "labels": labels.LABELS,
+        "labels": {**labels.LABELS, **brought("LABELS")},
         "algorithms": _algorithms(), "conventions": labels.CONVENTIONS, "squares": labels.SQUARES,
         "symbols": _LETTERS, "hyper": {name: _slider(known) for name, known in HYPER.items()}, "looks": looks,
         "series": shades, "paper": palette.PAPER, "ground": style.GROUND, "alike": ALIKE,

@@ -7,7 +7,7 @@ name ("gamma"), or a part of the figure ("curve", "closeup", "map", "view", "sur
 algorithms that stand out. ``goal`` says when a walk has arrived: from when on each coordinate is ``within`` some
 distance of a minimum's, or the loss exceeds the lowest by a ``gap`` at most. ``tabs`` is a row of scenes to choose
 from, by ``name``: each has its surface, what else differs from :data:`DEFAULTS`, and the ``rates`` of each algorithm;
-``tab`` is the chosen one. ``names`` are what the picture calls its axes and the goal, each a row of `labels.LABELS` or
+``tab`` is the chosen one. ``names`` are what the picture calls its axes and the goal, each a word's code in `LABELS` or
 a text; ``ideal`` is a height that a curve should come to, where no minimum says it.
 """
 
@@ -20,8 +20,8 @@ from ..surfaces import TABLE, Surface
 
 State = dict[str, Any]
 
-#: Entry points whose modules bring scenes: `SCENES`, states by name; `SURFACES`, more surfaces by name; and `EXAMPLES`,
-#: for a surface that is a mean over examples (gradient of one example, the examples).
+#: Entry points whose modules bring scenes: `SCENES`, states by name; `SURFACES`, more surfaces by name; `EXAMPLES`, for
+#: a surface that is a mean over examples (gradient of one example, the examples); and `LABELS`, more words by code.
 GROUP = "optlib.scenes"
 
 DEFAULTS: State = {
@@ -60,7 +60,7 @@ ALIKE = {"gamma": "beta", "beta": "gamma"}
 
 @cache
 def brought(what: str) -> dict[str, Any]:
-    """The `SCENES`, `SURFACES` or `EXAMPLES` of every installed package, by name."""
+    """The `SCENES`, `SURFACES`, `EXAMPLES` or `LABELS` of every installed package, by name."""
     modules = [point.load() for point in entry_points(group=GROUP)]
     return {name: each for module in modules for name, each in getattr(module, what, {}).items()}
 
