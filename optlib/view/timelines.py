@@ -53,8 +53,8 @@ def timeline(run: Union["Result", ArrayLike], *, until: float | None = None, ax:
     with house():
         for worker, begin, stop, version, age in shown:
             share = 0.0 if np.isnan(age) else palest + shade * min(age, oldest)
-            look = {"color": tile(1, share), "edgecolor": GREY, "linewidth": 0.8}
-            ax.barh(worker, stop - begin, left=begin, height=0.74, **look)
+            fill, wide = tile(1, share), stop - begin
+            ax.barh(worker, wide, left=begin, height=0.74, color=fill, edgecolor=GREY, linewidth=0.8)
             seen, told = min(stop, end) - begin, f"{version:g}"
             if seen > (4 + digit * len(told)) / room * end:
                 ax.text(begin + seen / 2, worker, told, color=INK, fontsize=9, ha="center", va="center")
