@@ -252,15 +252,18 @@ export class Chart extends Base {
     });
   }
 
-  /** Names where the scrubber is; those of whole curves at their lowest, so that the line does not push them about. */
+  /** Names where the scrubber is; those of whole curves beside them, so that the line does not push them about. */
   paintNames(brush, f) {
-    const styles = this.data.curves.map((_, k) => ({ colour: this.colours[k], vivid: true }));
+    const styles = this.data.curves.map((_, k) => ({ colour: this.colours[k], vivid: true })),
+      seen = ([, y]) => y >= f.y && y <= f.y + f.h;
     const named = this.data.curves.map((curve, i) => {
-      const values = valuesOf(this.state, curve),
-        at = this.data.whole ? values.indexOf(Math.min(...values.filter(Number.isFinite))) : this.state.at;
-      return { i, words: curve[this.lang], vivid: true, at: [f.X(this.data.x[at]), f.Y(values[at])] };
+      const { x, whole } = this.data,
+        values = valuesOf(this.state, curve),
+        points = Array.from(x, (place, t) => [f.X(place), f.Y(values[t])]),
+        at = points[whole ? values.indexOf(Math.min(...values.filter(Number.isFinite))) : this.state.at];
+      return { i, words: curve[this.lang], vivid: true, at, along: whole && points.filter(seen) };
     });
-    const shown = named.filter((each) => each.at[1] >= f.y && each.at[1] <= f.y + f.h),
+    const shown = named.filter((each) => seen(each.at)),
       { lines, places, playing } = this,
       room = { x: f.x, y: f.y - 6, w: brush.c.canvas.clientWidth - f.x, h: f.h + 12 },
       wide = (words, size) => brush.wide(words, size),

@@ -46,8 +46,9 @@ function under(xy, { x, y, w, h }) {
 /**
  * Rooms for names, the vivid ones first: `ends` is a list of { i, words, at, vivid }, `f` the frame. A room lies on no
  * other name and none of the `marks` (rectangles), and where it hides least of the `lines` (flat coordinates) without
- * going far. The place that a name had `before` is worth something, and is kept, if it is free, while a walk `plays`:
- * a name does not jump. What finds no room at its end goes to the frame's right edge.
+ * going far. An end with points `along` is a curve's: its name may stand beside any of them, best near `at`. The place
+ * that a name had `before` is worth something, and is kept, if it is free, while a walk `plays`: a name does not jump.
+ * What finds no room at its end goes to the frame's right edge.
  */
 export function arranged(ends, f, wide, { lines, marks, before, plays }) {
   const placed = [],
@@ -57,16 +58,18 @@ export function arranged(ends, f, wide, { lines, marks, before, plays }) {
     let best = null,
       least = Infinity;
     const had = before[end.i];
-    for (const place of had ? [had, ...PLACES] : PLACES) {
-      const room = { ...roomAt(end.words, end.at, place, wide), place };
-      let cost = room.away - (place === had ? 8 : 0);
-      if (cost >= least || !free(room)) continue;
+    const look = (at, place) => {
+      const room = { ...roomAt(end.words, at, place, wide), place, at };
+      let cost = room.away - (place === had ? 8 : 0) + Math.hypot(at[0] - end.at[0], at[1] - end.at[1]) / 15;
+      if (cost >= least || !free(room)) return;
       for (const dot of dots) if (!apart(room, dot)) cost += 40;
       for (const xy of lines) if (cost < least) cost += under(xy, room) / 2;
       if (cost < least) [best, least] = [room, cost];
-      if (plays && best && place === had) break;
-    }
-    placed.push({ ...(best ?? stacked(end, f, wide, free)), ...end });
+    };
+    if (had) look(end.at, had);
+    if (!(plays && best)) for (const place of PLACES) look(end.at, place);
+    for (const at of end.along || []) for (const place of PLACES.slice(0, 8)) look(at, place);
+    placed.push({ ...end, ...(best ?? stacked(end, f, wide, free)) });
   }
   return placed;
 }
@@ -90,10 +93,10 @@ export function marginFor(names, brush, width) {
 export function writeNames(brush, names, styles, paper, ink) {
   for (const { i, x, y, w, h, at, far } of names) {
     const near = [Math.min(Math.max(at[0], x), x + w), Math.min(Math.max(at[1], y), y + h)];
-    if (far) brush.line([...near, ...at], { stroke: styles[i].colour, width: 1, dash: [1, 2] });
+    if (far) brush.line([...near, ...at], { stroke: styles[i]?.colour ?? ink, width: 1, dash: [1, 2] });
   }
   for (const { i, words, x, y, h } of names) {
-    const { colour, vivid } = styles[i];
+    const { colour, vivid } = styles[i] ?? {}; // a goal has none
     brush.text(x, y + h / 2, words, {
       fill: vivid ? colour : ink,
       size: SIZE,
@@ -104,7 +107,7 @@ export function writeNames(brush, names, styles, paper, ink) {
   }
 }
 
-/** Which run's name lies under a point, or -1. */
+/** Which run's name lies under a point, or less than 0. */
 export function nameUnder(names, x, y) {
   const found = (names ?? []).find((room) => !apart(room, { x, y, w: 0, h: 0 }));
   return found ? found.i : -1;

@@ -25,12 +25,15 @@ export function paint(figure, brush, ink) {
   if (state.scene === "map") return paintMap(figure, brush, f, ink);
   if (state.view === "relief") return paintRelief(figure, brush);
   paintGround(figure, brush, f, ink);
-  mark(figure, brush, minimaIn(figure, f), namesOf(figure)[2]);
   brush.clip(f.x, f.y, f.w, f.h);
   for (const i of paleFirst(figure)) figure.lines[i] = paintWalk(figure, brush, f, figure.walks[i], figure.styles[i]);
   brush.open();
+  const minima = minimaIn(figure, f),
+    words = namesOf(figure)[2];
+  paintMinima(figure, brush, minima, ink);
   const ends = figure.walks.map((walked, i) => paintExit(figure, brush, f, walked, figure.styles[i]));
-  nameEnds(figure, brush, ends, f, ink);
+  const goals = words ? minima.map((at) => ({ at, words })) : [];
+  nameEnds(figure, brush, ends, f, ink, goals);
 }
 
 function frameOf(figure) {
@@ -65,13 +68,16 @@ export const paleFirst = ({ styles, state: { runs } }) => {
   return [...styles.keys()].sort((a, b) => styles[a].vivid - styles[b].vivid || late(b) - late(a));
 };
 
-/** Names at the ends of paths or curves; `ends` has null where nothing ends in the picture. */
-export function nameEnds(figure, brush, ends, f, ink) {
+/**
+ * Names at the ends of paths or curves; `ends` has null where nothing ends in the picture, `others` lists what else has
+ * a name: { words, at }, or `along` besides.
+ */
+export function nameEnds(figure, brush, ends, f, ink, others = []) {
   const named = ends.map((at, i) => ({ i, at, words: figure.shortName(i), vivid: figure.styles[i].vivid })),
     wide = (words, size) => brush.wide(words, size),
     { lines, marks, places, playing } = figure;
   figure.names = arranged(
-    named.filter(({ at }) => at),
+    [...named.filter(({ at }) => at), ...others.map((other, k) => ({ vivid: false, ...other, i: -1 - k }))],
     f,
     wide,
     { lines, marks: [...marks, ...heldRooms(figure, wide)], before: places, plays: playing },
@@ -80,12 +86,13 @@ export function nameEnds(figure, brush, ends, f, ink) {
   writeNames(brush, figure.names, figure.styles, figure.paper, ink);
 }
 
-/** What no name may hide: crosses at places [x, y], with a name below them if they have one. */
-function mark(figure, brush, places, name) {
+/** Crosses at places [x, y], which no name may hide: they lie above the walks, which would hide them too. */
+function paintMinima(figure, brush, places, ink) {
   for (const [x, y] of places) {
+    const cross = [x - 5, y, x + 5, y, NaN, NaN, x, y - 5, x, y + 5];
+    brush.line(cross, { stroke: figure.paper, width: 4.5, alpha: 0.9 });
+    brush.line(cross, { stroke: ink, width: 1.8 });
     figure.marks.push({ x: x - 7, y: y - 7, w: 14, h: 14 });
-    const w = name ? brush.wide(name, 12) : 0;
-    if (name) figure.marks.push({ x: x - w / 2, y: y + 12, w, h: 16 });
   }
 }
 
@@ -111,7 +118,7 @@ function paintRelief(figure, brush) {
   nameEnds(figure, brush, ends, { x: 0, y: 0, w: width, h: height }, figure.ink);
 }
 
-/** Tint, map, contour lines, minima and axes; for a canvas they are drawn once, and copied where there is a brush. */
+/** Tint, map, contour lines and axes; for a canvas they are drawn once, and copied where there is a brush. */
 export function paintGround(figure, brush, f, ink) {
   const cache = groundOf(figure),
     names = namesOf(figure, "x", "y"),
@@ -125,10 +132,6 @@ export function paintGround(figure, brush, f, ink) {
         lines[i + 1] = f.Y(own[i + 1]);
       }
       b.line(lines, { stroke: DATA.ground, width: 0.8, alpha: 0.55 });
-      for (const [p, q] of minimaIn(figure, f)) {
-        b.line([p - 5, q, p + 5, q, NaN, NaN, p, q - 5, p, q + 5], { stroke: ink, width: 1.6 });
-        if (names[2]) b.text(p, q + 20, names[2], { fill: ink, size: 12, halo: figure.paper });
-      }
       axes(b, f, ink, names);
     };
   if (brush instanceof Svg) return direct(brush);
@@ -238,11 +241,8 @@ export function paintLine(figure, brush, f, ink) {
   brush.line(closed, { fill: DATA.ground, alpha: 0.12 });
   brush.line(curve, { stroke: DATA.ground, width: 1.6 });
   const minima = surface.minima.map(([x]) => [g.X(x), g.Y(value(x))]);
-  mark(figure, brush, minima);
+  paintMinima(figure, brush, minima, ink);
   figure.lines.push(curve);
-  for (const [p, q] of minima) {
-    brush.line([p - 5, q, p + 5, q, NaN, NaN, p, q - 5, p, q + 5], { stroke: ink, width: 1.6 });
-  }
   axes(brush, g, ink, namesOf(figure, "x", "f"));
   brush.clip(g.x, 0, g.w, foot);
   const ends = figure.walks.map(({ path, n }, i) => {

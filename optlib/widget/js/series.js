@@ -72,38 +72,33 @@ export function paintTime(figure, brush, ink) {
   axes(brush, g, ink, names);
   brush.clip(g.x, g.y, g.w, g.h);
   const goals = goalsOf(figure);
-  for (const goal of goals) paintGoal(brush, g, ink, goal);
+  for (const goal of goals) figure.lines.push(paintGoal(brush, g, ink, goal));
   const given = dotsOf(figure);
   if (given) {
     const dots = Float64Array.from({ length: 2 * given.length }, (_, k) =>
       k % 2 ? g.Y(given[k >> 1]) : g.X((k >> 1) + 1),
     );
     brush.dots(dots, 1.8, { fill: ink, alpha: 0.45 });
+    for (let k = 0; k < dots.length; k += 2) figure.lines.push([dots[k] - 3, dots[k + 1], dots[k] + 3, dots[k + 1]]);
   }
   const ends = paintCurves(figure, brush, g, 2);
   brush.open();
-  const write = (x, y, words) => {
-    const left = x < g.x + g.w / 2,
-      wide = brush.wide(words, 12);
-    figure.marks.push({ x: left ? x : x - 5 - wide, y: y - 9, w: wide + 5, h: 18 });
-    brush.text(x + (left ? 5 : -5), y, words, {
-      fill: ink,
-      size: 12,
-      align: left ? "left" : "right",
-      halo: figure.paper,
-    });
-  };
-  if (names[2]) for (const [x, within] of goals) write(g.x + g.w, g.Y(x + within) - (within ? 12 : 26), names[2]);
+  const others = [];
+  if (names[2])
+    for (const [x, within] of goals) {
+      const along = Array.from({ length: 24 }, (_, k) => [g.x + (1 - k / 24) * g.w, g.Y(x + within)]);
+      others.push({ words: names[2], at: along[0], along });
+    }
   if (names[3]) {
     const at = given.indexOf(Math.max(...given));
-    write(g.X(at + 1), g.Y(given[at]), names[3]);
+    others.push({ words: names[3], at: [g.X(at + 1), g.Y(given[at])] });
   }
-  paintArrival(figure, brush, g, ink, write);
-  nameEnds(figure, brush, named ? ends : [null], { ...area, w: area.w + 8 }, ink);
+  paintArrival(figure, brush, g, ink, others);
+  nameEnds(figure, brush, named ? ends : [null], { ...area, w: area.w + 8 }, ink, others);
 }
 
 /** Where the first walk is at its goal for good: the text says "arrives", and a reader looks for the place. */
-function paintArrival(figure, brush, g, ink, write) {
+function paintArrival(figure, brush, g, ink, others) {
   const { lib, state, lang } = figure,
     walked = figure.walks[0],
     t = walked && state.series === "x" ? arrival(lib, state, walked) : Infinity,
@@ -112,7 +107,7 @@ function paintArrival(figure, brush, g, ink, write) {
   const [x, y] = [g.X(t), g.Y(walked.path[t])];
   brush.dots([x, y], 6, { stroke: ink, width: 2 });
   brush.line([x, y + 6, x, foot], { stroke: ink, width: 1, dash: [1, 3] });
-  write(x, foot - 10, arrivalText({ state, walked, lang }, t));
+  others.push({ words: arrivalText({ state, walked, lang }, t), at: [x, foot - 10] });
 }
 
 /** The gradients that a curve follows; those that it makes steps of point as the steps do. */
@@ -130,12 +125,14 @@ function goalsOf({ lib, state }) {
   return state.series === "x" ? minimaOf(lib, state).map(([x]) => [x, state.goal.within ?? 0]) : [];
 }
 
-/** Where the curve should come to: a dashed line, and a band as wide as "arrived" allows. */
+/** Where the curve should come to: a dashed line, and a band as wide as "arrived" allows. Returns the line. */
 function paintGoal(brush, g, ink, [x, within]) {
   const low = g.Y(x - within),
     high = g.Y(x + within);
   brush.line([g.x, low, g.x, high, g.x + g.w, high, g.x + g.w, low, g.x, low], { fill: ink, alpha: 0.16 });
-  brush.line([g.x, g.Y(x), g.x + g.w, g.Y(x)], { stroke: ink, width: 1, dash: [5, 4], alpha: 0.6 });
+  const middle = [g.x, g.Y(x), g.x + g.w, g.Y(x)];
+  brush.line(middle, { stroke: ink, width: 1, dash: [5, 4], alpha: 0.6 });
+  return middle;
 }
 
 /** The small panel beside the picture or below it. */
