@@ -22,6 +22,7 @@ from downhill_course.notebook.measure import EXPLORER
 from optlib import rules
 from optlib.view.pictures import DENSITY
 from optlib.view.style import FORMULA, house, tall
+from optlib.widget import still
 
 FILE = "labels.yml"
 WIDE = re.compile(r"[\u3000-\u9fff\uff00-\uffef“”]+")
@@ -47,10 +48,13 @@ def named(text: str) -> bool:
 
 
 def own(output: dict) -> dict[str, str]:
-    """The Chinese that an explorer's curves bring themselves."""
+    """The Chinese that an explorer brings itself: of its curves, or of its runs' names."""
     found = output.get("data", {}).get(EXPLORER) or {}
-    curves = (json.loads("".join(found)) if isinstance(found, (str, list)) else found).get("curves")
-    return {pair["en"]: pair["zh"] for pair in (*curves["curves"], *curves["axes"])} if curves else {}
+    bundle = json.loads("".join(found)) if isinstance(found, (str, list)) else found
+    curves = bundle.get("curves")
+    if curves:
+        return {pair["en"]: pair["zh"] for pair in (*curves["curves"], *curves["axes"])}
+    return dict(still.named(bundle.get("state", {}).get("runs", [])))
 
 
 def shown(notebook: dict) -> Iterator[tuple[int, dict, dict]]:

@@ -1,9 +1,12 @@
 """The picture that stands for an explorer on paper, in a saved notebook and before the page's script has run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from . import explorer, labels
 
 if TYPE_CHECKING:
     from .chart import Curves
@@ -36,11 +39,17 @@ def picture(figure: "Explorer", paths: dict[str, np.ndarray] | None = None) -> A
         return _against_time(figure)
     if state["scene"] == "map":
         return _stability(figure)
-    drawn = view.curve if surface.dim == 1 else view.contour
     domain = state["domain"]
     if surface.dim == 1:
-        return drawn(surface, paths, domain=domain[0] if domain else None)
-    return view.contour(surface, paths, levels=state["levels"], domain=domain)
+        drawn = view.curve(surface, paths, domain=domain[0] if domain else None, key=False)
+    else:
+        drawn = view.contour(surface, paths, levels=state["levels"], domain=domain, key=False)
+    (ax,) = drawn.figure.axes
+    told = {label: english for label, (english, _) in zip(paths, named(state["runs"]), strict=True)}
+    for line in ax.lines:
+        line.set_label(told.get(str(line.get_label()), line.get_label()))
+    view.legend(ax)
+    return drawn
 
 
 def _against_time(figure: "Explorer") -> Any:
@@ -55,10 +64,11 @@ def _against_time(figure: "Explorer") -> Any:
             pushes = [-figure.gradient(np.zeros(1), t)[0] for t in range(state["steps"])]
             dots = np.array(pushes) if state["series"] == "move" else np.array(state["stream"])[:, 0]
             ax.plot(np.arange(1, len(dots) + 1), dots, ".", color=style.GREY, markersize=3, alpha=0.6)
+        names = named(state["runs"])
         for i, (label, each) in enumerate(zip(figure.paths(), state["runs"], strict=True)):
             values = _memory(figure, each) if state["series"] == "memory" else figure.paths()[label][:, 0]
             values = np.diff(values) if state["series"] == "move" else values
-            ax.plot(values, color=view.series(i) if " " in label else view.colour(label), label=_told(each, state))
+            ax.plot(values, color=view.series(i) if " " in label else view.colour(label), label=names[i][0])
         for goal in _goals(figure):
             within = 0.0 if state["ideal"] is not None else state["goal"].get("within", 0.0)
             ax.axhspan(goal - within, goal + within, color=style.GREY, alpha=0.12, linewidth=0)
@@ -76,11 +86,36 @@ def _goals(figure: "Explorer") -> list[float]:
     return [x for x, *_ in surface.minima] if surface is not None and figure.state["series"] == "x" else []
 
 
-def _told(each: dict, state: dict) -> str:
-    """The name of a run with the number that tells it from its kin."""
-    kin = [other for other in state["runs"] if other["rule"] == each["rule"]]
-    differ = [k for k in each["hyper"] if len({str(other["hyper"].get(k)) for other in kin}) > 1]
-    return each["rule"] + "".join(f" {each['hyper'][k]:g}" for k in differ[:1])
+def named(runs: list[dict]) -> list[tuple[str, str]]:
+    """What each run is called, (English, Chinese), as `shortName` of figure.js says it: its algorithm, what tells it
+    from others of that, or this alone where all are of one algorithm.
+
+    >>> named([{"rule": "sgd", "hyper": {"lr": 0.1}}, {"rule": "adam", "hyper": {}}])
+    [('SGD', 'SGD'), ('Adam', 'Adam')]
+    >>> named([{"rule": "sgd", "hyper": {}, "delay": late} for late in (0, 3)])
+    [('0 steps late', '迟 0 步'), ('3 steps late', '迟 3 步')]
+    """
+    return [(_told(each, runs, 0), _told(each, runs, 1)) for each in runs]
+
+
+def _told(each: dict, runs: list[dict], language: int) -> str:
+    rule, kin = each["rule"], [other for other in runs if other["rule"] == each["rule"]]
+    base = labels.ALGORITHMS.get(rule, (rule, rule))[language]
+    if len(kin) == 1:
+        return base
+    told = f" {1 + next(i for i, other in enumerate(kin) if other is each)}"
+    if any(other.get("delay") for other in kin):
+        told = f", {labels.LABELS['late'][language].format(n=each.get('delay', 0))}"
+    for name, value in each["hyper"].items():
+        others = [other["hyper"].get(name) for other in kin]
+        if len({str(other) for other in others}) == 1:
+            continue
+        told = f" {explorer.SYMBOLS.get(name, name)}={value}"
+        if any(isinstance(other, Mapping) for other in others):
+            kind = value["schedule"] if isinstance(value, Mapping) else "none"
+            told = f", {labels.LABELS[f'schedule.{kind}'][language]}" + f" {value}" * (kind == "none")
+        break
+    return told.lstrip(" ,") if len(kin) == len(runs) else base + told
 
 
 def _memory(figure: "Explorer", each: dict) -> np.ndarray:
@@ -144,7 +179,7 @@ def _across(figure: "Curves") -> str:
 def _parts(figure: "Curves") -> Any:
     """Bars of parts that stand on one another: a panel for each value of the slider, since none can be turned here."""
     from .. import view
-    from . import chart, explorer
+    from . import chart
 
     shape = -(-len(figure.slider) // 2), min(len(figure.slider), 2)
     drawn, axes = view.panels(shape, size=(500.0, 40 + 150 * shape[0]), sharex=True, sharey=True)
