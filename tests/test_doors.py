@@ -111,9 +111,10 @@ GOOD = {
     "MLP.theta": NET.init(seed=0), "SoftmaxRegression.theta": np.zeros(4), "MatrixCompletion.theta": np.zeros(7),
     "MatrixCompletion.X": np.array([[0, 0], [1, 2]]), "MatrixCompletion.y": THETA, "MLP.statistics.size": 2,
     "EMA.state": tricks.EMA().init(THETA), "SWA.state": tricks.SWA().init(THETA),
+    "Average.state": tricks.SWA().init(THETA),
     "save.path": "run.npz", "load.path": "run.npz", "parts.batch_size": 1,
     "PolyakRuppert.state": tricks.SWA().init(THETA), "GL.validation": 1.0, "UP.validation": 1.0,
-    "PQ.validation": 1.0, "Patience.validation": 1.0, "PQ.tell.training": 1.0,
+    "PQ.validation": 1.0, "Patience.validation": 1.0, "Criterion.validation": 1.0, "PQ.tell.training": 1.0,
     "Optimizer.state": MOMENTUM.init(THETA), "Optimizer.shape_of.name": "u",
     "windows.text": [1, 2, 3], "prose.language": "en",
     "Transformer.theta": TEXT.init(seed=0), "Transformer.X": [[0, 1]],
@@ -175,7 +176,7 @@ INSTANCES = {
     "Optimizer": MOMENTUM, "Surface": BOWL, "MLP": NET, "Plateau": schedules.Plateau(1.0), "LinearRegression": MODEL,
     "Transformer": TEXT,
     "noisy": oracles.noisy(BOWL.grad), "l2": oracles.l2(BOWL.grad, 0.1),
-    "Figure": widget.Curves({"train": [3.0, 1.0]}),
+    "Figure": widget.Curves({"train": [3.0, 1.0]}), "Average": tricks.SWA(), "Criterion": tricks.Patience(2),
 }  # fmt: skip
 #: Whose walk is long: a landscape is drawn, or kernels are compiled.
 LONG = {

@@ -6,8 +6,8 @@ array([[1. , 0.1],
        [0. , 0.2]])
 """
 
-from .averaging import EMA, SWA, PolyakRuppert, averages, swa_rate
-from .criteria import GL, PQ, UP, Patience, Progress
+from .averaging import EMA, SWA, Average, PolyakRuppert, averages, swa_rate
+from .criteria import GL, PQ, UP, Criterion, Patience, Progress
 from .difficulty import Curriculum, curriculum
 from .landscape import Frame, Plane, filter_normalised, line, plane, random_direction, through, unpacked
 from .noise import NoiseScale, noise_scale
@@ -23,7 +23,7 @@ from .spectrum import Krylov, lanczos, ritz
 from .stopping import EarlyStopped, early_stopped, equivalent_ridge
 
 __all__ = [
-    "EMA", "GL", "PQ", "SWA", "UP", "Curriculum", "EarlyStopped", "Frame", "Krylov",
+    "EMA", "GL", "PQ", "SWA", "UP", "Average", "Criterion", "Curriculum", "EarlyStopped", "Frame", "Krylov",
     "NoiseScale", "Patience", "Plane", "PolyakRuppert", "Progress", "RangeTest", "averages",
     "curriculum", "early_stopped", "equivalent_ridge", "filter_normalised", "hessian",
     "hessian_vector", "lanczos", "line", "newton", "newton_step", "noise_scale", "plane",

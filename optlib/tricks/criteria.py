@@ -33,6 +33,8 @@ class Progress:
 class Criterion:
     """What `Patience`, `GL`, `PQ` and `UP` share."""
 
+    least: float = 0.0  #: by how much a loss must be lower than the best to count
+
     def init(self) -> Progress:
         """Progress before the first evaluation."""
         return Progress()
@@ -44,7 +46,7 @@ class Criterion:
         """
         loss, now = single_loss(validation, "validation"), progress.evaluations + 1
         progress = replace(progress, evaluations=now)
-        if loss < progress.best:
+        if loss < progress.best - self.least:
             progress = replace(progress, best=loss, best_at=now)
         return self._judge(progress, loss, training)
 
@@ -74,13 +76,8 @@ class Patience(Criterion):
     def __init__(self, patience: int = 10, least: float = 0.0):
         self.patience, self.least = whole(patience, "patience"), number(least, "least")
 
-    def tell(self, progress: Progress, validation: float, training: float | None = None) -> Progress:
-        """Progress after one more evaluation, with the validation loss."""
-        loss, now = single_loss(validation, "validation"), progress.evaluations + 1
-        better = loss < progress.best if np.isinf(progress.best) else loss < progress.best - self.least
-        if better:
-            return replace(progress, evaluations=now, best=loss, best_at=now, stop=False)
-        return replace(progress, evaluations=now, stop=now - progress.best_at >= self.patience)
+    def _judge(self, progress: Progress, loss: float, training: float | None) -> Progress:
+        return replace(progress, stop=progress.waited >= self.patience)
 
 
 class GL(Criterion):
