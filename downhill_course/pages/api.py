@@ -98,8 +98,8 @@ def restructured(docstring: str, *, chinese: str = "") -> str:
         a number
     """
     pieces = SECTION.split(inspect.cleandoc(docstring))
-    first, *more = _named(pieces[0].strip()).split("\n\n")
-    text = [first, chinese, *more]
+    first, _, more = _named(pieces[0].strip()).partition("\n\n")  # what follows may be a formula with blank lines
+    text = [first, chinese, more]
     for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
         items, rest = (_errors if title == "Raises" else _items)(body)
         text += [f"**{title} · {TITLES[title]}**" if chinese else f"**{title}**", items, rest]
@@ -116,15 +116,49 @@ def _named(text: str) -> str:
 
 
 def _marked(text: str) -> str:
-    """The text with its code marked as such, and with environments around the formulas that align their lines."""
+    """The text with its code marked as such, and its formulas one equation a line."""
     parts, at = [], 0
     for found in MATHS.finditer(text):
-        formula = textwrap.dedent(found["formula"]).strip()
-        if "&" in formula and r"\begin" not in formula:
-            formula = f"\\begin{{aligned}}\n{formula}\n\\end{{aligned}}"
+        formula = stacked(textwrap.dedent(found["formula"]).strip())
         parts += [_code(text[at : found.start()]), f".. math::\n\n{textwrap.indent(formula, '    ')}\n\n"]
         at = found.end()
     return "".join([*parts, _code(text[at:])])
+
+
+#: What groups in a formula, and what parts it: a line's end, the next column, the space between two formulas.
+PART = re.compile(r"\\(?:begin|end)\{\w+\}|\\\\|\\qquad|\\leftarrow|\\.|[{}&=]|:=")
+RELATIONS = ("=", ":=", r"\leftarrow")
+
+
+def stacked(formula: str) -> str:
+    r"""A formula whose lines align at their relations, one equation a line: two beside each other fit no phone.
+
+    >>> print(stacked(r"u = v, \qquad w_{i=1} = \begin{cases} a & b \\ c & d \end{cases}"))
+    \begin{aligned}
+    u &= v, \\
+    w_{i=1} &= \begin{cases} a & b \\ c & d \end{cases}
+    \end{aligned}
+    """
+    rows, row, depth, at = [], [""], 0, 0
+    for found in PART.finditer(formula):
+        row[-1] += formula[at : found.start()]
+        at, part = found.end(), found[0]
+        depth += (part[0] == "{" or part.startswith(r"\begin")) - (part[0] == "}" or part.startswith(r"\end"))
+        if depth or part not in (r"\\", r"\qquad", "&", *RELATIONS):
+            row[-1] += part
+        elif part == "&" and len(row) == 1:
+            row.append("")
+        elif part in RELATIONS:
+            row = [*row[:-1], row[-1] + part] if len(row) > 1 else [row[0], part]
+        elif row != [""]:
+            rows.append(row)
+            row = [""]
+    row[-1] += formula[at:]
+    rows.append(row)
+    if len(rows) == 1:
+        return formula
+    lines = (" &".join(" ".join(side.split()) for side in (row if len(row) > 1 else ["", *row])) for row in rows)
+    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
 def _code(text: str) -> str:

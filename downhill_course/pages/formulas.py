@@ -135,6 +135,19 @@ def hold_punctuation(formula: nodes.Node) -> bool:
     return True
 
 
+def seen(formula: str) -> int:
+    r"""About how many signs of a formula are seen.
+
+    >>> seen(r"\lambda (2 - \eta\lambda)"), seen(r"\theta_{t+1} = \frac{a}{b}")
+    (7, 9)
+    """
+    return len(
+        re.sub(
+            r"\\(?:frac|sqrt|hat|bar|[,;! ])|[\s{}_^]", "", re.sub(r"\\[a-zA-Z]{2,}(?<!frac)(?<!sqrt)", "x", formula)
+        )
+    )
+
+
 class KeepPunctuation(SphinxPostTransform):
     """Short formulas and matrices are not broken; these, and what a longer one ends with, keep their punctuation."""
 
@@ -143,11 +156,39 @@ class KeepPunctuation(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         for formula in list(self.document.findall(nodes.math)):
-            whole = len(formula.astext()) <= 24 or MATRIX.fullmatch(formula.astext())
+            whole = len(formula.astext()) <= 24 or seen(formula.astext()) <= 16 or MATRIX.fullmatch(formula.astext())
             linked = isinstance(formula.parent, nodes.Inline) and formula is formula.parent[-1]
             held = hold_punctuation(formula) if linked or not whole else False
             if whole and not held:
                 keep_together(formula)
+
+
+#: What a line would break at its spaces, hyphens and points: a number with its unit or power, a date, an interval.
+NUMBER = re.compile(
+    r"[−-]?\d[\d.,]*(?:·10[⁻⁰¹²³⁴-⁹]+| ?(?:%|°C?))|(?<!\d)\d{4}-\d\d-\d\d(?!\d)|[\[(][−-]?[\d.]+, [−-]?[\d.]+[\])]"
+)
+CODE = (nodes.literal, nodes.FixedTextElement, nodes.raw, nodes.math, nodes.math_block, nodes.title, nodes.comment)
+
+
+class KeepNumbers(SphinxPostTransform):
+    """A number stays on one line with its unit."""
+
+    formats = ("html",)
+    default_priority = 503
+
+    def run(self, **kwargs) -> None:
+        for text in list(self.document.findall(lambda node: isinstance(node, nodes.Text) and NUMBER.search(node))):
+            node = text.parent
+            while node is not None and not isinstance(node, CODE):
+                node = node.parent
+            if node is None and isinstance(text.parent, nodes.TextElement):
+                pieces, at = [], 0
+                for found in NUMBER.finditer(text):
+                    pieces += [nodes.Text(text[at : found.start()]), nodes.inline("", found[0], classes=["together"])]
+                    at = found.end()
+                pieces.append(nodes.Text(text[at:]))
+                where = position(text)
+                text.parent[where : where + 1] = [piece for piece in pieces if piece.astext()]
 
 
 DISPLAY = '<span class="katex-display">'
@@ -217,6 +258,7 @@ def report_errors(app: Sphinx, pagename: str, templatename: str, context: dict, 
 def setup(app: Sphinx) -> dict:
     app.add_post_transform(OneIdForAFormula)
     app.add_post_transform(KeepPunctuation)
+    app.add_post_transform(KeepNumbers)
     app.connect("builder-inited", prepare)
     app.connect("html-page-context", report_errors)
     app.connect("html-page-context", page_context, priority=860)

@@ -42,22 +42,48 @@ def line_by_line(match: re.Match) -> str:
 CELL = re.compile(r"<t[dh]\b.*?</t[dh]>", re.S)
 NAME = re.compile(r'(?<=<span class="pre">)[^<]{8,}')
 SMALL = re.compile(r"(?<![^\s>])\d[.\d]*e-\d+(?![^\s<])")
-BETWEEN = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[._(=/,])(?=\w)")
+BETWEEN = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[._(=/,])(?=[A-Za-z])|(?<=[_(,])(?=\d)")
 
 
 def may_break(cell: re.Match) -> str:
     """A table's cell, in whose long names a line may end, and in a number not even at its hyphen.
 
-    >>> CELL.sub(may_break, '<td><span class="pre">optim.LambdaLR(lr=1)</span> 2.6e-07</td>')
-    '<td><span class="pre">optim.<wbr>Lambda<wbr>LR(<wbr>lr=<wbr>1)</span> <span class="whole">2.6e-07</span></td>'
+    >>> CELL.sub(may_break, '<td><span class="pre">optim.LambdaLR(lr=0.1)</span> 2.6e-07</td>')
+    '<td><span class="pre">optim.<wbr>Lambda<wbr>LR(<wbr>lr=0.1)</span> <span class="whole">2.6e-07</span></td>'
     """
     return SMALL.sub(r'<span class="whole">\g<0></span>', NAME.sub(lambda name: BETWEEN.sub("<wbr>", name[0]), cell[0]))
+
+
+TABLE = re.compile(r'<table class="docutils[^"]*(?=">\n<thead>).*?</table>', re.S)
+HEAD, BODY = re.compile(r"<th\b[^>]*>(.*?)</th>", re.S), re.compile(r"<td\b[^>]*(?=>)")
+
+
+def as_cards(table: re.Match) -> str:
+    """A table of three columns and more that compares code: each cell knows its column, so that a phone can show a row
+    as a card. Any other table is as it was.
+
+    >>> table = '<table class="docutils">\\n<thead>{}</thead><tr><td><p>Adam</p></td><td><code>A</code></td><td></td>'
+    >>> table = table.format("<th></th><th><p>torch</p></th><th>optax</th>") + "</tr></table>"
+    >>> told = TABLE.sub(as_cards, table)
+    >>> told.count('class="docutils cards"'), told.count("<td>"), BODY.findall(told)[1:]
+    (1, 1, ['<td data-label="torch"', '<td data-label="optax"'])
+    """
+    labels = [TAGS.sub("", label).strip() for label in HEAD.findall(table[0])]
+    if len(labels) < 3 or "<code" not in table[0] or "katex" in "".join(HEAD.findall(table[0])):
+        return table[0]
+    after = iter(labels * table[0].count("<tr"))
+
+    def label(cell: re.Match) -> str:
+        text = next(after)
+        return f'{cell[0]} data-label="{text}"' if text and text != labels[0] else cell[0]
+
+    return BODY.sub(label, table[0]).replace('<table class="docutils', '<table class="docutils cards', 1)
 
 
 def page_context(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Each output of the page, and each cell of its tables."""
     if body := context.get("body"):
-        context["body"] = CELL.sub(may_break, OUTPUT.sub(line_by_line, body))
+        context["body"] = TABLE.sub(as_cards, CELL.sub(may_break, OUTPUT.sub(line_by_line, body)))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -118,8 +118,9 @@ class Stamp:
             commit = f'<a href="{link}">{commit}</a>'
         words = {"en": f"Version {escape(self.version)}", "zh": f"版本 {escape(self.version)}"}
         if self.commit:
-            words["en"] += f", commit {commit}{' with changes' if self.changed else ''}, {self.date}"
-            words["zh"] += f"，提交 {commit}{'（另有改动）' if self.changed else ''}，{self.date}"
+            date = f'<span class="together">{self.date}</span>'
+            words["en"] += f", commit {commit}{' with changes' if self.changed else ''}, {date}"
+            words["zh"] += f"，提交 {commit}{'（另有改动）' if self.changed else ''}，{date}"
         first, *others = view.languages
         return words[first] + "".join(f'<br><span lang="{TAGS[name]}">{words[name]}</span>' for name in others)
 
