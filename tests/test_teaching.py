@@ -23,6 +23,7 @@ from sample import figure, heading, prose
 
 from downhill_course.notebook.cells import about, read, tags_of, text_of
 from downhill_course.notebook.measure import DEEPER, QUESTION, Measure, is_core, measure, minutes, words
+from downhill_course.notebook.passages import take_apart
 from downhill_course.notebook.running import REPEATABLE, STATIC
 from downhill_course.pages.course import chapters
 
@@ -63,6 +64,13 @@ def test_the_minutes_of_a_core_have_one_source(path):
     assert row, f"course.yml lacks {path.stem}"
     assert "minutes" not in row[1], f"the minutes of {path.stem} are counted: remove them from course.yml"
     assert chapters(BOOK)[path.stem]["minutes"] == minutes(path)
+
+
+@pytest.mark.parametrize("path", by_name(TAUGHT))
+def test_english_numbers_are_written_one_way(path):
+    """As the Chinese ones, of which the twin check speaks, but for the space of a percent sign."""
+    texts = [take_apart(text_of(cell)).prose for cell in read(path)["cells"] if cell["id"].endswith("-en")]
+    assert [found for text in texts for found in re.findall(r".{0,20}\d%.{0,5}", text)] == []
 
 
 def counted() -> dict:

@@ -48,7 +48,7 @@ $$\\theta \\leftarrow \\theta - \\eta g,$$
 
 [^n]: Not more."""
 CHINESE = """按 {cite:t}`cauchy1847` 的办法，*学习率* $\\eta = 0.1$ 走一步，参见 [](slope)
-和[网站](https://example.org/a)：`sgd` 三轮共 1000 步。
+和[网站](https://example.org/a)：`sgd` 三轮共 1,000 步。
 
 ```{admonition} 小心！
 :class: warning
@@ -121,7 +121,7 @@ def test_a_problem_names_notebook_cell_and_difference(tmp_path: Path) -> None:
         ("{cite:t}`cauchy1847` 的办法", "Cauchy 的办法", "citation “cauchy1847” is not in the Chinese"),
         ("[](slope)", "[](other)", "cross-reference “slope” is not in the Chinese"),
         ("https://example.org/a", "https://example.org/b", "link “https://example.org/a” is not in the Chinese"),
-        ("1000 步", "100 步", "number 1000 is not in the Chinese"),
+        ("1,000 步", "100 步", "number 1000 is not in the Chinese"),
         ("一共 30 个", "一共 30 个或 31 个", "number 31 is not in the English"),
         ("`sgd`", "`adam`", "code name “sgd” is not in the Chinese"),
         ("[^n]: 不会更多。", "", None),
@@ -139,6 +139,8 @@ def test_a_problem_names_notebook_cell_and_difference(tmp_path: Path) -> None:
         ("这里有两个小批量。", "**这里有两个小批量。**多。", "Markdown does not see the emphasis"),
         ("这里有两个小批量。", "这里对数据进行小批量的操作。", "use the verb itself"),
         ("这里有两个小批量。", "小批量：this is how it was said in the paper.", "English passage left"),
+        ("1,000 步", "1,000 步，省 5 % 的步子", "a space before %"),
+        ("1,000 步", "1000 步", "no commas between thousands"),
         ("参见 [](slope)", "参见[](slope)", "no space between Chinese and Latin"),
     ],
 )

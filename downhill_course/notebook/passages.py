@@ -143,7 +143,7 @@ def plain_formula(formula: str) -> str:
 # --- numbers ----------------------------------------------------------------------------------------
 
 NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.^])(?P<digits>\d{1,3}(?:[,\u2009\u202f\u00a0 ]\d{3})+(?![\d,])|\d+)(?P<decimals>\.\d+)?"
+    r"(?<![A-Za-z0-9_.^])(?P<digits>\d{1,3}(?:[,\u2009\u202f\u00a0 ]\d{3})+(?!\d|,\d)|\d+)(?P<decimals>\.\d+)?"
     r"(?:[ \t-]?(?P<unit>thousand|million|billion|[千万亿]|百万))?"
 )
 UNITS = {"thousand": 3, "million": 6, "billion": 9, "千": 3, "万": 4, "百万": 6, "亿": 8}
@@ -310,6 +310,7 @@ def terms_not_translated(english: str, chinese: str, rows: Iterable[dict]) -> It
 # --- Chinese ----------------------------------------------------------------------------------------
 
 H = HAN.pattern
+YEAR = r"(?:1[6-9]|20)\d\d(?!\d)"  # or a number that might be one
 END = rf"(?:{H}|[）」”{GONE}])"  # what a Chinese clause ends with before its punctuation
 TYPOGRAPHY = [
     (rf"{END}[ \t]*[,;:?!](?!\d)|(?<!wild)[,;:?!][ \t]*{H}", "half-width punctuation in Chinese text, use ，；：？！"),
@@ -319,6 +320,8 @@ TYPOGRAPHY = [
     (rf"{H}[A-Za-z0-9{GONE}]|[A-Za-z0-9%{GONE}]{H}", "no space between Chinese and Latin, digits, formulas or code"),
     (r"[ \t]+[，。；：？！、）」]", "a space before full-width punctuation"),
     (r"[，。；：？！、（「][ \t]+(?=[^\s|])", "a space after full-width punctuation (if * needs it, move * inwards)"),
+    (r"\d[ \t]+%", "a space before %"),
+    (rf"(?<![\d.,\w*/-])(?<!- )(?!{YEAR})\d{{4,}}(?![\w.,]| ?年)", "no commas between thousands, as in 1,000"),
     (r"[Ａ-Ｚａ-ｚ０-９]", "full-width letters or digits, use half-width ones"),
     (rf"进行{H}{{1,6}}的?操作|对{H}{{1,8}}进行", "「进行……操作」, use the verb itself"),
     (r"(?:\b[A-Za-z][A-Za-z'’-]*[ \t\n,]+){6,}[A-Za-z]", "an English passage left untranslated"),
