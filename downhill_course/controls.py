@@ -11,16 +11,13 @@ import base64
 import html
 import inspect
 import math
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
-from optlib.widget.explorer import STATIC, SYMBOLS, display_either
+from optlib.widget.explorer import SYMBOLS, display_either, live
 
 
 @dataclass(frozen=True)
@@ -220,7 +217,7 @@ class Controls:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = self.picture._repr_mimebundle_()
         data = {**data, "text/plain": repr(self)}
-        if _live():
+        if live("ipywidgets"):
             data |= {k: v for k, v in self.box._repr_mimebundle_().items() if k.startswith("application/")}
         return data, metadata
 
@@ -234,11 +231,3 @@ def _ipywidgets() -> Any:
 
 def _name(function: Callable) -> str:
     return getattr(function, "__name__", type(function).__name__)
-
-
-def _live() -> bool:
-    """Whether there is a kernel to answer the controls, ipywidgets to make them, and nobody who wants them left out."""
-    if os.environ.get(STATIC, "") not in ("", "0") or "IPython" not in sys.modules or find_spec("ipywidgets") is None:
-        return False
-    shell = sys.modules["IPython"].get_ipython()
-    return getattr(shell, "kernel", None) is not None

@@ -9,30 +9,28 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 
-@intrinsic
-def _add(typing, array, at, value):
-    """array[at] += value as one indivisible operation."""
+def _indivisible(operation, order):
+    """What builds array[at] = operation(array[at], value), as one that no other thread comes between."""
 
     def build(context, builder, signature, args):
         kind = signature.args[0]
         data = context.make_array(kind)(context, builder, args[0])
         place = cgutils.get_item_pointer(context, builder, kind, data, [args[1]])
-        return builder.atomic_rmw("fadd", place, args[2], "monotonic")
+        return builder.atomic_rmw(operation, place, args[2], order)
 
-    return types.float64(array, types.intp, types.float64), build
+    return build
+
+
+@intrinsic
+def _add(typing, array, at, value):
+    """array[at] += value as one indivisible operation."""
+    return types.float64(array, types.intp, types.float64), _indivisible("fadd", "monotonic")
 
 
 @intrinsic
 def _swap(typing, array, at, value):
     """Put a value into array[at] and return what was there, as one indivisible operation."""
-
-    def build(context, builder, signature, args):
-        kind = signature.args[0]
-        data = context.make_array(kind)(context, builder, args[0])
-        place = cgutils.get_item_pointer(context, builder, kind, data, [args[1]])
-        return builder.atomic_rmw("xchg", place, args[2], "acq_rel")
-
-    return types.int64(array, types.intp, types.int64), build
+    return types.int64(array, types.intp, types.int64), _indivisible("xchg", "acq_rel")
 
 
 #: Rows, columns and their places are counted without a sign: Numba then leaves out what makes x[-1] the last entry,

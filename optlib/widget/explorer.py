@@ -144,9 +144,9 @@ def mount_point(bundle: State, name: str = "") -> str:
     return f'<div{named} data-downhill-explorer="{html.escape(json.dumps(bundle, ensure_ascii=False))}"></div>'
 
 
-def live() -> bool:
-    """Whether there is a kernel, anywidget, and nobody who wants live figures left out."""
-    if os.environ.get(STATIC, "") not in ("", "0") or "IPython" not in sys.modules or find_spec("anywidget") is None:
+def live(by: str = "anywidget") -> bool:
+    """Whether there is a kernel, the library that answers, and nobody who wants live figures left out."""
+    if os.environ.get(STATIC, "") not in ("", "0") or "IPython" not in sys.modules or find_spec(by) is None:
         return False
     shell = sys.modules["IPython"].get_ipython()
     return getattr(shell, "kernel", None) is not None
