@@ -32,6 +32,7 @@ export function placeHandle(figure) {
   const hint = hintOf(figure);
   if (figure.handle.dataset.hint !== hint) figure.handle.dataset.hint = hint;
   figure.handle.classList.toggle("dx-left", x > f.x + f.w / 2);
+  figure.handle.classList.toggle("dx-up", Boolean(figure.hintUp));
   const words = handleSays(figure);
   if (figure.handle.getAttribute("aria-label") !== words) figure.handle.setAttribute("aria-label", words);
 }

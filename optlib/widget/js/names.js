@@ -28,7 +28,7 @@ const apart = (a, b) => a.x + a.w < b.x || b.x + b.w < a.x || a.y + a.h < b.y ||
 const inside = (a, f) => a.x >= f.x && a.x + a.w <= f.x + f.w && a.y >= f.y && a.y + a.h <= f.y + f.h;
 
 /** How many pixels of a line lie under a room. */
-function under(xy, { x, y, w, h }) {
+export function under(xy, { x, y, w, h }) {
   let sum = 0;
   for (let i = 2; i < xy.length; i += 2) {
     const u = xy[i] - xy[i - 2],

@@ -5,7 +5,7 @@ import { Brush, fit, Svg, wipe } from "./brush.js";
 import { DATA } from "./data.js";
 import { contours, grid, tinted } from "./ground.js";
 import { hides, hintOf, spot } from "./handle.js";
-import { arranged, writeNames } from "./names.js";
+import { arranged, under, writeNames } from "./names.js";
 import { relief } from "./relief.js";
 import { paintTime } from "./series.js";
 import { sentence } from "./trouble.js";
@@ -96,16 +96,17 @@ function paintMinima(figure, brush, places, ink) {
   }
 }
 
-/** The handle at the start, with its hint. */
+/** The handle at the start, with its hint, which stands higher where lines begin beside the handle. */
 function heldRooms(figure, wide) {
   if (hides(figure)) return [];
   const [x, y] = spot(figure),
     w = wide(hintOf(figure), 13) + 14,
     left = x > figure.frame.x + figure.frame.w / 2;
-  return [
-    { x: x - 11, y: y - 11, w: 22, h: 22 },
-    { x: left ? x - 11 - w : x + 11, y: y - 10, w, h: 20 },
-  ];
+  const beside = { x: left ? x - 11 - w : x + 11, y: y - 10, w, h: 20 },
+    above = { ...beside, y: y - 30 },
+    hidden = (room) => figure.lines.reduce((sum, xy) => sum + under(xy, room), 0);
+  figure.hintUp = above.y > 0 && hidden(above) < hidden(beside) - 20;
+  return [{ x: x - 11, y: y - 11, w: 22, h: 22 }, figure.hintUp ? above : beside];
 }
 
 function paintRelief(figure, brush) {
