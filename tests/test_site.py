@@ -73,6 +73,10 @@ def test_a_page_loads_and_fits(visit, name, view):
         page.set_viewport_size(size)
         page.evaluate("scrollTo({top: document.body.scrollHeight, behavior: 'instant'})")
         assert page.evaluate(SETTLED) == []
+    page.evaluate("document.documentElement.classList.add('whole')")  # what is far below is laid out, too
+    for width in (360, 768):
+        page.set_viewport_size({"width": width, "height": 780})
+        assert page.evaluate(SETTLED) == []
     assert page.troubles == []
 
 

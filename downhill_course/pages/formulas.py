@@ -120,7 +120,7 @@ def hold_punctuation(formula: nodes.Node) -> bool:
     while isinstance(whole.parent, nodes.Inline) and whole is whole.parent[-1]:
         whole = whole.parent
     line, where = whole.parent, position(whole)
-    if not isinstance(line, nodes.TextElement):
+    if not isinstance(line, nodes.TextElement) or "together" in line["classes"]:
         return False
     after = line[where + 1] if where + 1 < len(line) else None
     closes = CLOSING.match(after) if isinstance(after, nodes.Text) else None
