@@ -239,8 +239,9 @@ def test_the_footer_names_version_commit_and_its_date(repository):
     assert (stamp.version, stamp.date, stamp.changed) == (Work.read().version, "2024-02-29", False)
     english, chinese, both = (stamp.html(VIEWS[name], HERE) for name in ("en", "zh", "both"))
     link = f'<a href="https://github.com/ann/hills/commit/{stamp.commit}">{stamp.commit[:9]}</a>'
-    assert english == f"Version {stamp.version}, commit {link}, 2024-02-29"
-    assert chinese == f"版本 {stamp.version}，提交 {link}，2024-02-29"
+    date = '<span class="together">2024-02-29</span>'
+    assert english == f"Version {stamp.version}, commit {link}, {date}"
+    assert chinese == f"版本 {stamp.version}，提交 {link}，{date}"
     assert both == f'{english}<br><span lang="zh-CN">{chinese}</span>'
     assert "<a" not in stamp.html(VIEWS["en"], Address(""))
 
