@@ -119,6 +119,7 @@ def test_every_printed_word_is_chinese_and_every_phrase_is_used():
         ("rate 0.5, 3 of 12 arrive: rate", "学习率 0.5, 12 个里有 3 个到达：学习率"),
         ("0.1 to 0.4, overrated", "0.1 至 0.4, overrated"),  # a word inside another is left
         ("rate    2\n0.25    2", "学习率  2\n0.25    2"),  # columns stay
+        ("steps  1.0\nrate   2.0", "阶梯   1.0\n学习率 2.0"),  # by two columns a character
         ("a  steps\n1      2", "a   步数\n1      2"),  # a head ends where its numbers end
         ("problem · 问题 | 2", "问题 | 2"),
         ("steps 3, steps", "阶梯 3, 步数"),
