@@ -46,7 +46,7 @@ FAULTS = """() => {
   const ids = [...document.querySelectorAll("[id]")].filter((e) => !e.closest("svg")).map((e) => e.id);
   for (const id of new Set(ids.filter((id, i) => ids.indexOf(id) < i))) faults.push(`the id ${id} stands twice`);
   for (const box of document.querySelectorAll("article .cell_output, article .cell_output pre"))
-    if (innerWidth < 500 && box.scrollWidth > box.clientWidth + 1)
+    if (innerWidth < 500 && box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible")
       faults.push(`a result is cut: ${box.innerText.slice(0, 80)}`);
   const switches = [...document.querySelectorAll(".view-switch")].filter((e) => e.checkVisibility());
   const inside = switches.map((e) => e.getBoundingClientRect()).filter((b) => b.left >= 0 && b.right <= innerWidth);
