@@ -9,9 +9,9 @@ SITE   := _build/site
 PORT   ?= 8000
 SHELL  := /bin/sh
 # A module that needs an extra which is not there is skipped by name; tests/test_imports.py says which may be.
-# Six workers for two cores: most of the time a worker waits, for a page, a limit or another process. Which file starts
+# Four workers for two cores: half the time a worker waits, for a page, a limit or another process. Which file starts
 # when is decided in tests/conftest.py.
-SUITE  := -n 6 --dist loadfile --no-loadscope-reorder --doctest-modules --doctest-ignore-import-errors \
+SUITE  := -n 4 --dist loadfile --no-loadscope-reorder --doctest-modules --doctest-ignore-import-errors \
           --nbval --nbval-current-env --nbval-cell-timeout 300 --durations 20 \
           --ignore-glob "exercises/*/source.ipynb" book exercises optlib downhill_course tests
 export PYTHONUTF8 := 1
