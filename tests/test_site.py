@@ -69,7 +69,7 @@ def test_a_page_loads_and_fits(visit, name, view):
     page.evaluate("for (const image of document.images) image.loading = 'eager'")
     page.wait_for_function("[...document.images].every((image) => image.complete)")
     assert page.evaluate("[...document.images].filter((i) => !i.naturalWidth).map((i) => i.src)") == []
-    for size in ({"width": 360, "height": 780}, PHONE, LAPTOP):
+    for size in (PHONE, LAPTOP):
         page.set_viewport_size(size)
         page.evaluate("scrollTo({top: document.body.scrollHeight, behavior: 'instant'})")
         assert page.evaluate(SETTLED) == []
