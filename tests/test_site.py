@@ -197,6 +197,7 @@ def test_the_sidebar_numbers_its_chapters(visit):
 
 LANDED = """(id) => {
   const place = document.getElementById(id);
+  if (!place) return false; // a page that has not come yet
   const { top } = (place.querySelector("h1, h2, h3, h4") ?? place).getBoundingClientRect();
   const atTheEnd = scrollY + innerHeight > document.documentElement.scrollHeight - 3;
   return Math.abs(top) <= 100 || (atTheEnd && top > 0 && top < innerHeight);
