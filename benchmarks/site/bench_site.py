@@ -31,8 +31,8 @@ from downhill_course.publish.chrome import ADVICE, FLAGS, find_chrome
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LIGHTHOUSE = HERE / "node_modules" / ".bin" / "lighthouse"
-#: Lighthouse's index of the phone it has in mind, from its default: a desktop of 1,750 is slowed by 4.
-PROFILE = 4.0
+PROFILE = 4.0  # how much Lighthouse slows the processor, if nothing else is said
+#: Lighthouse's index of the phone it has in mind: a desktop of 1,750, slowed so much.
 PHONE = 1750 / PROFILE
 BARS = {"performance": 95, "accessibility": 95, "best-practices": 95, "seo": 95}
 MEGABYTE = 1.0

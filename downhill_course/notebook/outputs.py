@@ -94,13 +94,18 @@ def said(phrase: str, found: str, chinese: str) -> str:
     return re.sub(r"\{(\d)\}", lambda place: numbers[int(place[1]) - 1], chinese)
 
 
+def wide(letter: str) -> bool:
+    """Whether a letter takes two columns, as a Chinese one does."""
+    return unicodedata.east_asian_width(letter) in "WF"
+
+
 def width(text: str) -> int:
     """In columns: terminals, and the site's style sheet, give a Chinese character two.
 
     >>> width("loss"), width("损失：")
     (4, 6)
     """
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+    return len(text) + sum(map(wide, text))
 
 
 def in_chinese(text: str, known: Phrases, use: Callable[[str], object] = lambda phrase: None) -> str:

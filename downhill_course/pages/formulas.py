@@ -141,11 +141,8 @@ def seen(formula: str) -> int:
     >>> seen(r"\lambda (2 - \eta\lambda)"), seen(r"\theta_{t+1} = \frac{a}{b}")
     (7, 9)
     """
-    return len(
-        re.sub(
-            r"\\(?:frac|sqrt|hat|bar|[,;! ])|[\s{}_^]", "", re.sub(r"\\[a-zA-Z]{2,}(?<!frac)(?<!sqrt)", "x", formula)
-        )
-    )
+    letters = re.sub(r"\\[a-zA-Z]{2,}(?<!frac)(?<!sqrt)", "x", formula)
+    return len(re.sub(r"\\(?:frac|sqrt|hat|bar|[,;! ])|[\s{}_^]", "", letters))
 
 
 class KeepPunctuation(SphinxPostTransform):

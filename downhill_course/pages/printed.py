@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import html
 import re
+from itertools import groupby
 from typing import Any
 
 from sphinx.application import Sphinx
 
-from downhill_course.notebook.outputs import width
+from downhill_course.notebook.outputs import wide, width
 
 OUTPUT = re.compile(
     r'(<div class="output [^"]*"><div class="highlight"><pre)>(?:<span></span>)?(.*?)\n?(?=</pre>)', re.S
 )
 TAGS = re.compile(r"<[^>]*>")
-WIDE = re.compile("[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]+")
 
 
 def line_by_line(match: re.Match) -> str:
@@ -35,7 +35,9 @@ def line_by_line(match: re.Match) -> str:
     if any(line.count("<span") != line.count("</span>") for line in lines):
         return match[0]
     widest = max(width(html.unescape(TAGS.sub("", line))) for line in lines)
-    spaced = WIDE.sub(r'<span class="wide">\g<0></span>', "".join(f'<span class="line">{s}\n</span>' for s in lines))
+    marked = "".join(f'<span class="line">{line}\n</span>' for line in lines)
+    runs = ((broad, "".join(run)) for broad, run in groupby(marked, wide))
+    spaced = "".join(f'<span class="wide">{run}</span>' if broad else run for broad, run in runs)
     return f'{match[1]} style="--columns: {widest}">{spaced}'
 
 
@@ -49,9 +51,11 @@ def may_break(cell: re.Match) -> str:
     """A table's cell, in whose long names a line may end, and in a number not even at its hyphen.
 
     >>> CELL.sub(may_break, '<td><span class="pre">optim.LambdaLR(lr=0.1)</span> 2.6e-07</td>')
-    '<td><span class="pre">optim.<wbr>Lambda<wbr>LR(<wbr>lr=0.1)</span> <span class="whole">2.6e-07</span></td>'
+    '<td><span class="pre">optim.<wbr>Lambda<wbr>LR(<wbr>lr=0.1)</span> <span class="together">2.6e-07</span></td>'
     """
-    return SMALL.sub(r'<span class="whole">\g<0></span>', NAME.sub(lambda name: BETWEEN.sub("<wbr>", name[0]), cell[0]))
+    return SMALL.sub(
+        r'<span class="together">\g<0></span>', NAME.sub(lambda name: BETWEEN.sub("<wbr>", name[0]), cell[0])
+    )
 
 
 TABLE = re.compile(r'<table class="docutils[^"]*(?=">\n<thead>).*?</table>', re.S)

@@ -52,8 +52,9 @@ export function under(xy, { x, y, w, h }) {
  */
 export function arranged(ends, f, wide, { lines, marks, before, plays }) {
   const placed = [],
+    taken = [...marks],
     dots = ends.map(({ at: [x, y] }) => ({ x: x - 4, y: y - 4, w: 8, h: 8 }));
-  const free = (room) => inside(room, f) && [...placed, ...marks].every((other) => apart(room, other));
+  const free = (room) => inside(room, f) && taken.every((other) => apart(room, other));
   for (const end of [...ends].sort((a, b) => b.vivid - a.vivid)) {
     let best = null,
       least = Infinity;
@@ -69,7 +70,9 @@ export function arranged(ends, f, wide, { lines, marks, before, plays }) {
     if (had) look(end.at, had);
     if (!(plays && best)) for (const place of PLACES) look(end.at, place);
     for (const at of end.along || []) for (const place of PLACES.slice(0, 8)) look(at, place);
-    placed.push({ ...end, ...(best ?? stacked(end, f, wide, free)) });
+    const room = { ...end, ...(best ?? stacked(end, f, wide, free)) };
+    placed.push(room);
+    taken.push(room);
   }
   return placed;
 }
