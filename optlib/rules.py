@@ -1356,7 +1356,7 @@ ROWS: dict[str, Row] = {
         Row(lamb, "LAMB", 0.05, "dash", "#5c7c34", "s", whole=1, each=True),
         Row(adafactor, "Adafactor", 0.1, "long", "#986878", "^", whole=2, shapes={"R": "a", "C": "b"}),
         Row(muon, "Muon", 0.05, "solid", "#2868d8", "P", whole=2),
-        Row(shampoo, "Shampoo", 0.5, "solid", "#b84878", "X", whole=2, shapes={"L": "aa", "R": "bb"}),
+        Row(shampoo, "Shampoo", 0.5, "long", "#b84878", "o", whole=2, shapes={"L": "aa", "R": "bb"}),
         Row(soap, "SOAP", 0.1, "dash", "#38862c", "v", whole=2,
             shapes={"L": "aa", "R": "bb", "Q_L": "aa", "Q_R": "bb"}),
         Row(dog, "DoG", 1.0, "solid", "#507890", "d", whole=1, start={"origin": "theta"}, shapes={"r": "", "G": ""}),

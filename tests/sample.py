@@ -28,6 +28,7 @@ from optlib.widget import Explorer
 
 HIDDEN_PHRASE = "山谷里积着昨夜的雾"  # stands in the middle of a Chinese paragraph
 WIDE_FORMULA = "$$" + " + ".join(f"a_{{{k}}} x^{{{k}}}" for k in range(24)) + "$$"
+LISTING = "```python\nx -= g\n```"
 ENGLISH_ONLY = "Fog fills the valley"
 WITHOUT_KATEX = "KaTeX is not installed: run `make book` once"
 
@@ -188,7 +189,8 @@ def sample_notebook(*extra_cells) -> nbformat.NotebookNode:
                 f"A wide formula scrolls in its box:\n\n{WIDE_FORMULA}",
                 f"很宽的公式在框里滚动：\n\n{WIDE_FORMULA}",
             ),
-            *prose("lines", "One line,\ntwo lines.", "一行，\ntwo lines\n又一行。\n第三行，\n第四行。"),
+            *prose("lines", "One line,\ntwo lines.", "一行，\ntwo lines\n又一行。\n**第三**行，\n第四行。"),
+            *prose("fence", f"A step:\n\n{LISTING}\n\nThat is all.", f"一步：\n\n{LISTING}\n\n没有了。"),
             explorer("ravine", "ravine"),
             *prose(
                 "driven",

@@ -70,8 +70,17 @@ def test_pairs_stand_side_by_side_only_in_the_double_view(site):
     assert not site["en"].select(".pair")
     assert not site["zh"].select(".pair")
     pairs = site["both"].select(".pair:not(form *)")
-    assert len(pairs) == 13
+    assert len(pairs) == 15
     assert all([child["lang"] for child in pair.find_all(recursive=False)] == ["en", "zh-CN"] for pair in pairs)
+
+
+def test_a_listing_of_both_languages_stands_once_across_the_double_view(site):
+    for view in VIEWS:
+        assert site[view].select_one("article").get_text().count("x -= g") == 1
+    before = site["both"].select_one("#p-fence.pair")
+    code = before.find_next_sibling()
+    assert (before.get_text(" ", strip=True), code.get_text().strip()) == ("A step: 一步：", "x -= g")
+    assert code.find_next_sibling().get_text(" ", strip=True) == "That is all. 没有了。"
 
 
 def test_a_link_to_a_bilingual_heading_speaks_the_language_around_it(site):
@@ -81,7 +90,7 @@ def test_a_link_to_a_bilingual_heading_speaks_the_language_around_it(site):
 
 def test_chinese_lines_join_without_a_space(site):
     text = site["zh"].select_one("#p-lines").get_text().strip()
-    assert text == "一行，\ntwo lines\n又一行。第三行，第四行。"
+    assert text == "一行，two lines\n又一行。第三行，第四行。"
     assert site["both"].select_one('#p-lines [lang="zh-CN"]').get_text().strip() == text
 
 

@@ -124,10 +124,16 @@ def test_every_printed_word_is_chinese_and_every_phrase_is_used():
         ("problem · 问题 | 2", "问题 | 2"),
         ("steps 3, steps", "阶梯 3, 步数"),
         ("lr=1, rate=2", "lr=1, rate=2"),  # an argument keeps its name
+        ("lr   0.5\nrate 0.5", "lr   0.5\n学习率 0.5"),  # the longest head of a column may need more
+        ("ideal  0.5\nsteps: 0.5", "ideal  0.5\n阶梯： 0.5"),
+        ("steps   : 3\nbest of : 5", "阶梯：    3\nbest of:  5"),  # a colon follows its word
+        ("rate, a b     1.0\nideal         1.0", "学习率，a b   1.0\nideal         1.0"),  # also farther to the right
+        ("every  5 steps\nevery 10 steps", "每  5 步\n每 10 步"),
     ],
 )
 def test_what_is_printed_is_said_in_chinese(printed, chinese):
     table = {"rate": "学习率", "# of # arrive": "{2} 个里有 {1} 个到达", "steps": "步数", "^steps": "阶梯"}
+    table["every # steps"] = "每 # 步"
     assert outputs.in_chinese(printed, outputs.Phrases(table, frozenset(), frozenset())) == chinese
 
 

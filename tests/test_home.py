@@ -316,6 +316,11 @@ def test_the_path_shows_what_was_read_in_every_view(visit, view):
     assert page.locator(".read-mark").first.get_attribute("aria-label") == VIEWS[view].cut("read · 已读")
 
 
+def test_who_has_begun_a_later_chapter_goes_on_there(visit):
+    page = visit("en/index.html", before=remember(**{"02_challenges": BEGUN}))
+    assert page.locator(".start a").get_attribute("href") == "02-challenges.html"
+
+
 def test_a_reader_starts_over_and_thinks_better_of_it(visit):
     page = visit("en/index.html", before=remember(**{"00_descent": DONE}))
     before = page.locator(".start a").inner_text()

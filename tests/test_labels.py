@@ -140,6 +140,9 @@ def test_the_figures_of_a_chapter_are_read_on_a_phone_and_in_chinese(name):
     notebook = read(NOTEBOOKS[name])
     for _, cell, output in labels.shown(notebook):
         about = output["metadata"]["image/png"]
+        with Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"]))) as image:
+            drawn = np.asarray(image.convert("RGBA"))[..., 3] > 60
+        assert not any(edge.any() for edge in (drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1])), f"{cell['id']} is cut"
         for word in about["words"]:
             shown = word["size"] / pictures.DENSITY * min(1, style.PHONE / about["width"])
             if about["width"] < 2 * style.PHONE:

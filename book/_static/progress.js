@@ -99,15 +99,20 @@
     button.textContent = undo ? cut("Undo · 撤销") : cut("Start over · 清除记录");
   }
 
-  /** Who has begun goes on where the path is not read yet. */
+  /** Who has begun goes on in the chapter being read, or else where the path is not read yet. */
   function showStart(here, going) {
-    const link = document.querySelector(".start a"), next = going && here.find((stop) => share(stop.dataset.chapter) < 1);
+    const link = document.querySelector(".start a"), part = (stop) => share(stop.dataset.chapter);
+    const next = going && (here.find((stop) => part(stop) > 0 && part(stop) < 1) ?? here.find((stop) => part(stop) < 1));
     if (!link) return;
     link.dataset.first ??= JSON.stringify([link.getAttribute("href"), link.innerHTML]);
     const [address, words] = JSON.parse(link.dataset.first);
     link.setAttribute("href", next ? next.querySelector(".stop-title a").getAttribute("href") : address);
-    if (next) link.textContent = cut("Go on with chapter {} · 接着读第 {} 章").replaceAll("{}", next.querySelector(".dot").textContent);
-    else link.innerHTML = words;
+    if (!next) link.innerHTML = words;
+    else {
+      const said = cut("Go on with chapter {} · 接着读第 {} 章").replaceAll("{}", next.querySelector(".dot").textContent);
+      const halves = said.split(/(?<= ·) /).flatMap((half) => [" ", element("span", {}, half)]);
+      link.replaceChildren(element("span", {}, ...halves.slice(1))); // no half is cut in two
+    }
   }
 
   function show() { showContents(); showEnd(); showPath(); }

@@ -82,7 +82,8 @@ def by_share(share: ArrayLike, losses: Mapping[str, ArrayLike]) -> Picture:
             style = look_of(name.split(",")[0].split()[0], i)
             seen = sum(other.split(",")[0] == name.split(",")[0] for other in list(losses)[:i])
             ax.plot(share, np.maximum(np.asarray(left, dtype=float), 1e-6), linestyle="none", color=style.colour,
-                    marker=("o", "^", "s")[seen % 3], markersize=4, alpha=0.7, label=name, zorder=3 + i)  # fmt: skip
+                    marker=("o", "^", "s")[seen % 3], markersize=4, alpha=0.7, label=name, zorder=3 + i,
+                    **({"markerfacecolor": "none", "markeredgewidth": 0.8} if seen else {}))  # fmt: skip
         ax.set(xscale="log", yscale="log")
         ax.grid(True)
     label(ax, "$p$", "$J-J^*$")
@@ -198,7 +199,7 @@ def scatter_and_steps(
             below.plot(np.arange(1, len(s) + 1), s[:, 0], color=hue, linewidth=1.1, zorder=3 + i)
         for height in np.atleast_1d(np.asarray(marks, dtype=float)):
             below.axhline(height, color=GREY, linestyle=(0, (1, 2)), linewidth=1.2)
-        above.set(xlim=(-0.06, 1.06), ylim=(-1.15, 1.5))
+        above.set(xlim=(-0.06, 1.06), ylim=(-1.15, 1.5), yticks=[-1, 0, 1])
         below.set(xscale="log", xlim=(1, len(s)), ylim=(-45, 45))
         below.set_yscale("symlog", linthresh=1.0, linscale=1.0)
         below.set_yticks([-10, -1, 0, 1, 10], ["-10", "-1", "0", "1", "10"])

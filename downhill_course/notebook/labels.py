@@ -25,7 +25,7 @@ from optlib.view.style import FORMULA, house, tall
 from optlib.widget import still
 
 FILE = "labels.yml"
-WIDE = re.compile(r"[\u3000-\u9fff\uff00-\uffef“”]+")
+WIDE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]+")
 PIECES = re.compile(f"({WIDE.pattern}|{FORMULA.pattern})")
 SIGNS = re.compile(r"[^A-Za-z]+")
 #: What algorithms are called: names stay as they are.

@@ -25,7 +25,10 @@ WORD = re.compile(r"[A-Za-z]\w*(?![\w=])")
 BETWEEN = re.compile(rf"(?<=\d)( ?)to( +)(?={NUMBER})")  # "0.1 to 0.4", however wide
 TWICE = re.compile(rf"[A-Za-z][\w ]* · (?={HAN.pattern})")  # a head that has its Chinese beside it
 BESIDE = re.compile(rf" · {HAN.pattern}[^|\n]*?(?= \|)")  # that Chinese
-MARK = re.compile(rf"(?<={HAN.pattern})([,;:])(?: (?! )|$)|(?<=[，：；]) (?! )| +(?=[，：；])")
+MARK = re.compile(rf"(?<={HAN.pattern})([,;:])(?: |$)|(?<=[，：；]) (?! )| +(?=[，：；])")
+COLON = re.compile(r"(?<=\w)( +): ")  # a colon in a column of its own
+GAP = re.compile(r" +(?=(?P<next>\S*))")
+COLUMN = re.compile(r" {2}(?! )(\S+)")
 MARKS = {",": "，", ";": "；", ":": "：", None: ""}
 MIMES = ("text/plain", "text/markdown")
 
@@ -82,12 +85,14 @@ def found_in(line: str, finders: dict[str, re.Pattern]) -> Iterator[re.Match]:
 
 
 def said(phrase: str, found: str, chinese: str) -> str:
-    """A phrase's Chinese with the numbers that were found in it.
+    """A phrase's Chinese with the numbers that were found in it, as far to the right in their columns as they were.
 
     >>> said("# of # arrive", "3 of 12 arrive", "{2} 个里有 {1} 个到达")
     '12 个里有 3 个到达'
+    >>> said("every # steps", "every  5 steps", "每 # 步")
+    '每  5 步'
     """
-    whole = re.fullmatch(spelt(phrase, f"({NUMBER})"), found)
+    whole = re.fullmatch(spelt(phrase, f"( *(?:{NUMBER}))").replace(" +(", " ("), found)
     numbers = whole.groups() if whole else ()
     in_order = iter(numbers)
     chinese = re.sub("#", lambda _: next(in_order), chinese)
@@ -118,47 +123,60 @@ def in_chinese(text: str, known: Phrases, use: Callable[[str], object] = lambda 
     """
     if not known.chinese:
         return text
-    lines = text.split("\n")
+    lines = COLON.sub(r":\1 ", text).split("\n")
     return "\n".join(_line(line, lines, known, use) for line in lines)
 
 
 def _line(line: str, lines: list[str], known: Phrases, use: Callable[[str], object]) -> str:
     """One line, each column begun, or ended, where it was."""
     finders, groups = patterns(tuple(known.chinese))
+    others = [other for other in lines if other != line]
     line = TWICE.sub("", line)
     made, at = "", 0
     for match in found_in(line, finders):
         phrase = groups[str(match.lastgroup)]
         use(phrase)
         new = said(phrase, match[0], known.chinese[phrase])
-        made += _kept(made, line[at : match.start()], at, lines)
+        made += _kept(made, line[at : match.start()], at, others)
         start, end = match.span()
-        if phrase[0] != "#" and _ends_column(start, end, line, lines):
+        if phrase[0] != "#" and _ends_column(start, end, line, others):
             made += " " * max(0, end - width(made) - width(new))
         made += new
         at = end
-    made += _kept(made, line[at:].rstrip(), at, lines)
+    made += _kept(made, line[at:].rstrip(), at, others)
     made = BETWEEN.sub(r"\1至\2", made)
     return MARK.sub(lambda mark: MARKS[mark[1]], made).rstrip() if made != line else line
 
 
-def _kept(made: str, rest: str, at: int, lines: list[str]) -> str:
-    """What stands behind a phrase; where a column begins behind it, that is where it was."""
-    blank = len(rest) - len(rest.lstrip(" "))
-    column = at + blank
-    if not at or not blank:
-        return rest
-    begun = sum(other[column - 2 : column] == "  " != other[column : column + 1] + " " for other in lines)
-    if blank > 1 or begun > 1:
-        return " " * max(1, column - width(made)) + rest[blank:]
+def _kept(made: str, rest: str, at: int, others: list[str]) -> str:
+    """What stands behind a phrase; the first column that begins in it, or right behind it, is where it was."""
+    for gap in GAP.finditer(rest) if at else ():
+        before = rest[: gap.start()]
+        begin, end = at + gap.end(), at + gap.end() + len(gap["next"])
+        blanks = begin - width(made + before)
+        certain = len(gap[0]) > 1 and not before
+        if certain or (before.count("[") == before.count("]") and _shared(begin, end, made, others)):
+            return rest if before and blanks < 2 else before + " " * max(1, blanks) + rest[gap.end() :]
     return rest
 
 
-def _ends_column(start: int, end: int, line: str, lines: list[str]) -> bool:
+def _shared(begin: int, end: int, made: str, others: list[str]) -> bool:
+    """Whether another line has a column that begins here, or ends here with a number; if what stands before it ends
+    with a colon, so does that line's."""
+    for line in others:
+        after = line[end : end + 1].strip()
+        for found in COLUMN.finditer(line):
+            ends = found.end(1) == end and not after and found[1][-1].isdigit()
+            if (found.start(1) == begin or ends) and (made[-1:] not in ":：" or ":" in line[:begin]):
+                return True
+    return False
+
+
+def _ends_column(start: int, end: int, line: str, others: list[str]) -> bool:
     """Whether a head stands above numbers that end where it ends and do not begin where it begins."""
     if line[end : end + 1].strip() or line[max(start - 2, 0) : start].strip() or not start:
         return False
-    below = [other for other in lines if other != line and other[end - 1 : end].isdigit()]
+    below = [other for other in others if other[end - 1 : end].isdigit()]
     ends = sum(not other[end : end + 1].strip() for other in below)
     begins = sum(other[start : start + 1].strip() != "" and not other[start - 1].strip() for other in below)
     return ends > begins

@@ -238,21 +238,40 @@ class Lang(SphinxDirective):
 
 
 class PairUp(SphinxTransform):
-    """Two neighbouring passages, English then Chinese, become a pair."""
+    """Two neighbouring passages, English then Chinese, become a pair; a listing that both hold stands once, across."""
 
     default_priority = 210
 
     def apply(self, **kwargs) -> None:
-        for english in list(self.document.findall(Passage)):
+        for english in [node for node in self.document.findall(Passage) if node["language"] == "en"]:
             chinese = english.next_node(descend=False, siblings=True)
             while isinstance(chinese, nodes.comment):
                 chinese = chinese.next_node(descend=False, siblings=True)
-            if english["language"] == "en" and isinstance(chinese, Passage) and chinese["language"] == "zh":
-                pair = Pair(place=english["place"])
-                english["place"] = chinese["place"] = None
-                english.replace_self(pair)
+            if isinstance(chinese, Passage) and chinese["language"] == "zh":
                 chinese.parent.remove(chinese)
-                pair += [english, chinese]
+                english.replace_self(paired(english, chinese))
+
+
+def paired(english: Passage, chinese: Passage) -> list[nodes.Node]:
+    """The pair; or, where both passages hold the same listings, what stands before, between and behind these."""
+    one, other = (
+        [i for i, node in enumerate(half) if isinstance(node, nodes.literal_block)] for half in (english, chinese)
+    )
+    if [english[i].astext() for i in one] != [chinese[i].astext() for i in other] or len(one) == len(english):
+        one, other = [], []
+    made: list[nodes.Node] = []
+    starts, ends = [(0, 0)], [*zip(one, other, strict=True), (len(english), len(chinese))]
+    starts += [(i + 1, j + 1) for i, j in ends]
+    for (first, second), (end, last) in zip(starts, ends, strict=False):
+        if first < end or second < last:
+            pair = Pair(place=None)
+            for half, part in ((english, english[first:end]), (chinese, chinese[second:last])):
+                pair += Passage("", *part, language=half["language"], place=None)
+            made.append(pair)
+        made += english[end : end + 1]
+    for pair in [node for node in made if isinstance(node, Pair)][:1]:
+        pair["place"] = english["place"]
+    return made
 
 
 class PlaceCells(SphinxTransform):
@@ -277,10 +296,11 @@ def swap(old: nodes.Node, new: nodes.Node) -> None:
 
 
 class JoinChineseLines(SphinxTransform):
-    """A line break of the source between two Chinese characters is no space on the page."""
+    """A line break of the source between two Chinese characters, or beside a Chinese mark, is no space on the page."""
 
     default_priority = 211
     wide = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef“”‘’…—]")
+    mark = re.compile(r"[\u3001-\u3011\uff01-\uff1f]")
 
     def apply(self, **kwargs) -> None:
         for text in list(self.document.findall(nodes.Text)):
@@ -288,7 +308,10 @@ class JoinChineseLines(SphinxTransform):
                 continue
             here = position(text)
             around = text.parent.children[max(here - 1, 0) : here] + text.parent.children[here + 1 : here + 2]
-            if len(around) == 2 and self.wide.match(around[0].astext()[-1:]) and self.wide.match(around[1].astext()):
+            if len(around) < 2:
+                continue
+            ends = around[0].astext()[-1:], around[1].astext()[:1]
+            if all(map(self.wide.match, ends)) or any(map(self.mark.match, ends)):
                 swap(text, nodes.Text(""))
 
 
