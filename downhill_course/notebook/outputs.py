@@ -27,8 +27,8 @@ TWICE = re.compile(rf"[A-Za-z][\w ]* · (?={HAN.pattern})")  # a head that has i
 BESIDE = re.compile(rf" · {HAN.pattern}[^|\n]*?(?= \|)")  # that Chinese
 MARK = re.compile(rf"(?<={HAN.pattern})([,;:])(?: |$)|(?<=[，：；]) (?! )| +(?=[，：；])")
 COLON = re.compile(r"(?<=\w)( +): ")  # a colon in a column of its own
-GAP = re.compile(r" +(?=(?P<next>\S*))")
-COLUMN = re.compile(r" {2}(?! )(\S+)")
+GAP = re.compile(r" +(?=(?P<next>[^\s,;:]*))")
+COLUMN = re.compile(r"(?<= )[^\s,;:]+")
 MARKS = {",": "，", ";": "；", ":": "：", None: ""}
 MIMES = ("text/plain", "text/markdown")
 
@@ -145,7 +145,12 @@ def _line(line: str, lines: list[str], known: Phrases, use: Callable[[str], obje
         at = end
     made += _kept(made, line[at:].rstrip(), at, others)
     made = BETWEEN.sub(r"\1至\2", made)
-    return MARK.sub(lambda mark: MARKS[mark[1]], made).rstrip() if made != line else line
+    return marked(made).rstrip() if made != line else line
+
+
+def marked(text: str) -> str:
+    """With the wide marks of Chinese behind its words, which hold their blank."""
+    return MARK.sub(lambda mark: MARKS[mark[1]], text)
 
 
 def _kept(made: str, rest: str, at: int, others: list[str]) -> str:
@@ -153,23 +158,23 @@ def _kept(made: str, rest: str, at: int, others: list[str]) -> str:
     for gap in GAP.finditer(rest) if at else ():
         before = rest[: gap.start()]
         begin, end = at + gap.end(), at + gap.end() + len(gap["next"])
-        blanks = begin - width(made + before)
-        certain = len(gap[0]) > 1 and not before
-        if certain or (before.count("[") == before.count("]") and _shared(begin, end, made, others)):
-            return rest if before and blanks < 2 else before + " " * max(1, blanks) + rest[gap.end() :]
+        blanks = begin - width(marked(f"{made}{before}x")) + 1
+        found = [before for line in others for before in _columns(line, begin, end)]
+        if made[-1:] in ":：":
+            found = [before for before in found if ":" in before]
+        wide = [before.endswith("  ") for before in found]
+        if before in ("", ":") and (len(gap[0]) > 1 or any(wide)):
+            return before + " " * max(1, blanks) + rest[gap.end() :]
+        if len(gap[0]) > 1 and before.count("[") == before.count("]") and wide and all(wide) and blanks > 1:
+            return before + " " * blanks + rest[gap.end() :]
     return rest
 
 
-def _shared(begin: int, end: int, made: str, others: list[str]) -> bool:
-    """Whether another line has a column that begins here, or ends here with a number; if what stands before it ends
-    with a colon, so does that line's."""
-    for line in others:
-        after = line[end : end + 1].strip()
-        for found in COLUMN.finditer(line):
-            ends = found.end(1) == end and not after and found[1][-1].isdigit()
-            if (found.start(1) == begin or ends) and (made[-1:] not in ":：" or ":" in line[:begin]):
-                return True
-    return False
+def _columns(line: str, begin: int, end: int) -> Iterator[str]:
+    """What stands in a line before a column that begins here, or ends here with a number."""
+    for found in COLUMN.finditer(line):
+        if found.start() == begin or (found.end() == end and found[0][-1].isdigit()):
+            yield line[: found.start()]
 
 
 def _ends_column(start: int, end: int, line: str, others: list[str]) -> bool:
