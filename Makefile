@@ -101,6 +101,8 @@ $(SITE)/.built: $(VENV)/.installed node_modules/.installed $(BOOK) $(call listed
 # A training that gives its arrays back to the system at every step spends a tenth of its time on getting them again.
 _build/tested: export MALLOC_TRIM_THRESHOLD_ := 268435456
 _build/tested: export MALLOC_MMAP_THRESHOLD_ := 33554432
+# Four workers have two cores: a second thread for a matrix product would only wait, and wait busily.
+_build/tested: export OPENBLAS_NUM_THREADS := 1
 # Hundreds of processes import the library here: each would compile it anew where nothing may be kept.
 _build/tested: export PYTHONDONTWRITEBYTECODE :=
 # FORCE=1 make test runs the tests even if nothing has changed.

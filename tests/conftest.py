@@ -1,5 +1,6 @@
 """What the tests share: the browser, and the site on a server."""
 
+import gc
 import os
 from contextlib import ExitStack
 
@@ -20,6 +21,13 @@ def pytest_collection_modifyitems(items):
             item.add_marker("site")
     places = order([item.nodeid.partition("::")[0] for item in items])
     items.sort(key=lambda item: places[item.nodeid.partition("::")[0]])
+
+
+def pytest_collection_finish():
+    """What is collected stays: the garbage collector, which would look through ten thousand tests again and again, is
+    told so."""
+    gc.collect()
+    gc.freeze()
 
 
 #: The tests of a minute and more: whoever begins with one last lets the other workers wait.
