@@ -159,10 +159,10 @@ def _kept(made: str, rest: str, at: int, others: list[str]) -> str:
         before = rest[: gap.start()]
         begin, end = at + gap.end(), at + gap.end() + len(gap["next"])
         blanks = begin - width(marked(f"{made}{before}x")) + 1
-        found = [before for line in others for before in _columns(line, begin, end)]
+        heads = [head for line in others for head in _columns(line, begin, end)]
         if made[-1:] in ":：":
-            found = [before for before in found if ":" in before]
-        wide = [before.endswith("  ") for before in found]
+            heads = [head for head in heads if ":" in head]
+        wide = [head.endswith("  ") for head in heads]
         if before in ("", ":") and (len(gap[0]) > 1 or any(wide)):
             return before + " " * max(1, blanks) + rest[gap.end() :]
         if len(gap[0]) > 1 and before.count("[") == before.count("]") and wide and all(wide) and blanks > 1:
