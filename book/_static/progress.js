@@ -101,8 +101,8 @@
 
   /** Who has begun goes on in the chapter being read, or else where the path is not read yet. */
   function showStart(here, going) {
-    const link = document.querySelector(".start a"), part = (stop) => share(stop.dataset.chapter);
-    const next = going && (here.find((stop) => part(stop) > 0 && part(stop) < 1) ?? here.find((stop) => part(stop) < 1));
+    const link = document.querySelector(".start a"), first = (state) => here.find((stop) => stop.matches(state));
+    const next = going && (first(".begun") ?? first(":not(.read)"));
     if (!link) return;
     link.dataset.first ??= JSON.stringify([link.getAttribute("href"), link.innerHTML]);
     const [address, words] = JSON.parse(link.dataset.first);

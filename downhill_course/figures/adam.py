@@ -82,8 +82,8 @@ def by_share(share: ArrayLike, losses: Mapping[str, ArrayLike]) -> Picture:
             style = look_of(name.split(",")[0].split()[0], i)
             seen = sum(other.split(",")[0] == name.split(",")[0] for other in list(losses)[:i])
             ax.plot(share, np.maximum(np.asarray(left, dtype=float), 1e-6), linestyle="none", color=style.colour,
-                    marker=("o", "^", "s")[seen % 3], markersize=4, alpha=0.7, label=name, zorder=3 + i,
-                    **({"markerfacecolor": "none", "markeredgewidth": 0.8} if seen else {}))  # fmt: skip
+                    markerfacecolor="none" if seen else style.colour, markeredgewidth=0.8 if seen else 0.0,
+                    marker=("o", "^", "s")[seen % 3], markersize=4, alpha=0.7, label=name, zorder=3 + i)  # fmt: skip
         ax.set(xscale="log", yscale="log")
         ax.grid(True)
     label(ax, "$p$", "$J-J^*$")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging as pylogging
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from docutils import nodes
@@ -260,17 +261,17 @@ def paired(english: Passage, chinese: Passage) -> list[nodes.Node]:
     if [english[i].astext() for i in one] != [chinese[i].astext() for i in other] or len(one) == len(english):
         one, other = [], []
     made: list[nodes.Node] = []
-    starts, ends = [(0, 0)], [*zip(one, other, strict=True), (len(english), len(chinese))]
-    starts += [(i + 1, j + 1) for i, j in ends]
-    for (first, second), (end, last) in zip(starts, ends, strict=False):
-        if first < end or second < last:
-            pair = Pair(place=None)
-            for half, part in ((english, english[first:end]), (chinese, chinese[second:last])):
-                pair += Passage("", *part, language=half["language"], place=None)
+    place = english["place"]
+    cuts = [(-1, -1), *zip(one, other, strict=True), (len(english), len(chinese))]
+    for (i, j), (end, last) in pairwise(cuts):
+        halves = english[i + 1 : end], chinese[j + 1 : last]
+        if any(halves):
+            pair = Pair(place=place)
+            place = None
+            for language, part in zip(("en", "zh"), halves, strict=True):
+                pair += Passage("", *part, language=language, place=None)
             made.append(pair)
         made += english[end : end + 1]
-    for pair in [node for node in made if isinstance(node, Pair)][:1]:
-        pair["place"] = english["place"]
     return made
 
 
